@@ -1,0 +1,58 @@
+"""A request and its answer, free of any web framework: what every language decodes from and encodes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from registry.errors import TooLarge
+from registry.identifiers import HomeCommunityId
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One request at a door, after authentication and before decoding.
+
+    door      `house`, `peer` or `network` (the house door's federated base)
+    base      absolute URL of the base that was asked, without a slash at the end: links are built on it
+    params    what the route's placeholders matched
+    query     decoded pairs of the URL and, for a form, of the body: in order, repeated names kept
+    headers   names in lower case
+    body      readable once; `length` is what was announced
+    home      this node's community
+    """
+
+    method: str
+    path: str
+    door: str
+    base: str
+    home: HomeCommunityId
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Pairs = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: BinaryIO | None = None
+    length: int = 0
+
+    def header(self, name: str, default: str = "") -> str:
+        return self.headers.get(name.lower(), default)
+
+    def read(self, limit: int) -> bytes:
+        """The whole body; raises TooLarge past `limit` bytes without having read more."""
+        if self.body is None:
+            return b""
+        content = self.body.read(limit + 1)
+        if len(content) > limit:
+            raise TooLarge("request body", limit=limit)
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """Status, headers, and a body that is either whole or flows."""
+
+    status: int
+    headers: Pairs = ()
+    body: bytes | Iterator[bytes] = b""

@@ -1,0 +1,71 @@
+"""What can be asked about consents and the record of disclosures, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from consent.consents import Consent
+from registry.identifiers import PatientIdentifier
+from registry.searches import ANYBODY, PatientSelector
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConsent:
+    """ITI-108 create and update. Answered with Consent as stored.
+
+    consent    its `record_id` is filled in by the flow, from `consent.patient` or `patient`
+    patient    how the message names the patient
+    evidence   the signed request itself, where the message carries it (bytes, media type)
+    """
+
+    consent: Consent
+    patient: PatientSelector = ANYBODY
+    evidence: tuple[bytes, str] | None = None
+    create: bool = True
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConsent:
+    """One consent, or an earlier version. Answered with Consent."""
+
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindConsents:
+    """ITI-108 search. Answered with Page[Consent]."""
+
+    patient: PatientSelector = ANYBODY
+    ids: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
+    actor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteConsent:
+    """ITI-108 delete: the consent is withdrawn and kept as history. Answered with Consent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawReceipt:
+    """A peer says that the patient took a written request back. `jws` is the signed withdrawal. Answered with bool."""
+
+    jws: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindDisclosures:
+    """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure]."""
+
+    patient: PatientSelector = ANYBODY
+    ids: tuple[str, ...] | None = None
+    identifier: PatientIdentifier | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50

@@ -1,0 +1,155 @@
+"""What a patient allows or forbids, as a value.
+
+Source: IHE PCF 1.1 (Basic, Intermediate, Advanced), FHIR R4 Consent. The root provision binds the whole consent;
+nested provisions are exceptions to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from consent.errors import EvidenceMissing, InvalidConsent
+from consent.requesters import PurposeOfUse
+from registry.coded import CodedValue
+from registry.identifiers import HomeCommunityId, PatientIdentifier
+
+PCF = "https://profiles.ihe.net/ITI/PCF/"
+BASIC_NORMAL = PCF + "Policy-basic-normal"
+ALL_NORMAL = PCF + "Policy-all-normal"
+BREAK_GLASS_ONLY = PCF + "Policy-break-glass-only"
+DENY = PCF + "Policy-deny"
+POLICIES = frozenset({BASIC_NORMAL, ALL_NORMAL, BREAK_GLASS_ONLY, DENY})
+
+ProvisionType = Literal["permit", "deny"]
+STATUSES = frozenset({"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `start` until before `end`, both aware; an open side is None."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start and self.end and self.end < self.start:
+            raise InvalidConsent("period", "an end after its start")
+
+    def holds(self, moment: datetime) -> bool:
+        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+ALWAYS = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whom a provision is about: a hospital, or one person or role of it."""
+
+    home: HomeCommunityId | None = None
+    subject: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """One rule. An empty condition holds for everything; all conditions must hold.
+
+    data_period   when the data were made
+    instances     registry ids or unique ids of single documents and studies
+    authors       who made the data: hospital or person
+    labels        confidentiality and sensitivity that it speaks of
+    """
+
+    type: ProvisionType
+    id: str = ""
+    period: Period = ALWAYS
+    actors: tuple[Actor, ...] = ()
+    purposes: frozenset[PurposeOfUse] = frozenset()
+    data_period: Period = ALWAYS
+    instances: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    provisions: tuple[Provision, ...] = ()
+
+    @property
+    def looks_at_items(self) -> bool:
+        """Whether the answer can differ between two items of the same sensitivity."""
+        own = self.data_period != ALWAYS or bool(self.instances or self.authors)
+        return own or any(nested.looks_at_items for nested in self.provisions)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The written request behind a permission.
+
+    kind        `paper` (signed and scanned), `electronic`, or `witnessed` for someone who cannot write
+    reference   where it lies: a document of this hospital, an attachment, a receipt
+    hash        SHA-256 of the signed document, hex
+    """
+
+    kind: str
+    reference: str
+    hash: str = ""
+    explained_by: str = ""
+    language: str = ""
+    represented_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What one patient allows or forbids, from one moment on.
+
+    id         the id of this consent, also the FHIR logical id
+    record_id  the source record of the patient at this hospital
+    given      when the patient agreed (dateTime)
+    custodian  whose data it speaks of; None: those of every hospital that gets it
+    receipt    id of the receipt that brought it here, if another hospital recorded it
+    """
+
+    id: str
+    patient: PatientIdentifier
+    record_id: str
+    status: str
+    given: datetime
+    policy: str
+    provision: Provision
+    custodian: HomeCommunityId | None = None
+    evidence: Evidence | None = None
+    receipt: str | None = None
+    version: int = 1
+    updated: datetime | None = None
+    recorded_by: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise InvalidConsent("Consent.status", "one of " + ", ".join(sorted(STATUSES)))
+        if self.policy not in POLICIES:
+            raise InvalidConsent("Consent.policy.uri", "one of the four policies of PCF")
+        if any(nested.provisions for nested in self.provision.provisions):
+            raise InvalidConsent("Consent.provision.provision.provision", "no third level")
+        if self.permits_something and self.evidence is None and self.receipt is None:
+            raise EvidenceMissing
+
+    @property
+    def permits_something(self) -> bool:
+        provisions = (self.provision, *self.provision.provisions)
+        return self.status == "active" and self.policy != DENY and any(p.type == "permit" for p in provisions)
+
+    def in_force(self, now: datetime) -> bool:
+        """Active, given already, and within its period; an expired permit is silence, not refusal."""
+        return self.status == "active" and self.given <= now and self.provision.period.holds(now)
+
+
+def look_at_items(consents: Iterable[Consent]) -> bool:
+    """Whether any of these consents tells two items of the same sensitivity apart."""
+    return any(consent.provision.looks_at_items for consent in consents)
+
+
+def labels_of(values: Iterable[CodedValue]) -> frozenset[str]:
+    """The codes of security labels, as provisions name them."""
+    return frozenset(value.code for value in values)

@@ -1,0 +1,175 @@
+"""May this be seen? The one place where a disclosure is permitted or refused.
+
+Order: closed lists, then treatment inside the own hospital, then what the patient said, then emergency access, then
+the base policy. Among consents that speak the newest wins, and a tie denies. Pure: values in, a decision with its
+reason and the provision that decided out.
+
+Sources: IHE PCF 1.1 (provisions, policies), Law 91/2025/QH15 Art. 19 k1 and Art. 26 k2, Law 71/2020/QH14 Art. 30.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consent.consents import (
+    ALL_NORMAL,
+    ALWAYS,
+    BASIC_NORMAL,
+    BREAK_GLASS_ONLY,
+    DENY,
+    Actor,
+    Consent,
+    Provision,
+    ProvisionType,
+)
+from consent.policy import BasePolicy
+from consent.reasons import Reason
+from consent.requesters import PurposeOfUse, Requester
+from registry.identifiers import HomeCommunityId
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is wanted, as far as rules look at it."""
+
+    labels: frozenset[str] = frozenset()
+    id: str = ""
+    unique_id: str = ""
+    made: datetime | None = None
+    authors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """Who wants what of a patient, from the hospital `holder`."""
+
+    requester: Requester
+    holder: HomeCommunityId
+    item: Item = Item()
+
+    @property
+    def is_own_hospital(self) -> bool:
+        return self.requester.home == self.holder
+
+    @property
+    def purpose(self) -> PurposeOfUse:
+        return self.requester.purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Permit or deny, why, and which provision of which consent said so."""
+
+    permit: bool
+    reason: Reason
+    consent_id: str | None = None
+    provision_id: str | None = None
+
+    @property
+    def type(self) -> ProvisionType:
+        return "permit" if self.permit else "deny"
+
+
+CLOSED = frozenset({"HIV", "V"})
+UNREVIEWED = "UNREVIEWED"
+RESTRICTED = "R"
+
+
+def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, *, now: datetime) -> Decision:
+    """One item, one requester, one moment. `consents` are those of the patient that this node holds."""
+    if ask.is_own_hospital:
+        return _inside(ask, consents, policy, now)
+    if not ask.requester.role.treats:
+        return Decision(False, Reason.ROLE)
+    if ask.item.labels & CLOSED:
+        return Decision(False, Reason.CLOSED_LIST)
+    if UNREVIEWED in ask.item.labels:
+        return Decision(False, Reason.UNREVIEWED_TEXT)
+    spoken = _what_the_patient_said(ask, consents, now)
+    if ask.purpose.is_emergency and policy.emergency_access and ask.requester.reason:
+        return spoken if spoken and spoken.permit else Decision(True, Reason.EMERGENCY)
+    return spoken or Decision(False, policy.silence)
+
+
+def _inside(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, now: datetime) -> Decision:
+    """Inside the own hospital only a refusal that names this hospital binds, and only outside an emergency."""
+    if not ask.requester.role.treats and ask.requester.role not in policy.reading_roles:
+        return Decision(False, Reason.ROLE)
+    if ask.purpose not in policy.own_purposes:
+        return Decision(False, Reason.PURPOSE)
+    naming = [c for c in consents if any(actor.home == ask.holder for actor in c.provision.actors)]
+    spoken = _what_the_patient_said(ask, naming, now)
+    if spoken and not spoken.permit and not ask.purpose.is_emergency:
+        return spoken
+    return Decision(True, Reason.OWN_HOSPITAL)
+
+
+def _what_the_patient_said(ask: AccessRequest, consents: Sequence[Consent], now: datetime) -> Decision | None:
+    """The newest consent that speaks; of two from the same moment the one that denies."""
+    spoken = list(_speaking(ask, consents, now))
+    if not spoken:
+        return None
+    newest = max(consent.given for consent, _ in spoken)
+    latest = [(c, p) for c, p in spoken if c.given == newest]
+    consent, provision = next(((c, p) for c, p in latest if _denies(c, p)), latest[0])
+    permit = not _denies(consent, provision)
+    reason = Reason.WRITTEN_REQUEST if permit else Reason.PATIENT_REFUSED
+    return Decision(permit, reason, consent.id, provision.id or None)
+
+
+def _denies(consent: Consent, provision: Provision) -> bool:
+    return provision.type == "deny" or (consent.policy == DENY and provision is consent.provision)
+
+
+def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) -> Iterator[tuple[Consent, Provision]]:
+    for consent in consents:
+        if not consent.in_force(now) or consent.custodian not in (None, ask.holder):
+            continue
+        root = consent.provision
+        if not _covers(root, ask, now) or not _policy_covers(consent, ask):
+            continue
+        exceptions = [nested for nested in root.provisions if _covers(nested, ask, now)]
+        denying = [nested for nested in exceptions if nested.type == "deny"]
+        yield consent, next(iter(denying or exceptions), root)
+
+
+def _policy_covers(consent: Consent, ask: AccessRequest) -> bool:
+    """What a policy of PCF adds to the provision: a permit covers normal data unless it names a label itself."""
+    if consent.provision.type == "deny" or consent.policy == DENY:
+        return True
+    if consent.policy == BREAK_GLASS_ONLY and not ask.purpose.is_emergency:
+        return False
+    if consent.policy == BASIC_NORMAL and not consent.provision.purposes and not ask.purpose.is_care:
+        return False
+    assert consent.policy in (BASIC_NORMAL, ALL_NORMAL, BREAK_GLASS_ONLY)
+    return RESTRICTED not in ask.item.labels or RESTRICTED in consent.provision.labels
+
+
+def _covers(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
+    item = ask.item
+    return (
+        provision.period.holds(now)
+        and (not provision.actors or any(_is(actor, ask.requester) for actor in provision.actors))
+        and (not provision.purposes or ask.purpose in provision.purposes)
+        and (not provision.instances or bool({item.id, item.unique_id} & provision.instances))
+        and (not provision.authors or bool(item.authors & provision.authors))
+        and (not provision.labels or _labels_fit(provision, item))
+        and (provision.data_period == ALWAYS or (item.made is not None and provision.data_period.holds(item.made)))
+    )
+
+
+def _labels_fit(provision: Provision, item: Item) -> bool:
+    """A permit for labels covers items that carry no other; a denial of a label covers each item that carries it."""
+    if provision.type == "deny":
+        return bool(item.labels & provision.labels) or ("N" in provision.labels and not item.labels)
+    return (item.labels or frozenset({"N"})) <= provision.labels | {"N"}
+
+
+def _is(actor: Actor, requester: Requester) -> bool:
+    return (
+        (actor.home is None or actor.home == requester.home)
+        and (actor.subject is None or actor.subject == requester.subject)
+        and (actor.role is None or actor.role == requester.role.value)
+    )

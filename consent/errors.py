@@ -1,0 +1,53 @@
+"""What the rules refuse as input. A refusal of access is a `Decision`, never an exception.
+
+ConsentError
+├── InvalidConsent          a consent that its profile does not allow
+│   └── EvidenceMissing     a permission without the patient's written request behind it
+├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
+└── TokenRefused            who asks could not be established
+    └── TokenReplayed       a token that was used before
+"""
+
+from __future__ import annotations
+
+
+class ConsentError(Exception):
+    """Base of what the rules refuse as input."""
+
+
+class InvalidConsent(ConsentError):
+    """A consent that its profile does not allow (IHE PCF 1.1)."""
+
+    def __init__(self, element: str, expected: str) -> None:
+        self.element, self.expected = element, expected
+        super().__init__(f"{element}: expected {expected}; nothing was stored")
+
+
+class EvidenceMissing(InvalidConsent):
+    """A permission without the written request of the patient behind it (Law 91/2025/QH15 Art. 26)."""
+
+    def __init__(self) -> None:
+        super().__init__("Consent.source[x]", "the signed written request of the patient")
+
+
+class InvalidReceipt(ConsentError):
+    """A receipt that cannot be honoured; `reason` is a short code for the record, not for outsiders."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"receipt: {reason}")
+
+
+class TokenRefused(ConsentError):
+    """Who asks could not be established; `reason` names the check that failed."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"token: {reason}")
+
+
+class TokenReplayed(TokenRefused):
+    """A token that was used before."""
+
+    def __init__(self) -> None:
+        super().__init__("used before")

@@ -1,0 +1,95 @@
+"""What the rules need from the outside, as small Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from consent.consents import Consent
+from consent.disclosures import Disclosure
+from consent.merkle import Frontier
+from consent.receipts import ConsentReceipt
+from registry.identifiers import HomeCommunityId
+
+
+class Consents(Protocol):
+    """Consents of this hospital's patients, every version of them."""
+
+    def save(self, consent: Consent) -> None: ...
+    def consent(self, consent_id: str) -> Consent | None: ...
+    def version(self, consent_id: str, version: int) -> Consent | None: ...
+    def of_records(self, record_ids: Sequence[str]) -> tuple[Consent, ...]: ...
+    def search(
+        self, *, record_ids: Sequence[str] | None, statuses: Sequence[str] | None, limit: int
+    ) -> tuple[Consent, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReceipt:
+    """A receipt that another hospital's question brought, or that we sent: with the signed form."""
+
+    receipt: ConsentReceipt
+    jws: str
+    withdrawn: datetime | None = None
+
+
+class Receipts(Protocol):
+    """Receipts that came with questions, and to whom ours went."""
+
+    def keep(self, receipt: ConsentReceipt, jws: str, *, now: datetime) -> None: ...
+    def kept(self, receipt_id: str) -> KeptReceipt | None: ...
+    def withdraw(self, receipt_id: str, signer: HomeCommunityId, withdrawn: datetime) -> bool: ...
+    def sent(self, receipt_id: str, holders: Sequence[HomeCommunityId]) -> None: ...
+    def holders_of(self, receipt_id: str) -> tuple[HomeCommunityId, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A signed head of the log of disclosures: how many rows, their root, when, and the signature over all three."""
+
+    size: int
+    frontier: Frontier
+    sealed: datetime
+    signature: str
+
+
+class Disclosures(Protocol):
+    """The record of disclosures: rows are added and never changed."""
+
+    def add(self, disclosure: Disclosure) -> None: ...
+    def disclosure(self, disclosure_id: str) -> Disclosure | None: ...
+    def search(
+        self,
+        *,
+        record_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+    ) -> tuple[Disclosure, ...]: ...
+    def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
+        """Position and row, positions `first` to before `last`, as they stand in the database now."""
+        ...
+
+    def unsealed(self, limit: int) -> tuple[tuple[int, bytes], ...]:
+        """Row number and leaf hash of the oldest rows that no seal covers yet, oldest first."""
+        ...
+
+    def add_seal(self, seal: Seal, rows: Sequence[int]) -> None:
+        """Give these rows the positions up to `seal.size`, and keep the seal."""
+        ...
+
+    def seals(self) -> Iterator[Seal]: ...
+    def last_seal(self) -> Seal | None: ...
+    def count(self) -> int: ...
+
+
+class SpentTokens(Protocol):
+    """Which one-use tokens were used; shared by all workers, durable, forgotten after their expiry."""
+
+    def spend(self, issuer: str, token_id: str, *, expires: datetime) -> None:
+        """Raise TokenReplayed when it was spent before."""
+        ...
+
+    def forget_before(self, moment: datetime) -> int: ...

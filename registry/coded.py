@@ -1,0 +1,38 @@
+"""A code with the system that gives it meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOINC = "http://loinc.org"
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+FORMAT_CODE = "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode"
+SERVICE_CODE = "http://fhir.ehealth.gov.vn/core/CodeSystem/service"
+
+
+@dataclass(frozen=True, slots=True)
+class CodedValue:
+    """A code, its system (a URI) and what it says to a reader.
+
+    Source: IHE ITI TF-3: Table 4.2.3.1.7-2, data type Coding; FHIR R4 Coding.
+    """
+
+    code: str
+    system: str | None = None
+    display: str | None = None
+
+    def means(self, other: CodedValue) -> bool:
+        """Same code in the same system; the display is only for readers."""
+        return self.code == other.code and self.system == other.system
+
+
+IMAGING_REPORT = CodedValue("18748-4", LOINC, "Diagnostic imaging study")
+REFERRAL_NOTE = CodedValue("57133-1", LOINC, "Referral note")
+NORMAL = CodedValue("N", CONFIDENTIALITY, "normal")
+RESTRICTED = CodedValue("R", CONFIDENTIALITY, "restricted")
+HIV = CodedValue("HIV", ACT_CODE, "HIV/AIDS information sensitivity")
+UNREVIEWED_TEXT = CodedValue("UNREVIEWED", "urn:hie-node:sensitivity", "free text that a person has to read first")

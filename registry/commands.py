@@ -1,0 +1,259 @@
+"""What can be asked of a node, as values: each language decodes its messages into these, and flows answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from registry.answers import CommunityOutcome
+from registry.documents import DocumentEntry, Folder, SubmissionSet
+from registry.identifiers import PatientIdentifier
+from registry.people import PatientInQuestion, SourceRecord
+from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
+from registry.studies import Instance, Study
+from registry.submissions import Content, StudySubmission, Submission
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class FindDocuments:
+    """ITI-67. Answered with Page[DocumentEntry]."""
+
+    search: DocumentSearch
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """The metadata of one document. Answered with DocumentEntry."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveDocument:
+    """ITI-68: the bytes. Answered with Retrieved. `start` and `length` in bytes, for a range."""
+
+    id: str
+    start: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindSubmissions:
+    """ITI-66. Answered with Page[SubmissionSet | Folder]."""
+
+    search: SubmissionSearch
+    submission_sets: bool = True
+    folders: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSubmission:
+    """One submission set or folder. Answered with SubmissionSet | Folder."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvideSubmission:
+    """ITI-65, ITI-105 and every other way to publish. Answered with Provided."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInstances:
+    """STOW-RS and DICOM files. `study_instance_uid` as the sender announced it, if it did. Answered with Stored."""
+
+    submission: StudySubmission
+    study_instance_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindStudies:
+    """ImagingStudy search and QIDO-RS. Answered with Page[Study]."""
+
+    search: StudySearch
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStudy:
+    """One study of the index. Answered with Study."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveStudy:
+    """WADO-RS: a study, one series, or one instance of it. Answered with RetrievedStudy.
+
+    `metadata_only` asks for what the index and the headers say, without bulk data.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+    metadata_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FindPatients:
+    """ITI-78. Answered with Page[SourceRecord]."""
+
+    search: PatientSearch
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPatient:
+    """One source record, or an earlier version of it. Answered with SourceRecord."""
+
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPatient:
+    """ITI-119. Answered with tuple[PatientMatch, ...], best first."""
+
+    wanted: PatientInQuestion
+    only_certain: bool = False
+    count: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CrossReference:
+    """ITI-83. Answered with CrossReferences."""
+
+    identifier: PatientIdentifier
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPatient:
+    """ITI-104: create, revise or merge (`replaced_by`). Answered with Fed. `expected_version` from If-Match."""
+
+    identifier: PatientIdentifier
+    record: SourceRecord
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of what was found, newest first.
+
+    total      of all that may be seen; None where only `more` is known
+    next       where the next page starts; None at the end
+    outcomes   one line for each community that was asked; empty for a question to this node alone
+    withheld   nothing can be shown without the patient's request; the same whether there is anything or not
+    """
+
+    items: tuple[Item, ...]
+    total: int | None = None
+    next: Cursor | None = None
+    outcomes: tuple[CommunityOutcome, ...] = ()
+    withheld: bool = False
+    not_unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The bytes of a document on their way: `size` is of the whole, `content` of the range that was asked for."""
+
+    entry: DocumentEntry
+    content: Iterator[bytes]
+    size: int
+    start: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedStudy:
+    """The instances of a study on their way, each with its stored bytes; a study is never in memory as a whole."""
+
+    study: Study
+    instances: Iterator[tuple[Instance, Iterator[bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedStudy:
+    """A multipart answer of a peer that flows through as it is."""
+
+    content_type: str
+    content: Iterator[bytes]
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What publishing did.
+
+    outcome    `stored`, `unchanged` (sent before) or `replaced`
+    warnings   what a person should know: deviations, a report without its study, text that waits for review
+    """
+
+    outcome: str
+    documents: tuple[DocumentEntry, ...] = ()
+    submission_set: SubmissionSet | None = None
+    folders: tuple[Folder, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFailure:
+    """One instance that was not stored, with the failure reason of DICOM PS3.18 Table 10.5.3-2 (decimal)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    failure: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing instances did; `stored` includes those that were here already."""
+
+    studies: tuple[Study, ...]
+    stored: tuple[tuple[str, Instance], ...] = ()
+    failed: tuple[InstanceFailure, ...] = ()
+    unchanged: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMatch:
+    """One candidate with its grade. `score` from 0 to 1; `grade` as FHIR match-grade says it."""
+
+    record: SourceRecord
+    score: float
+    grade: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CrossReferences:
+    """Other identifiers of the same person, and the logical ids behind them."""
+
+    identifiers: tuple[PatientIdentifier, ...]
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What a feed did: `created` (201) or revised (200); the record as it stands now."""
+
+    record: SourceRecord
+    created: bool
+    changed: bool
+    reviewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A body that is too large for memory, spooled to where the process can read it in pieces."""
+
+    content: Content
+    size: int
+    received: datetime

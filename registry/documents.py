@@ -1,0 +1,176 @@
+"""What the registry knows of documents: entries, the submission that brought them, folders, and how they relate.
+
+Source: IHE ITI TF-3: 4.2 (metadata), MHD 4.2.3 (the same attributes as FHIR).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from registry.coded import CodedValue
+from registry.errors import InvalidValue
+from registry.identifiers import HomeCommunityId, PatientIdentifier, check_unique_id
+from registry.people import Demographics
+
+_SHA1 = re.compile(r"[0-9a-f]{40}")
+_MIME = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?", re.ASCII)
+
+
+class DocumentStatus(StrEnum):
+    """availabilityStatus, in the words of FHIR (Approved, Deprecated in XDS)."""
+
+    CURRENT = "current"
+    SUPERSEDED = "superseded"
+
+
+class RelationKind(StrEnum):
+    """How one document relates to an earlier one. Source: IHE ITI TF-3: 4.2.2.2, MHD 2:3.65 map of associations."""
+
+    REPLACES = "replaces"
+    TRANSFORMS = "transforms"
+    APPENDS = "appends"
+    SIGNS = "signs"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """This document `kind` the document with the registry id `target`."""
+
+    kind: RelationKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote it. Source: IHE ITI TF-3: 4.2.3.2.1."""
+
+    person: str | None = None
+    institution: str | None = None
+    role: str | None = None
+    specialty: str | None = None
+    identifier: PatientIdentifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The bytes of a document as the index knows them.
+
+    content_type   media type, with charset where it matters
+    size           bytes
+    hash           SHA-1, 40 hex digits, as IHE prescribes
+    content_hash   SHA-256, 64 hex digits: the name under which the store keeps them
+    """
+
+    content_type: str
+    size: int
+    hash: str
+    content_hash: str
+    language: str | None = None
+    title: str | None = None
+    creation: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _MIME.fullmatch(self.content_type):
+            raise InvalidValue("contentType", expected="a media type")
+        if self.size < 0:
+            raise InvalidValue("size", expected="a number of bytes")
+        if not _SHA1.fullmatch(self.hash):
+            raise InvalidValue("hash", expected="40 lower-case hex digits")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """What the registry knows of one document; the bytes live in the content store.
+
+    Source: IHE ITI TF-3: 4.2.3.2, DocumentEntry metadata attributes.
+
+    id             the registry's own id, also the FHIR logical id
+    entry_uuid     `urn:uuid:…`, given by the source or by the registry
+    unique_id      globally unique, at most 128 characters
+    patient        the local identifier of the patient at this hospital (patientId)
+    record_id      the source record behind `patient`
+    creation       FHIR dateTime in the precision it arrived with (a day is not midnight), in the attachment
+    start, stop    service start and stop time, aware; `start` is when the examination was performed
+    references     accession numbers, study UIDs, orders (referenceIdList, context.related)
+    sensitivity    what closes the document to others: confidentiality and sensitivity labels
+    extra          elements that this version does not know, kept as they came
+    """
+
+    id: str
+    entry_uuid: str
+    unique_id: str
+    patient: PatientIdentifier
+    record_id: str
+    attachment: Attachment
+    type: CodedValue | None = None
+    categories: tuple[CodedValue, ...] = ()
+    format: CodedValue | None = None
+    facility_type: CodedValue | None = None
+    practice_setting: CodedValue | None = None
+    events: tuple[CodedValue, ...] = ()
+    sensitivity: tuple[CodedValue, ...] = ()
+    authors: tuple[Author, ...] = ()
+    authenticator: Author | None = None
+    description: str | None = None
+    date: datetime | None = None
+    start: datetime | None = None
+    stop: datetime | None = None
+    references: tuple[PatientIdentifier, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    source_patient: PatientIdentifier | None = None
+    source_demographics: Demographics | None = None
+    status: DocumentStatus = DocumentStatus.CURRENT
+    version: int = 1
+    updated: datetime | None = None
+    home: HomeCommunityId | None = None
+    examination: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_unique_id(self.unique_id)
+
+    @property
+    def performed(self) -> datetime | None:
+        """When what it describes happened, as far as known: for sorting newest first."""
+        return self.start or self.date
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionSet:
+    """One act of publishing. Source: IHE ITI TF-3: 4.2.3.3."""
+
+    id: str
+    entry_uuid: str
+    unique_id: str
+    source_id: str
+    patient: PatientIdentifier | None
+    record_id: str | None
+    submitted: datetime
+    content_type: CodedValue | None = None
+    authors: tuple[Author, ...] = ()
+    title: str | None = None
+    intended_recipients: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    status: DocumentStatus = DocumentStatus.CURRENT
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A named group of documents of one patient. Source: IHE ITI TF-3: 4.2.3.4."""
+
+    id: str
+    entry_uuid: str
+    unique_id: str
+    patient: PatientIdentifier
+    record_id: str
+    title: str | None
+    updated: datetime
+    codes: tuple[CodedValue, ...] = ()
+    members: tuple[str, ...] = ()
+    status: DocumentStatus = DocumentStatus.CURRENT
+    extra: dict[str, Any] = field(default_factory=dict)

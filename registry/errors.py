@@ -1,0 +1,186 @@
+"""What the registry refuses, as nouns.
+
+RegistryError
+├── InvalidValue              a value that its standard does not allow
+│   └── InvalidIdentifier
+├── Unreadable                bytes that are not what they say they are
+│   └── TooLarge              more than the limit for this kind of input
+├── SubmissionRejected        nothing of the submission was stored
+│   ├── UnknownPatient        the patient is not known here and the message does not say who it is
+│   ├── PatientMismatch       two parts of the submission, or the index, name different patients
+│   ├── NonIdenticalContent   this unique id is already registered with other bytes
+│   │   ├── NonIdenticalHash
+│   │   └── NonIdenticalSize
+│   ├── DuplicateUniqueId
+│   ├── MissingContent        metadata without its document
+│   ├── UnresolvedReference   points to something that is not here
+│   ├── DeprecatedTarget      replaces or appends to what is no longer current
+│   └── ForeignDomain         a feed may speak only for its own assigning authority
+├── NotFound                  no such thing here, or none that may be seen
+├── Gone                      it was here and is deleted
+├── NotUnique                 several match where one is needed
+├── VersionConflict           somebody else changed it first
+└── StorageUnavailable        the database or the store cannot take it now; nothing was acknowledged
+
+Texts say what, expected, found, and what happened to the data; never a name or a full identifier.
+"""
+
+from __future__ import annotations
+
+NOTHING_STORED = "nothing was stored"
+
+
+class RegistryError(Exception):
+    """Base of everything that the registry refuses."""
+
+
+class InvalidValue(RegistryError):
+    """A value that its standard does not allow."""
+
+    def __init__(self, element: str, *, expected: str, found: str = "") -> None:
+        self.element, self.expected, self.found = element, expected, found
+        super().__init__(f"{element}: expected {expected}" + (f", found {found}" if found else ""))
+
+
+class InvalidIdentifier(InvalidValue):
+    """An identifier without the form that its system prescribes."""
+
+
+class Unreadable(RegistryError):
+    """Bytes that are not what they say they are."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what}: {reason}; {NOTHING_STORED}")
+
+
+class TooLarge(Unreadable):
+    """More than the limit for this kind of input."""
+
+    def __init__(self, what: str, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(what, f"larger than {limit} bytes")
+
+
+class SubmissionRejected(RegistryError):
+    """The submission as a whole is refused and nothing of it is stored."""
+
+
+class UnknownPatient(SubmissionRejected):
+    """The patient is not known here and the message does not say enough to register them."""
+
+    def __init__(self, masked: str) -> None:
+        self.masked = masked
+        super().__init__(f"patient {masked} is not known here and the message holds no demographics; {NOTHING_STORED}")
+
+
+class PatientMismatch(SubmissionRejected):
+    """Two parts of the submission, or the submission and the index, name different patients."""
+
+    def __init__(self, what: str, *, expected: str, found: str) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        super().__init__(f"{what}: belongs to {expected}, found {found}; {NOTHING_STORED}")
+
+
+class NonIdenticalContent(SubmissionRejected):
+    """This unique id is already registered with other bytes."""
+
+    measure = "content"
+
+    def __init__(self, unique_id: str, *, registered: str, received: str) -> None:
+        self.unique_id, self.registered, self.received = unique_id, registered, received
+        super().__init__(
+            f"{unique_id}: registered with {self.measure} {registered}, received {received}; {NOTHING_STORED}"
+        )
+
+
+class NonIdenticalHash(NonIdenticalContent):
+    """Announced or registered with another hash than the bytes have."""
+
+    measure = "hash"
+
+
+class NonIdenticalSize(NonIdenticalContent):
+    """Announced or registered with another length than the bytes have."""
+
+    measure = "size"
+
+
+class DuplicateUniqueId(SubmissionRejected):
+    """The unique id stands twice, in the message or in the registry, for different things."""
+
+    def __init__(self, unique_id: str) -> None:
+        self.unique_id = unique_id
+        super().__init__(f"unique id {unique_id} is already used; {NOTHING_STORED}")
+
+
+class MissingContent(SubmissionRejected):
+    """Metadata that announces a document which the submission does not carry."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what}: the submission does not carry its content; {NOTHING_STORED}")
+
+
+class UnresolvedReference(SubmissionRejected):
+    """The submission points to something that is neither in it nor here."""
+
+    def __init__(self, element: str, reference: str) -> None:
+        self.element, self.reference = element, reference
+        super().__init__(f"{element}: {reference} is neither in the submission nor here; {NOTHING_STORED}")
+
+
+class DeprecatedTarget(SubmissionRejected):
+    """Only what is current can be replaced, appended to or transformed."""
+
+    def __init__(self, reference: str) -> None:
+        self.reference = reference
+        super().__init__(f"{reference} is superseded already; {NOTHING_STORED}")
+
+
+class ForeignDomain(SubmissionRejected):
+    """A feed may speak only for its own assigning authority."""
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+        super().__init__(f"identifiers of {system} are assigned elsewhere; {NOTHING_STORED}")
+
+
+class NotFound(RegistryError):
+    """No such thing here, or none that may be seen; the two are not told apart."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} is not known here")
+
+
+class Gone(RegistryError):
+    """It was here and is deleted."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} was deleted")
+
+
+class NotUnique(RegistryError):
+    """Several match where exactly one is needed; none is shown."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what}: more than one matches; ask for one more detail")
+
+
+class VersionConflict(RegistryError):
+    """Somebody else changed it first."""
+
+    def __init__(self, what: str, *, expected: str, found: str) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        super().__init__(f"{what}: version {expected} was expected, the current one is {found}; nothing was changed")
+
+
+class StorageUnavailable(RegistryError):
+    """The database or the content store cannot take it now; nothing was acknowledged."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what} is unavailable: {reason}; nothing was acknowledged, try again")

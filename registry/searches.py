@@ -1,0 +1,111 @@
+"""What can be looked for, as values. A condition that only one language knows is a predicate over the noun.
+
+Results come newest first; `after` continues where a page ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from registry.documents import DocumentEntry, DocumentStatus, SubmissionSet
+from registry.identifiers import PatientIdentifier
+from registry.people import PatientInQuestion, SourceRecord
+from registry.studies import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ended: performance time of its last entry, and its id, which breaks ties."""
+
+    performed: datetime | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSelector:
+    """Whose things: the registry's own id of the patient, identifiers, or a full description. All None: anybody."""
+
+    record_id: str | None = None
+    described: PatientInQuestion | None = None
+
+    @property
+    def is_given(self) -> bool:
+        return self.record_id is not None or (self.described is not None and not self.described.is_empty)
+
+
+ANYBODY = PatientSelector()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSearch:
+    """Source: IHE MHD 2:3.67 (Find Document References).
+
+    record_ids     the source records of one person, filled in by the flow once the person is known
+    identifiers    any of entryUUID, uniqueId
+    where          the other conditions; all must hold
+    """
+
+    patient: PatientSelector = ANYBODY
+    record_ids: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    identifiers: tuple[str, ...] | None = None
+    statuses: tuple[DocumentStatus, ...] | None = None
+    where: tuple[Callable[[DocumentEntry], bool], ...] = ()
+    limit: int = 50
+    after: Cursor | None = None
+    count_only: bool = False
+
+    def accepts(self, entry: DocumentEntry) -> bool:
+        return all(condition(entry) for condition in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class StudySearch:
+    """Source: FHIR R4 ImagingStudy search, DICOM PS3.18 section 10.6 (QIDO-RS)."""
+
+    patient: PatientSelector = ANYBODY
+    record_ids: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    study_instance_uids: tuple[str, ...] | None = None
+    where: tuple[Callable[[Study], bool], ...] = ()
+    limit: int = 50
+    after: Cursor | None = None
+    count_only: bool = False
+
+    def accepts(self, study: Study) -> bool:
+        return all(condition(study) for condition in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionSearch:
+    """Source: IHE MHD 2:3.66 (Find Document Lists)."""
+
+    patient: PatientSelector = ANYBODY
+    record_ids: tuple[str, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    identifiers: tuple[str, ...] | None = None
+    where: tuple[Callable[[SubmissionSet], bool], ...] = ()
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSearch:
+    """Source: IHE PDQm 3.2, 2:3.78.
+
+    identifiers   all must be carried by the person
+    name_words    folded beginnings of words of the name, all must be there
+    where         the other conditions
+    """
+
+    ids: tuple[str, ...] | None = None
+    identifiers: tuple[PatientIdentifier, ...] = ()
+    name_words: tuple[str, ...] = ()
+    birth_year: int | None = None
+    where: tuple[Callable[[SourceRecord], bool], ...] = ()
+    limit: int = 50
+    after: str | None = None
+
+    def accepts(self, record: SourceRecord) -> bool:
+        return all(condition(record) for condition in self.where)

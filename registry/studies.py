@@ -1,0 +1,121 @@
+"""Imaging studies as the index knows them; pixels stay where they are.
+
+Source: DICOM PS3.3 (Study, Series, Instance), FHIR R4 ImagingStudy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from registry.coded import CodedValue
+from registry.errors import InvalidValue
+from registry.identifiers import HomeCommunityId, PatientIdentifier, check_uid
+from registry.people import Demographics
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One object of a series, stored as it came.
+
+    transfer_syntax   UID of the syntax the stored bytes are in
+    content_hash      SHA-256, the name in the content store
+    size              bytes of the whole Part-10 file
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+    content_hash: str
+    size: int
+    number: int | None = None
+    frames: int = 1
+    rows: int | None = None
+    columns: int | None = None
+
+    def __post_init__(self) -> None:
+        check_uid(self.sop_instance_uid, "SOP Instance UID")
+        check_uid(self.sop_class_uid, "SOP Class UID")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One run of a device. `slice_thickness` in millimetres."""
+
+    series_instance_uid: str
+    modality: str
+    number: int | None = None
+    description: str | None = None
+    body_part: str | None = None
+    laterality: str | None = None
+    started: datetime | None = None
+    slice_thickness: float | None = None
+    kernel: str | None = None
+    contrast_agent: str | None = None
+    instances: tuple[Instance, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_uid(self.series_instance_uid, "Series Instance UID")
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One imaging study of one patient at one hospital.
+
+    id            the registry's own id, also the FHIR logical id
+    patient       the local identifier, qualified by its issuer
+    started       aware; study date and time at the hospital's clock
+    examination   the grouping key of `examinations.py`, or None where the header does not tell
+    description   as the scanner wrote it
+    report_id     the registry id of its report, once the two have found each other
+    """
+
+    id: str
+    study_instance_uid: str
+    patient: PatientIdentifier
+    record_id: str
+    started: datetime | None = None
+    accession_number: str | None = None
+    description: str | None = None
+    referrer: str | None = None
+    institution: str | None = None
+    procedure: CodedValue | None = None
+    examination: str | None = None
+    report_id: str | None = None
+    pairing: str | None = None
+    sensitivity: tuple[CodedValue, ...] = ()
+    series: tuple[Series, ...] = ()
+    version: int = 1
+    updated: datetime | None = None
+    home: HomeCommunityId | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_uid(self.study_instance_uid, "Study Instance UID")
+        if not self.record_id and self.home is None:
+            raise InvalidValue("study", expected="a patient of this hospital")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(sorted({series.modality for series in self.series}))
+
+    @property
+    def instance_count(self) -> int:
+        return sum(len(series.instances) for series in self.series)
+
+    @property
+    def size(self) -> int:
+        return sum(instance.size for series in self.series for instance in series.instances)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInstance:
+    """What one Part-10 file says: of its patient, its study, its series and itself (content_hash of the instance may
+    still be empty: the store names it)."""
+
+    patient: PatientIdentifier | None
+    demographics: Demographics
+    study: Study
+    series: Series
+    instance: Instance

@@ -1,0 +1,128 @@
+"""What a hospital's system hands in, decoded from any language, for the publish flow to judge, store and index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from registry.coded import CodedValue
+from registry.documents import DocumentEntry, Folder, SubmissionSet
+from registry.identifiers import FacilityCode, PatientIdentifier
+from registry.people import NOTHING_KNOWN, Demographics
+from registry.studies import ReadInstance
+
+
+class Content(Protocol):
+    """Bytes that can be read once or more, in pieces, without being in memory as a whole."""
+
+    def chunks(self) -> Iterable[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Content that is small enough to be in memory."""
+
+    value: bytes
+
+    def chunks(self) -> Iterable[bytes]:
+        yield self.value
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Content that lies in a file: `length` bytes from `offset`, read in pieces of 1 MiB."""
+
+    path: str
+    offset: int
+    length: int
+
+    def chunks(self) -> Iterable[bytes]:
+        with open(self.path, "rb") as file:  # noqa: PTH123 (the path is ours, and may be /dev/fd/N)
+            file.seek(self.offset)
+            left = self.length
+            while left and (piece := file.read(min(left, 1 << 20))):
+                left -= len(piece)
+                yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMention:
+    """The patient as a message names them; demographics may be empty."""
+
+    identifier: PatientIdentifier
+    numbers: tuple[PatientIdentifier, ...] = ()
+    demographics: Demographics = NOTHING_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedDocument:
+    """One document of a submission.
+
+    entry          metadata; its `attachment.content_hash` and `record_id` are filled in by the publish flow
+    announced_hash SHA-1 hex, and
+    announced_size bytes, as the sender gave them; None where it gave none
+    source_key     the sender's own key of this document: sent again with other bytes, it replaces the earlier one
+    texts          readable text for the check against closed lists; not kept
+    codes          diagnosis, service and medicine codes that belong to it, for the same check
+    """
+
+    entry: DocumentEntry
+    content: Content
+    announced_hash: str | None = None
+    announced_size: int | None = None
+    source_key: str | None = None
+    texts: tuple[str, ...] = ()
+    codes: tuple[CodedValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Everything of one patient in one message; stored whole or not at all."""
+
+    patient: PatientMention
+    documents: tuple[SubmittedDocument, ...] = ()
+    submission_set: SubmissionSet | None = None
+    folders: tuple[Folder, ...] = ()
+    visit: Visit | None = None
+    referral: Referral | None = None
+    supersede: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StudySubmission:
+    """Instances handed in together, each with its file; they may belong to several studies of several patients."""
+
+    instances: tuple[tuple[ReadInstance, Content], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One stay or consultation, keyed by the hospital's own episode key (MA_LK).
+
+    kept     tables of the message that are kept but not read yet: name to number of rows
+    source   the message as it came, to be read again by a later version
+    """
+
+    key: str
+    facility: FacilityCode
+    admitted: datetime | None = None
+    discharged: datetime | None = None
+    diagnoses: tuple[CodedValue, ...] = ()
+    diagnosis_text: str | None = None
+    kept: dict[str, int] = field(default_factory=dict)
+    deviations: tuple[str, ...] = ()
+    source: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """A patient is sent from one hospital to another (TT 01/2025, form PL VI; insurance table 13)."""
+
+    number: str
+    sender: FacilityCode
+    receiver: FacilityCode
+    signed: datetime | None = None
+    diagnoses: tuple[CodedValue, ...] = ()
+    reason: str | None = None
