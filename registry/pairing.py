@@ -58,11 +58,12 @@ def _fits(study: Study, examination: Examination, performed: datetime) -> bool:
         return False
     if examination.modality not in study.modalities:
         return False
-    known = _parse(study.examination)
+    known = parse_examination(study.examination)
     return known is None or known.may_be(examination)
 
 
-def _parse(key: str | None) -> Examination | None:
+def parse_examination(key: str | None) -> Examination | None:
+    """An examination from its key, `CT/brain/plain`."""
     if not key or key.count("/") != 2:
         return None
     modality, region, contrast = key.split("/")

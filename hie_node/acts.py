@@ -1,0 +1,170 @@
+"""One request on its way through the house: who asks, what was decided, and the row that records it.
+
+A flow opens its unit of work through the act, so that decisions, changes and their record commit together or not at
+all; a one-use token is spent in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from adapters.store.unit import UnitOfWork
+from consent.consents import Consent, labels_of
+from consent.decide import AccessRequest, Decision, Item, decide
+from consent.disclosures import Action, Direction, Disclosure
+from consent.reasons import Reason
+from consent.receipts import ConsentReceipt
+from consent.requesters import Requester
+from hie_node.house import House, new_id
+from registry.documents import DocumentEntry
+from registry.errors import Gone, NotFound, NotUnique, RegistryError
+from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.people import SourceRecord
+from registry.studies import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the door, once authenticated.
+
+    token_expires  set for a one-use token: it is spent with the first unit of work
+    receipts       written requests that the question carried, verified, with their signed form
+    """
+
+    requester: Requester
+    door: str
+    token_expires: datetime | None = None
+    receipts: tuple[tuple[ConsentReceipt, str], ...] = ()
+
+    @property
+    def is_peer(self) -> bool:
+        return self.door == "peer"
+
+
+@dataclass
+class Act:
+    """One transaction of one caller. Decisions collect here; `unit()` writes them down."""
+
+    house: House
+    caller: Caller
+    transaction: str
+    action: Action = "R"
+    direction: Direction = "disclosed"
+    query: str = ""
+    now: datetime = field(init=False)
+    patient: PatientIdentifier | None = None
+    record_id: str | None = None
+    items: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    consents: set[str] = field(default_factory=set)
+    other: HomeCommunityId | None = None
+    extra_rows: list[Disclosure] = field(default_factory=list)
+    token_spent: bool = False
+    recorded: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.house.now()
+        if self.caller.is_peer:
+            self.other = self.caller.requester.home
+
+    @contextmanager
+    def unit(self) -> Iterator[UnitOfWork]:
+        """The act's unit of work. The record of the act is its last statement; without it nothing commits.
+
+        "Not here" is an answer, so it is recorded and then raised; every other error undoes the unit.
+        """
+        refusal: RegistryError | None = None
+        with self.house.storage.begin() as unit:
+            self._spend_token(unit)
+            try:
+                yield unit
+            except (NotFound, NotUnique, Gone) as error:
+                refusal = error
+                self.items.clear()
+            self.write_down(unit)
+        self.recorded = True
+        if refusal is not None:
+            raise refusal
+
+    def fork(self) -> Act:
+        """An act of the same caller about another patient: it gets a row of its own."""
+        return replace(self, items=[], reasons=Counter(), consents=set(), extra_rows=[], patient=None, record_id=None)
+
+    def _spend_token(self, unit: UnitOfWork) -> None:
+        requester = self.caller.requester
+        if self.caller.token_expires and not self.token_spent:
+            unit.tokens.spend(str(requester.home), requester.token_id, expires=self.caller.token_expires)
+            self.token_spent = True
+
+    def write_down(self, unit: UnitOfWork) -> None:
+        unit.disclosures.add(self.row())
+        for row in self.extra_rows:
+            unit.disclosures.add(row)
+        self.extra_rows.clear()
+
+    def row(self, *, complete: bool = True, bytes_sent: int | None = None) -> Disclosure:
+        """The act as it is written down."""
+        return Disclosure(
+            id=new_id(),
+            recorded=self.now,
+            direction=self._direction(),
+            action=self.action,
+            transaction=self.transaction,
+            requester=self.caller.requester,
+            patient=self.patient,
+            record_id=self.record_id,
+            items=tuple(self.items),
+            reasons=dict(self.reasons),
+            consents=tuple(sorted(self.consents)),
+            other=self.other,
+            exchange=self.caller.requester.token_id,
+            outcome=0,
+            complete=complete,
+            bytes_sent=bytes_sent,
+            query=self.query,
+        )
+
+    def _direction(self) -> Direction:
+        if self.direction == "disclosed" and not self.items and self.reasons:
+            return "refused"
+        return self.direction
+
+    def about(self, record: SourceRecord) -> None:
+        """Whom this act is about."""
+        self.patient, self.record_id = record.identifier, record.id
+
+    def judge(self, item: DocumentEntry | Study, consents: Sequence[Consent]) -> Decision:
+        """Decide on one item and remember the reason."""
+        decision = self.weigh(item, consents)
+        self.count(decision, 1)
+        if decision.permit:
+            self.items.append(item.id)
+        return decision
+
+    def weigh(self, item: DocumentEntry | Study, consents: Sequence[Consent]) -> Decision:
+        """Decide on one item without writing it down."""
+        return self.decide(_item(item), consents)
+
+    def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
+        ask = AccessRequest(self.caller.requester, self.house.home, item)
+        return decide(ask, consents, self.house.policy, now=self.now)
+
+    def count(self, decision: Decision, number: int) -> None:
+        if number:
+            self.reasons[decision.reason.value] += number
+        if decision.consent_id and decision.permit:
+            self.consents.add(decision.consent_id)
+
+    def refused(self, reason: Reason) -> None:
+        self.reasons[reason.value] += 1
+
+
+def _item(item: DocumentEntry | Study) -> Item:
+    if isinstance(item, Study):
+        return Item(labels_of(item.sensitivity), item.id, item.study_instance_uid, item.started)
+    authors = {a.person for a in item.authors if a.person} | {a.institution for a in item.authors if a.institution}
+    return Item(labels_of(item.sensitivity), item.id, item.unique_id, item.performed, frozenset(authors))

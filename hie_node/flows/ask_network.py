@@ -1,0 +1,238 @@
+"""Ask: own records and every chosen hospital at once, under one deadline; one outcome for each, whatever it was.
+
+Identity travels inside the question, so a peer costs one round trip. Asking is itself recorded, before it happens;
+what came back is recorded when it did. No transaction is open while the network is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from adapters.peers.answers import BadAnswer
+from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
+from adapters.peers.fhir_client import Question, read_documents, read_studies
+from adapters.store.unit import UnitOfWork
+from hie_node.acts import Act
+from hie_node.flows.find import find_documents, find_studies
+from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
+from hie_node.flows.peer_call import Receipts, call_peer
+from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
+from hie_node.house import House
+from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
+from registry.commands import FindDocuments, FindStudies, Page
+from registry.directory import Peer
+from registry.documents import DocumentEntry
+from registry.errors import InvalidValue, NotUnique
+from registry.people import NOTHING_KNOWN, PatientInQuestion
+from registry.ports import RemoteEntry
+from registry.searches import DocumentSearch, PatientSelector, StudySearch
+from registry.studies import Study
+
+Thing = TypeVar("Thing", DocumentEntry, Study)
+Read = Callable[[bytes, Peer, Question], tuple[tuple[Thing, ...], OutcomeKind, str]]
+
+_EXECUTOR = ThreadPoolExecutor(max_workers=256, thread_name_prefix="ask")
+"""Threads wait on sockets; one pool for all questions, so that a burst cannot make threads without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkQuestion(Generic[Thing]):
+    """One kind of question to a peer: the resource it is about, and how its answer is read."""
+
+    resource: str
+    read: Callable[..., tuple[tuple[Thing, ...], OutcomeKind, str]]
+
+
+DOCUMENTS: NetworkQuestion[DocumentEntry] = NetworkQuestion("DocumentReference", read_documents)
+STUDIES: NetworkQuestion[Study] = NetworkQuestion("ImagingStudy", read_studies)
+
+
+def find_documents_everywhere(act: Act, command: FindDocuments) -> Page[DocumentEntry]:
+    """ITI-67 over the whole network, own records included."""
+    own = lambda one: find_documents(one, command)  # noqa: E731
+    return _ask(act, command.search, DOCUMENTS, own)
+
+
+def find_studies_everywhere(act: Act, command: FindStudies) -> Page[Study]:
+    """ImagingStudy search over the whole network, own studies included."""
+    own = lambda one: find_studies(one, command)  # noqa: E731
+    return _ask(act, command.search, STUDIES, own)
+
+
+def _ask(
+    act: Act,
+    search: DocumentSearch | StudySearch,
+    kind: NetworkQuestion[Thing],
+    own: Callable[[Act], Page[Thing]],
+) -> Page[Thing]:
+    house = act.house
+    if not search.patient.is_given:
+        raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
+    patient, peers, receipts = _prepare(act, search.patient)
+    question = Question(kind.resource, patient, _conditions(search))
+    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, kind, receipts) for peer in peers}
+    deadline = time.monotonic() + house.settings.limits.answer_budget
+    answers = [_own_answer(act, own)]
+    wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
+    answers += [_collect(peer, future, house) for peer, future in waiting.items()]
+    answer = merge([_fitting(one, search) for one in answers])
+    _remember(act, answer, patient)
+    return _page(answer.found, answer.outcomes, search.limit)
+
+
+def _fitting(answer: PeerAnswer[Thing], search: DocumentSearch | StudySearch) -> PeerAnswer[Thing]:
+    """What meets every condition of the question; a holder may understand fewer of them than we do."""
+    found = tuple(item for item in answer.found if search.accepts(item))  # type: ignore[arg-type]
+    return PeerAnswer(replace(answer.outcome, count=len(found)), found)
+
+
+def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limit: int) -> Page[Thing]:
+    """All of it at once: an answer of many hospitals is not asked for twice. What is cut is said."""
+    if len(found) <= limit:
+        return Page(found, total=len(found), outcomes=outcomes)
+    own = replace(outcomes[0], kind=OutcomeKind.INCOMPLETE, detail=f"{len(found) - limit} older entries are not shown")
+    return Page(found[:limit], total=len(found), outcomes=(own, *outcomes[1:]))
+
+
+def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
+    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that this hospital recorded."""
+    act.direction, act.action = "asked", "E"
+    with act.unit() as unit:
+        person = _known_here(act, unit, selector)
+        if person is not None:
+            act.about(person.first)
+        described = _describe(selector, person)
+        receipts = signed_requests(act, unit, person) if person else ()
+        peers = choose_peers(act.house, described)
+        remember_sent(unit, peers, receipts)
+        return described, peers, receipts
+
+
+def _known_here(act: Act, unit: UnitOfWork, selector: PatientSelector) -> Identified | None:
+    if selector.record_id is not None:
+        return by_record_id(unit, selector.record_id)
+    assert selector.described is not None
+    try:
+        known = by_identifier(unit, selector.described)
+        return known or by_description(unit, selector.described, act.house.matcher)
+    except NotUnique:
+        return None
+
+
+def _describe(selector: PatientSelector, person: Identified | None) -> PatientInQuestion:
+    """What is known of the patient: as asked, completed by this hospital's own record where it has one."""
+    asked = selector.described or PatientInQuestion()
+    if person is None:
+        return asked
+    identifiers = dict.fromkeys((*asked.identifiers, *(i for r in person.records for i in r.identifiers)))
+    mine, wanted = person.first.demographics, asked.demographics
+    demographics = replace(
+        NOTHING_KNOWN,
+        name=wanted.name or mine.name,
+        birth_date=wanted.birth_date or mine.birth_date,
+        gender=wanted.gender if wanted.gender != "unknown" else mine.gender,
+    )
+    return PatientInQuestion(tuple(identifiers), demographics)
+
+
+def choose_peers(house: House, patient: PatientInQuestion) -> tuple[Peer, ...]:
+    """Everyone while the network is small; beyond that, those whose own identifiers of the patient are known."""
+    peers = [p for p in house.directory.current().peers if p.community.home != house.home and p.state == "active"]
+    if len(peers) <= house.settings.limits.ask_everyone_up_to:
+        return tuple(peers)
+    systems = {identifier.system for identifier in patient.identifiers}
+    return tuple(p for p in peers if any(str(p.community.home) in system for system in systems))
+
+
+def _conditions(search: DocumentSearch | StudySearch) -> tuple[tuple[str, str], ...]:
+    """Conditions that every holder understands; the rest is applied to what comes back."""
+    if isinstance(search, DocumentSearch) and search.statuses:
+        return (("status", ",".join(status.value for status in search.statuses)),)
+    return ()
+
+
+def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> PeerAnswer[Thing]:
+    """This node's own records answer like any other community's."""
+    started = time.monotonic()
+    one = act.fork()
+    one.direction, one.action = "disclosed", "R"
+    page = own(one)
+    act.patient, act.record_id = act.patient or one.patient, act.record_id or one.record_id
+    kind = OutcomeKind.NOT_UNIQUE if page.not_unique else OutcomeKind.ANSWERED
+    if page.next is not None:
+        kind = OutcomeKind.INCOMPLETE
+    seconds = time.monotonic() - started
+    outcome = CommunityOutcome(act.house.community, kind, len(page.items), seconds=seconds)
+    return PeerAnswer(outcome, page.items)
+
+
+def _ask_one(
+    act: Act,
+    peer: Peer,
+    question: Question,
+    kind: NetworkQuestion[Thing],
+    receipts: Receipts,
+) -> PeerAnswer[Thing]:
+    """One peer, one round trip; every failure becomes its line."""
+    started = time.monotonic()
+    try:
+        answer = call_peer(
+            act.house,
+            act.caller.requester,
+            peer,
+            method="POST",
+            path=f"/fhir/{question.resource}/_search",
+            body=question.body(),
+            content_type="application/x-www-form-urlencoded",
+            receipts=addressed_to(peer, receipts),
+        )
+        if answer.status != 200:
+            raise PeerBroken(f"status {answer.status}")
+        found, outcome, detail = kind.read(answer.body, peer, question)
+    except (PeerUnreachable, PeerTooSlow) as failure:
+        return _failed(peer, OutcomeKind.SILENT, str(failure), started)
+    except (PeerBroken, BadAnswer) as failure:
+        return _failed(peer, OutcomeKind.BROKEN, str(failure), started)
+    seconds = time.monotonic() - started
+    return PeerAnswer(CommunityOutcome(peer.community, outcome, len(found), detail, seconds), found)
+
+
+def _failed(peer: Peer, kind: OutcomeKind, detail: str, started: float) -> PeerAnswer[Thing]:
+    return PeerAnswer(CommunityOutcome(peer.community, kind, 0, detail, time.monotonic() - started))
+
+
+def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> PeerAnswer[Thing]:
+    budget = house.settings.limits.answer_budget
+    if not future.done():
+        future.cancel()
+        outcome = CommunityOutcome(peer.community, OutcomeKind.SILENT, 0, "no answer in time", budget)
+        return PeerAnswer(outcome)
+    return future.result()
+
+
+def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion) -> None:
+    """Record what came back, and the way back to each entry, so that it can be opened."""
+    act.direction, act.action = "received", "R"
+    act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
+    act.reasons.clear()
+    for outcome in answer.outcomes[1:]:
+        act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
+    with act.unit() as unit:
+        unit.remote.remember(_way_back(item, patient, act) for item in answer.found if item.home)
+
+
+def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act) -> RemoteEntry:
+    assert item.home is not None
+    _, _, remote_id = item.id.partition(".")
+    if isinstance(item, Study):
+        return RemoteEntry(
+            item.id, "study", item.home, remote_id, patient, None, None, None, item.study_instance_uid, act.now
+        )
+    a = item.attachment
+    return RemoteEntry(
+        item.id, "document", item.home, remote_id, patient, a.content_type, a.size, a.hash, None, act.now
+    )

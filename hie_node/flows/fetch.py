@@ -1,0 +1,204 @@
+"""Fetch: decided again at this moment, streamed in constant memory, verified, recorded on both sides when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+
+from adapters.peers.errors import PeerBroken, PeerUnreachable
+from adapters.peers.transport import PeerStream
+from adapters.store.unit import UnitOfWork
+from hie_node.acts import Act
+from hie_node.flows.find import permitted_one
+from hie_node.flows.identify import by_identifier
+from hie_node.flows.peer_call import Receipts, stream_from_peer
+from hie_node.flows.streaming import Transfer, verified
+from hie_node.flows.written_requests import addressed_to, signed_requests
+from registry.coded import CodedValue
+from registry.commands import RelayedStudy, Retrieved, RetrieveDocument, RetrievedStudy, RetrieveStudy
+from registry.directory import Peer
+from registry.documents import Attachment, DocumentEntry
+from registry.errors import NotFound, NotUnique
+from registry.identifiers import PatientIdentifier
+from registry.ports import RemoteEntry
+from registry.studies import Instance, Study
+
+DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+def retrieve_document(act: Act, command: RetrieveDocument) -> Retrieved:
+    """ITI-68 from this node's own store."""
+    with act.unit() as unit:
+        entry = permitted_one(act, unit, unit.documents.entry(command.id), "Binary")
+    content = act.house.contents.open(
+        entry.record_id, entry.attachment.content_hash, start=command.start, length=command.length
+    )
+    flowing = _flow(act, content, lambda: _still(act, entry))
+    return Retrieved(entry, flowing, entry.attachment.size, command.start, command.length)
+
+
+def _flow(act: Act, content: Iterator[bytes], still: Callable[[], bool]) -> Iterator[bytes]:
+    with Transfer(act, still) as transfer:
+        yield from transfer.pass_on(content)
+        transfer.finish()
+
+
+def _still(act: Act, item: DocumentEntry | Study) -> bool:
+    """The decision again, with the consents as they are now; what it weighs is not written down each time."""
+    one = act.fork()
+    one.now = act.house.now()
+    try:
+        with act.house.storage.read() as unit:
+            permitted_one(one, unit, item, "content", keep=False)
+    except NotFound:
+        return False
+    return True
+
+
+def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy:
+    """WADO-RS from this node's own store: a study, a series or one instance."""
+    with act.unit() as unit:
+        study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
+        wanted = _wanted(study, command)
+        if not wanted:
+            raise NotFound("instance")
+    return RetrievedStudy(study, _instances(act, study, wanted))
+
+
+def _wanted(study: Study, command: RetrieveStudy) -> list[Instance]:
+    return [
+        instance
+        for series in study.series
+        if command.series_instance_uid in (None, series.series_instance_uid)
+        for instance in series.instances
+        if command.sop_instance_uid in (None, instance.sop_instance_uid)
+    ]
+
+
+def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
+    """Each instance with its bytes, opened when its turn comes; the whole run is one transfer."""
+    with Transfer(act, lambda: _still(act, study)) as transfer:
+        for instance in wanted:
+            yield instance, transfer.pass_on(act.house.contents.open(study.record_id, instance.content_hash))
+        transfer.finish()
+
+
+def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
+    """ITI-68 over the network: the own store, or the hospital that listed the document in its answer."""
+    if "." not in command.id:
+        return retrieve_document(act, command)
+    remote, peer, receipts = _way_back(act, lambda unit: unit.remote.entry(command.id))
+    range_ = _range(command)
+    stack = ExitStack()
+    path = f"/fhir/Binary/{remote.remote_id}"
+    accept = remote.content_type or "*/*"
+    stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
+    whole = not range_
+    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
+    flowing = _relay(act, stack, content)
+    return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
+
+
+def _range(command: RetrieveDocument) -> str:
+    if not command.start and command.length is None:
+        return ""
+    last = "" if command.length is None else str(command.start + command.length - 1)
+    return f"bytes={command.start}-{last}"
+
+
+def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStudy:
+    """WADO-RS over the network: the own store, or the one hospital that listed this study; never a guess."""
+    uid = command.study_instance_uid
+    with act.house.storage.read() as unit:
+        own = unit.studies.by_uid(uid)
+    if own is not None:
+        return retrieve_study(act, command)
+    remote, peer, receipts = _way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    stack = ExitStack()
+    accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
+    stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
+    length = stream.headers.get("content-length")
+    flowing = _relay(act, stack, stream.chunks())
+    return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
+
+
+def _only_one(found: tuple[RemoteEntry, ...]) -> RemoteEntry | None:
+    if len({entry.home for entry in found}) > 1:
+        raise NotUnique("study")
+    return found[0] if found else None
+
+
+def _wado_path(command: RetrieveStudy) -> str:
+    path = f"/dicomweb/studies/{command.study_instance_uid}"
+    if command.series_instance_uid:
+        path += f"/series/{command.series_instance_uid}"
+    if command.sop_instance_uid:
+        path += f"/instances/{command.sop_instance_uid}"
+    return path + ("/metadata" if command.metadata_only else "")
+
+
+def _way_back(
+    act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]
+) -> tuple[RemoteEntry, Peer, Receipts]:
+    """The hospital that listed it, and the requests that open it there. Asking is written down first."""
+    act.direction = "asked"
+    with act.unit() as unit:
+        remote = find(unit)
+        peer = act.house.directory.current().by_home(remote.home) if remote else None
+        if remote is None or peer is None:
+            raise NotFound("this entry of another hospital")
+        act.other = remote.home
+        act.items = [remote.id]
+        person = by_identifier(unit, remote.question)
+        if person is not None:
+            act.about(person.first)
+        receipts = addressed_to(peer, signed_requests(act, unit, person)) if person else ()
+        return remote, peer, receipts
+
+
+def _open(
+    act: Act, peer: Peer, stack: ExitStack, *, path: str, accept: str, receipts: Receipts, range_: str = ""
+) -> PeerStream:
+    """Open the transfer at the holder, who decides again. What it refuses is not here."""
+    try:
+        stream = stack.enter_context(
+            stream_from_peer(
+                act.house, act.caller.requester, peer, path=path, accept=accept, receipts=receipts, range_=range_
+            )
+        )
+        if stream.status in (401, 403, 404, 410):
+            raise NotFound("this entry of another hospital")
+        if stream.status not in (200, 206):
+            raise PeerBroken(f"status {stream.status}")
+        return stream
+    except (NotFound, PeerBroken, PeerUnreachable):
+        stack.close()
+        raise
+
+
+def _relay(act: Act, stack: ExitStack, content: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass on what the holder sends; closing here closes there."""
+    one = act.fork()
+    one.direction, one.items, one.other = "received", list(act.items), act.other
+    one.patient, one.record_id = act.patient, act.record_id
+    with stack, Transfer(one, lambda: True) as transfer:
+        yield from transfer.pass_on(content)
+        transfer.finish()
+
+
+def _as_listed(remote: RemoteEntry) -> DocumentEntry:
+    """The entry as far as serving its bytes needs it."""
+    attachment = Attachment(
+        remote.content_type or "application/octet-stream", remote.size or 0, remote.hash or "0" * 40, ""
+    )
+    nobody = PatientIdentifier("urn:hie-node:remote", remote.id)
+    return DocumentEntry(
+        id=remote.id,
+        entry_uuid="",
+        unique_id=f"urn:hie-node:{remote.id}",
+        patient=nobody,
+        record_id="",
+        attachment=attachment,
+        categories=(CodedValue("remote"),),
+        home=remote.home,
+    )

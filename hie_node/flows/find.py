@@ -1,0 +1,230 @@
+"""Find documents and studies of one person here: identify, decide on each, record, show newest first.
+
+The decision filters before anything is counted or paged. A peer without the patient's request gets one and the same
+answer, whether there is nothing or nothing may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
+
+from adapters.store.unit import UnitOfWork
+from consent.consents import Consent, labels_of, look_at_items
+from consent.decide import Item
+from consent.reasons import Reason
+from hie_node.acts import Act
+from hie_node.flows.identify import Identified, by_record_id, identify
+from hie_node.flows.permission import consents_for
+from registry.coded import CodedValue
+from registry.commands import FindDocuments, FindStudies, FindSubmissions, Page, ReadDocument, ReadStudy, ReadSubmission
+from registry.documents import DocumentEntry, Folder, SubmissionSet
+from registry.errors import NotFound, NotUnique
+from registry.searches import Cursor, DocumentSearch, StudySearch
+from registry.studies import Study
+
+Thing = TypeVar("Thing", DocumentEntry, Study)
+Search = TypeVar("Search", DocumentSearch, StudySearch)
+
+
+def find_documents(act: Act, command: FindDocuments) -> Page[DocumentEntry]:
+    """ITI-67 over this node's own documents."""
+    return _find(act, command.search, lambda unit, s: unit.documents.find(s), lambda unit, s: unit.documents.counts(s))
+
+
+def find_studies(act: Act, command: FindStudies) -> Page[Study]:
+    """ImagingStudy search and QIDO-RS over this node's own studies."""
+    return _find(act, command.search, lambda unit, s: unit.studies.find(s), lambda unit, s: unit.studies.counts(s))
+
+
+def _find(
+    act: Act,
+    search: Search,
+    find: Callable[[UnitOfWork, Search], Iterator[Thing]],
+    counts: Callable[[UnitOfWork, Search], Mapping[tuple[CodedValue, ...], int]],
+) -> Page[Thing]:
+    with act.unit() as unit:
+        if search.patient.is_given or act.caller.is_peer:
+            try:
+                person = identify(act, unit, search.patient)
+            except NotUnique:
+                return _not_unique(act)
+            if person is None:
+                return _nobody(act)
+            act.about(person.first)
+            search = replace(search, record_ids=person.record_ids)
+            consents = consents_for(act, unit, person)
+            if act.caller.is_peer and not _could_be_shown_something(act, consents):
+                act.refused(Reason.NO_WRITTEN_REQUEST)
+                return Page((), total=0, withheld=True)
+            return _page(act, search, find(unit, search), counts(unit, search), consents)
+        return _of_many(act, unit, search, find)
+
+
+def _not_unique(act: Act) -> Page[Thing]:
+    """Two people fit: neither is shown, and only a question that carries a request learns even that."""
+    act.refused(Reason.NOT_ONE_PERSON)
+    if act.caller.is_peer and not act.caller.receipts and not act.caller.requester.purpose.is_emergency:
+        return Page((), total=0, withheld=True)
+    return Page((), total=0, not_unique=True)
+
+
+def _nobody(act: Act) -> Page[Thing]:
+    act.refused(Reason.NOT_HERE)
+    return Page((), total=0, withheld=act.caller.is_peer and not act.caller.receipts)
+
+
+def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
+    """Whether there is a request of the patient at all, looked at without looking at any item."""
+    if act.decide(Item(), consents).permit:
+        return True
+    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(act, consents)
+
+
+def _named(act: Act, consents: Sequence[Consent]) -> bool:
+    asking = act.caller.requester.home
+    return any(
+        actor.home == asking
+        for consent in consents
+        if consent.permits_something and consent.in_force(act.now)
+        for provision in (consent.provision, *consent.provision.provisions)
+        for actor in provision.actors
+    )
+
+
+def _page(
+    act: Act,
+    search: Search,
+    found: Iterator[Thing],
+    counts: Mapping[tuple[CodedValue, ...], int],
+    consents: Sequence[Consent],
+) -> Page[Thing]:
+    """One page, and how many there are of what may be seen."""
+    limit = search.limit
+    if look_at_items(consents):
+        permitted = [item for item in found if act.weigh(item, consents).permit]
+        total = len(permitted)
+    else:
+        decisions = {labels: act.decide(Item(labels_of(labels)), consents) for labels in counts}
+        total = sum(number for labels, number in counts.items() if decisions[labels].permit)
+        for labels, number in counts.items():
+            if not decisions[labels].permit:
+                act.count(decisions[labels], number)
+        permitted = list(islice((item for item in found if act.weigh(item, consents).permit), limit + 1))
+    shown = permitted[:limit] if not search.count_only else []
+    for item in shown:
+        act.judge(item, consents)
+    more = len(permitted) > limit and bool(shown)
+    return Page(tuple(shown), total=total, next=_cursor(shown[-1]) if more else None)
+
+
+def _of_many(
+    act: Act, unit: UnitOfWork, search: Search, find: Callable[[UnitOfWork, Search], Iterator[Thing]]
+) -> Page[Thing]:
+    """Without a patient: each item is decided under its own patient's consents, and each patient gets a row."""
+    known: dict[str, tuple[Identified | None, tuple[Consent, ...]]] = {}
+    shown: list[Thing] = []
+    more = False
+    for item in find(unit, search):
+        if item.record_id not in known:
+            known[item.record_id] = _consents_of_record(act, unit, item.record_id)
+        if not act.weigh(item, known[item.record_id][1]).permit:
+            continue
+        if len(shown) == search.limit:
+            more = True
+            break
+        shown.append(item)
+    _a_row_for_each_patient(act, shown, known)
+    total = None if more or search.after else len(shown)
+    return Page(tuple(shown), total=total, next=_cursor(shown[-1]) if more else None)
+
+
+def _consents_of_record(
+    act: Act, unit: UnitOfWork, record_id: str
+) -> tuple[Identified | None, tuple[Consent, ...]]:
+    person = by_record_id(unit, record_id)
+    return person, consents_for(act, unit, person) if person else ()
+
+
+def _a_row_for_each_patient(
+    act: Act, shown: Sequence[DocumentEntry | Study], known: Mapping[str, tuple[Identified | None, tuple[Consent, ...]]]
+) -> None:
+    for record_id, (person, consents) in known.items():
+        mine = [item for item in shown if item.record_id == record_id]
+        if not mine or person is None:
+            continue
+        one = act.fork()
+        one.about(person.first)
+        for item in mine:
+            one.judge(item, consents)
+        act.extra_rows.append(one.row())
+
+
+def _cursor(item: DocumentEntry | Study) -> Cursor:
+    return Cursor(item.performed if isinstance(item, DocumentEntry) else item.started, item.id)
+
+
+def read_document(act: Act, command: ReadDocument) -> DocumentEntry:
+    """The metadata of one document; one that may not be seen is one that is not there."""
+    with act.unit() as unit:
+        entry = unit.documents.entry(command.id)
+        return permitted_one(act, unit, entry, "DocumentReference")
+
+
+def read_study(act: Act, command: ReadStudy) -> Study:
+    """One study of the index."""
+    with act.unit() as unit:
+        return permitted_one(act, unit, unit.studies.study(command.id), "ImagingStudy")
+
+
+def permitted_one(act: Act, unit: UnitOfWork, item: Thing | None, what: str, *, keep: bool = True) -> Thing:
+    """The item when the caller may see it; raises NotFound where it is absent, and where it is refused.
+
+    `keep=False` only looks: requests that came with the question are not stored again.
+    """
+    if item is None:
+        act.refused(Reason.NOT_HERE)
+        raise NotFound(what)
+    person = by_record_id(unit, item.record_id)
+    consents = consents_for(act, unit, person, keep=keep) if person else ()
+    if person is None or not act.judge(item, consents).permit:
+        raise NotFound(what)
+    act.about(person.first)
+    return item
+
+
+def find_submissions(act: Act, command: FindSubmissions) -> Page[SubmissionSet | Folder]:
+    """ITI-66: what was published together, and folders. They name documents, so they are for the own hospital."""
+    search = command.search
+    with act.unit() as unit:
+        if search.patient.is_given:
+            person = identify(act, unit, search.patient)
+            if person is None:
+                return _nobody(act)
+            act.about(person.first)
+            search = replace(search, record_ids=person.record_ids)
+        sets: list[SubmissionSet | Folder] = list(unit.documents.find_submissions(search)) if command.submission_sets else []
+        if command.folders:
+            sets += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
+        act.items += [item.id for item in sets]
+        shown = sets[: search.limit]
+        return Page(tuple(shown), total=len(sets))
+
+
+def _folder_fits(folder: Folder, command: FindSubmissions) -> bool:
+    wanted = command.search
+    return (wanted.ids is None or folder.id in wanted.ids) and (
+        wanted.identifiers is None or bool({folder.unique_id, folder.entry_uuid} & set(wanted.identifiers))
+    )
+
+
+def read_submission(act: Act, command: ReadSubmission) -> SubmissionSet | Folder:
+    """One submission set or folder."""
+    with act.unit() as unit:
+        found = unit.documents.submission(command.id) or unit.documents.folder(command.id)
+        if found is None:
+            raise NotFound("List")
+        act.items.append(found.id)
+        return found

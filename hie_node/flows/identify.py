@@ -1,0 +1,84 @@
+"""Who is meant: from what a question or a message says to one person of the index, or to nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.store.unit import UnitOfWork
+from hie_node.acts import Act
+from registry.errors import NotUnique
+from registry.matching import Zone, compare_with_person
+from registry.people import PatientInQuestion, SourceRecord
+from registry.ports import Matcher
+from registry.searches import PatientSelector
+
+CANDIDATES = 50
+"""How many persons a description is compared with; blocking keys bring tens, a crowd is a question to refine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """One person of this hospital's index, with all that its sources say."""
+
+    person_id: str
+    records: tuple[SourceRecord, ...]
+
+    @property
+    def record_ids(self) -> tuple[str, ...]:
+        return tuple(record.id for record in self.records)
+
+    @property
+    def first(self) -> SourceRecord:
+        """The record that stands for the person: active, the newest version of it."""
+        return next((record for record in self.records if record.active), self.records[0])
+
+
+def identify(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Identified | None:
+    """The person that a caller means, or None. Raises NotUnique where two persons fit.
+
+    A system of this hospital may name its own patients by any identifier; a peer must describe the person, and the
+    matcher decides whether exactly one is meant.
+    """
+    if patient.record_id is not None:
+        return None if act.caller.is_peer else by_record_id(unit, patient.record_id)
+    if patient.described is None:
+        return None
+    if act.caller.is_peer:
+        return by_description(unit, patient.described, act.house.matcher)
+    return by_identifier(unit, patient.described) or by_description(unit, patient.described, act.house.matcher)
+
+
+def by_record_id(unit: UnitOfWork, record_id: str) -> Identified | None:
+    """The person behind a logical id of this node."""
+    person_id = unit.patients.person_of(record_id)
+    return _person(unit, person_id) if person_id else None
+
+
+def by_identifier(unit: UnitOfWork, wanted: PatientInQuestion) -> Identified | None:
+    """The one person that carries these identifiers and is not contradicted by the rest of the description."""
+    if not wanted.identifiers:
+        return None
+    fitting = []
+    for candidate in unit.patients.candidates(PatientInQuestion(wanted.identifiers), limit=CANDIDATES):
+        comparison = compare_with_person(wanted, candidate)
+        if comparison.shared_numbers and not comparison.contradicted and not comparison.conflicting_numbers:
+            fitting.append(candidate)
+    if len(fitting) > 1:
+        raise NotUnique("patient")
+    return Identified(fitting[0].person_id, fitting[0].records) if fitting else None
+
+
+def by_description(unit: UnitOfWork, wanted: PatientInQuestion, matcher: Matcher) -> Identified | None:
+    """The one person whom the matcher would link to this description; doubt is nobody, two are an error."""
+    if wanted.is_empty:
+        return None
+    candidates = unit.patients.candidates(wanted, limit=CANDIDATES)
+    verdict = matcher.judge(wanted, candidates)
+    if verdict.zone is Zone.REVIEW:
+        raise NotUnique("patient")
+    return _person(unit, verdict.person_id) if verdict.zone is Zone.LINK and verdict.person_id else None
+
+
+def _person(unit: UnitOfWork, person_id: str) -> Identified | None:
+    records = unit.patients.records_of(person_id)
+    return Identified(person_id, records) if records else None

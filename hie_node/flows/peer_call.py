@@ -1,0 +1,72 @@
+"""One request to a peer: the one-use token, the written requests it carries, and the mutual TLS connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from adapters.peers.transport import PeerResponse, PeerStream
+from adapters.trust.peer_tokens import make_peer_token
+from consent.receipts import ConsentReceipt
+from consent.requesters import Requester
+from hie_node.house import House
+from registry.directory import Peer
+
+RECEIPT_HEADER = "Consent-Receipt"
+"""Carries the signed written requests (JWS), separated by commas."""
+
+Receipts = Sequence[tuple[ConsentReceipt, str]]
+
+
+def call_peer(
+    house: House,
+    requester: Requester,
+    peer: Peer,
+    *,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    content_type: str = "application/fhir+json",
+    receipts: Receipts = (),
+) -> PeerResponse:
+    """Ask and wait for the whole, bounded answer, until the answer budget ends at the latest."""
+    limits = house.settings.limits
+    headers = _headers(house, requester, peer, method=method, path=path, body=body, receipts=receipts)
+    if body:
+        headers["Content-Type"] = content_type
+    deadline = time.monotonic() + limits.answer_budget
+    return house.transport.request(
+        peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer
+    )
+
+
+def stream_from_peer(
+    house: House, requester: Requester, peer: Peer, *, path: str, accept: str, receipts: Receipts, range_: str = ""
+) -> AbstractContextManager[PeerStream]:
+    """Open a transfer that flows through; closing it closes the peer's side."""
+    headers = _headers(house, requester, peer, method="GET", path=path, body=b"", receipts=receipts)
+    headers["Accept"] = accept
+    if range_:
+        headers["Range"] = range_
+    return house.transport.stream(peer, "GET", path, headers, stall=house.settings.limits.fetch_stall)
+
+
+def _headers(
+    house: House, requester: Requester, peer: Peer, *, method: str, path: str, body: bytes, receipts: Receipts
+) -> dict[str, str]:
+    token = make_peer_token(
+        house.keys,
+        requester,
+        audience=peer.community.home,
+        method=method,
+        path=path,
+        body=body,
+        certificate_thumbprint=house.certificate(),
+        receipts=[jws for _, jws in receipts],
+        now=house.now(),
+    )
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/fhir+json"}
+    if receipts:
+        headers[RECEIPT_HEADER] = ",".join(jws for _, jws in receipts)
+    return headers

@@ -1,0 +1,38 @@
+"""What a patient has said that bears on a request: consents kept here, and the requests that a question carried."""
+
+from __future__ import annotations
+
+from adapters.store.unit import UnitOfWork
+from consent.consents import Consent
+from consent.errors import InvalidReceipt
+from hie_node.acts import Act
+from hie_node.flows.identify import Identified
+
+
+def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool = True) -> tuple[Consent, ...]:
+    """All consents of this person that this node knows at this moment, those that came with the question included.
+
+    `keep` stores a request that came with the question; a second look while content flows does not.
+    """
+    return unit.consents.of_records(person.record_ids) + _brought_along(act, unit, person, keep)
+
+
+def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
+    """A receipt is kept and honoured when it speaks of this person, this question and now, and was not withdrawn."""
+    numbers = {identifier.normal for record in person.records for identifier in record.identifiers}
+    honoured = []
+    for receipt, jws in act.caller.receipts:
+        try:
+            receipt.check(act.caller.requester, act.house.home, now=act.now)
+            if not receipt.patient & numbers:
+                raise InvalidReceipt("other-patient")
+            if keep:
+                unit.receipts.keep(receipt, jws, now=act.now)
+            kept = unit.receipts.kept(receipt.id)
+            if kept is None or kept.withdrawn is not None:
+                raise InvalidReceipt("withdrawn")
+        except InvalidReceipt as refusal:
+            act.reasons[f"receipt-{refusal.reason}"] += 1
+            continue
+        honoured.append(kept.receipt.as_consent(person.first.identifier, person.first.id, act.house.home))
+    return tuple(honoured)

@@ -1,0 +1,279 @@
+"""Publish: resolve the patient, judge the submission, write the content, index it, record it, commit, acknowledge.
+
+Content is durable before the index says that it exists. The same message again is acknowledged again and changes
+nothing. Publishing contacts nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapters.store.unit import UnitOfWork
+from consent.closed_lists import sensitivity
+from hie_node.acts import Act
+from hie_node.flows.register import resolve_mention
+from hie_node.house import new_id
+from registry.commands import Provided, ProvideSubmission
+from registry.documents import DocumentEntry, DocumentStatus, Folder, Relation, RelationKind, SubmissionSet
+from registry.errors import (
+    DeprecatedTarget,
+    DuplicateUniqueId,
+    NonIdenticalHash,
+    NonIdenticalSize,
+    PatientMismatch,
+    UnresolvedReference,
+)
+from registry.examinations import by_service_code
+from registry.identifiers import DICOM_UID, PatientIdentifier
+from registry.pairing import ReportFacts, pair
+from registry.people import SourceRecord
+from registry.ports import StoredContent
+from registry.searches import StudySearch
+from registry.submissions import Submission, SubmittedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One document of a submission after it was looked at: the entry to index, and whether it is news."""
+
+    entry: DocumentEntry
+    source_key: str | None
+    outcome: str
+    warning: str = ""
+
+
+def publish(act: Act, command: ProvideSubmission) -> Provided:
+    """Every way to publish documents ends here. Raises SubmissionRejected with nothing stored."""
+    submission = command.submission
+    act.action, act.direction = "C", "published"
+    while True:
+        owner = _owner(act, submission)
+        stored = _store_contents(act, submission, owner)
+        with act.unit() as unit:
+            record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
+            if record.id == owner:
+                return _index(act, unit, submission, record, stored)
+            # somebody registered this patient a moment ago: the content goes under that record's key
+
+
+def _owner(act: Act, submission: Submission) -> str:
+    """The record that the content will belong to: known, or the id it will get."""
+    with act.house.storage.read() as unit:
+        known = unit.patients.record(submission.patient.identifier)
+        if known is not None and not known.active and known.replaced_by:
+            known = unit.patients.record(known.replaced_by) or known
+        return known.id if known else new_id()
+
+
+def _store_contents(act: Act, submission: Submission, owner: str) -> list[StoredContent]:
+    """Write each document durably, and hold it against what its sender announced."""
+    if submission.patient.demographics.enough_to_register or _is_known(act, owner):
+        return [_checked(act.house.contents.put(owner, d.content.chunks()), d) for d in submission.documents]
+    return []
+
+
+def _is_known(act: Act, owner: str) -> bool:
+    with act.house.storage.read() as unit:
+        return unit.patients.record_by_id(owner) is not None
+
+
+def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredContent:
+    unique_id = document.entry.unique_id
+    if document.announced_size is not None and document.announced_size != stored.size:
+        raise NonIdenticalSize(unique_id, registered=str(document.announced_size), received=str(stored.size))
+    if document.announced_hash is not None and document.announced_hash != stored.sha1:
+        raise NonIdenticalHash(unique_id, registered=document.announced_hash, received=stored.sha1)
+    return stored
+
+
+def _index(
+    act: Act, unit: UnitOfWork, submission: Submission, record: SourceRecord, stored: Sequence[StoredContent]
+) -> Provided:
+    act.about(record)
+    judged = [
+        _judge(act, unit, document, record, content)
+        for document, content in zip(submission.documents, stored, strict=True)
+    ]
+    _refuse_twins(judged)
+    news = [one for one in judged if one.outcome != "unchanged"]
+    for one in news:
+        unit.documents.add(one.entry, source_key=one.source_key)
+        _supersede_what_it_replaces(act, unit, one.entry)
+    for entry_id in submission.supersede:
+        _supersede(act, unit, entry_id, by=record)
+    submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
+    folders = tuple(_folder(act, unit, folder, record, submission, judged) for folder in submission.folders)
+    if submission.visit:
+        unit.documents.save_visit(record.id, submission.visit)
+    if submission.referral:
+        unit.documents.save_referral(record.id, submission.referral)
+    act.items += [one.entry.id for one in news]
+    warnings = tuple(one.warning for one in judged if one.warning)
+    if submission.visit:
+        warnings += submission.visit.deviations
+    return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+
+
+def _outcome(judged: Sequence[Judged]) -> str:
+    outcomes = {one.outcome for one in judged}
+    if outcomes <= {"unchanged"}:
+        return "unchanged" if judged else "stored"
+    return "replaced" if "replaced" in outcomes else "stored"
+
+
+def _judge(
+    act: Act, unit: UnitOfWork, document: SubmittedDocument, record: SourceRecord, content: StoredContent
+) -> Judged:
+    """Is it news, the same again, a correction, or a contradiction?"""
+    labels = sensitivity(document.codes, texts=document.texts) or document.entry.sensitivity
+    entry = replace(
+        document.entry,
+        patient=record.identifier,
+        record_id=record.id,
+        attachment=replace(
+            document.entry.attachment, size=content.size, hash=content.sha1, content_hash=content.content_hash
+        ),
+        sensitivity=labels,
+        updated=act.now,
+    )
+    same_id = unit.documents.by_unique_id(entry.unique_id)
+    earlier = unit.documents.by_source_key(document.source_key) if document.source_key else None
+    if same_id is not None and same_id.record_id != record.id:
+        raise PatientMismatch("document", expected="the patient it was published for", found="another patient")
+    if same_id is not None and (earlier is None or earlier.id == same_id.id):
+        if same_id.attachment.content_hash == content.content_hash:
+            return Judged(same_id, None, "unchanged")
+        if earlier is None:
+            raise NonIdenticalHash(entry.unique_id, registered=same_id.attachment.hash, received=content.sha1)
+    if earlier is not None:
+        if earlier.attachment.content_hash == content.content_hash:
+            return Judged(earlier, None, "unchanged")
+        entry = replace(entry, relations=(*entry.relations, Relation(RelationKind.REPLACES, earlier.id)))
+    entry, warning = _find_its_study(unit, entry, document)
+    return Judged(entry, document.source_key, "replaced" if earlier else "stored", warning)
+
+
+def _refuse_twins(judged: Sequence[Judged]) -> None:
+    seen: set[str] = set()
+    for one in judged:
+        if one.outcome != "unchanged" and one.entry.unique_id in seen:
+            raise DuplicateUniqueId(one.entry.unique_id)
+        seen.add(one.entry.unique_id)
+
+
+def _find_its_study(unit: UnitOfWork, entry: DocumentEntry, document: SubmittedDocument) -> tuple[DocumentEntry, str]:
+    """A report looks for the study that it describes, among those of the same patient that have none yet."""
+    facts = report_facts(entry, document)
+    if facts is None:
+        return entry, ""
+    studies = [s for s in unit.studies.find(StudySearch(record_ids=(entry.record_id,), limit=1000)) if not s.report_id]
+    found = pair(facts, studies)
+    examination = facts.examination.key if facts.examination else entry.examination
+    entry = replace(entry, examination=examination)
+    study = next((s for s in studies if s.id == found.study_id), None)
+    if study is None:
+        return entry, f"report without its study: {found.reason}"
+    unit.studies.save(replace(study, report_id=entry.id, pairing=found.reason, version=study.version + 1))
+    return with_study(entry, study.study_instance_uid), ""
+
+
+def with_study(entry: DocumentEntry, study_instance_uid: str) -> DocumentEntry:
+    """The report with a reference to its study."""
+    reference = PatientIdentifier(DICOM_UID, f"urn:oid:{study_instance_uid}")
+    if reference in entry.references:
+        return entry
+    return replace(entry, references=(*entry.references, reference))
+
+
+def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFacts | None:
+    """What an imaging report tells about its examination; None for any other document."""
+    services = [service for code in document.codes if (service := by_service_code(code.code))]
+    uid = next((r.value.removeprefix("urn:oid:") for r in entry.references if r.system == DICOM_UID), None)
+    accession = next((r.value for r in entry.references if r.system != DICOM_UID), None)
+    is_imaging = services or any(c.code == "18748-4" for c in entry.categories)
+    if not is_imaging and not uid:
+        return None
+    return ReportFacts(services[0].examination if services else None, entry.start, accession, uid)
+
+
+def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry) -> None:
+    for relation in entry.relations:
+        target = unit.documents.entry(relation.target)
+        if target is None:
+            raise UnresolvedReference("DocumentReference.relatesTo", relation.target)
+        if target.record_id != entry.record_id:
+            raise PatientMismatch("relatesTo", expected="the same patient", found="another patient")
+        if target.status is not DocumentStatus.CURRENT:
+            raise DeprecatedTarget(relation.target)
+        if relation.kind is RelationKind.REPLACES:
+            unit.documents.replace(_superseded(act, target))
+
+
+def _supersede(act: Act, unit: UnitOfWork, entry_id: str, *, by: SourceRecord) -> None:
+    target = unit.documents.entry(entry_id)
+    if target is None or target.record_id != by.id:
+        raise UnresolvedReference("Bundle.entry.request.url", entry_id)
+    if target.status is DocumentStatus.CURRENT:
+        unit.documents.replace(_superseded(act, target))
+
+
+def _superseded(act: Act, entry: DocumentEntry) -> DocumentEntry:
+    return replace(entry, status=DocumentStatus.SUPERSEDED, version=entry.version + 1, updated=act.now)
+
+
+def _submission_set(
+    act: Act, unit: UnitOfWork, submission: Submission, record: SourceRecord, judged: Sequence[Judged], news: bool
+) -> SubmissionSet | None:
+    """What was handed in together; a message that brought nothing new makes none."""
+    given = submission.submission_set
+    if given is not None:
+        known = unit.documents.by_submission_unique_id(given.unique_id)
+        if known is not None:
+            if set(known.members) != {one.entry.id for one in judged} | {f.id for f in submission.folders}:
+                raise DuplicateUniqueId(given.unique_id)
+            return known
+    if not news and not submission.folders:
+        return None
+    base = given or _derived_set(act)
+    members = base.members or tuple(one.entry.id for one in judged)
+    known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
+    made = replace(
+        base,
+        patient=record.identifier,
+        record_id=record.id,
+        members=tuple(known_ids.get(member, member) for member in members),
+    )
+    unit.documents.add_submission(made)
+    return made
+
+
+def _derived_set(act: Act) -> SubmissionSet:
+    own_id = new_id()
+    return SubmissionSet(
+        id=own_id,
+        entry_uuid=f"urn:uuid:{own_id}",
+        unique_id=f"urn:uuid:{new_id()}",
+        source_id=str(act.house.home),
+        patient=None,
+        record_id=None,
+        submitted=act.now,
+    )
+
+
+def _folder(
+    act: Act,
+    unit: UnitOfWork,
+    folder: Folder,
+    record: SourceRecord,
+    submission: Submission,
+    judged: Sequence[Judged],
+) -> Folder:
+    known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
+    known = unit.documents.folder(folder.id)
+    if known is not None and known.record_id != record.id:
+        raise PatientMismatch("folder", expected="the same patient", found="another patient")
+    members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
+    made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
+    unit.documents.save_folder(made)
+    return made

@@ -1,0 +1,162 @@
+"""Store imaging instances: each is read, belongs to one patient and one study, and is durable before it is indexed.
+
+Good instances of a request are stored even where others fail; each failure is named (DICOM PS3.18: 10.5).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adapters.store.unit import UnitOfWork
+from hie_node.acts import Act
+from hie_node.flows.publish import with_study
+from hie_node.flows.register import resolve_mention
+from hie_node.house import new_id
+from registry.commands import InstanceFailure, Stored, StoreInstances
+from registry.documents import DocumentEntry, DocumentStatus
+from registry.errors import SubmissionRejected
+from registry.identifiers import DICOM_UID
+from registry.pairing import ReportFacts, pair, parse_examination
+from registry.people import SourceRecord
+from registry.searches import DocumentSearch
+from registry.studies import Instance, ReadInstance, Series, Study
+from registry.submissions import Content, PatientMention
+
+MISMATCH = 43264
+CANNOT_UNDERSTAND = 49152
+DUPLICATE_INSTANCE = 273
+Part = tuple[ReadInstance, Content]
+
+
+def store_instances(act: Act, command: StoreInstances) -> Stored:
+    """STOW-RS and published DICOM files."""
+    act.action, act.direction = "C", "published"
+    groups: dict[str, list[Part]] = defaultdict(list)
+    failed: list[InstanceFailure] = []
+    for read, content in command.submission.instances:
+        uid = read.study.study_instance_uid
+        if command.study_instance_uid not in (None, uid):
+            failed.append(_failure(read, MISMATCH, "the study is not the announced one"))
+        elif read.patient is None:
+            failed.append(_failure(read, CANNOT_UNDERSTAND, "no patient id"))
+        else:
+            groups[uid].append((read, content))
+    results = [_store_study(act.fork(), parts) for parts in groups.values()]
+    act.recorded = True
+    return Stored(
+        studies=tuple(study for result in results for study in result.studies),
+        stored=tuple(pair for result in results for pair in result.stored),
+        failed=tuple(failed) + tuple(f for result in results for f in result.failed),
+        unchanged=sum(result.unchanged for result in results),
+        warnings=tuple(w for result in results for w in result.warnings),
+    )
+
+
+def _failure(read: ReadInstance, code: int, text: str) -> InstanceFailure:
+    return InstanceFailure(read.instance.sop_class_uid, read.instance.sop_instance_uid, code, text)
+
+
+def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
+    """All instances of one study in this request; they must name one patient."""
+    first = parts[0][0]
+    same = [part for part in parts if part[0].patient == first.patient]
+    strays = [_failure(p[0], MISMATCH, "another patient in the same study") for p in parts if p not in same]
+    assert first.patient is not None
+    mention = PatientMention(first.patient, (), first.demographics)
+    while True:
+        owner = _owner(act, mention)
+        with act.house.contents.batch():
+            stored = [
+                replace(read.instance, content_hash=put.content_hash, size=put.size)
+                for read, content in same
+                if (put := act.house.contents.put(owner, content.chunks()))
+            ]
+        try:
+            with act.unit() as unit:
+                record = resolve_mention(act, unit, mention, new_record_id=owner)
+                if record.id != owner:
+                    continue
+                result = _index(act, unit, record, [read for read, _ in same], stored)
+        except SubmissionRejected as refusal:
+            return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
+        return replace(result, failed=(*result.failed, *strays))
+
+
+def _owner(act: Act, mention: PatientMention) -> str:
+    with act.house.storage.read() as unit:
+        known = unit.patients.record(mention.identifier)
+        return known.id if known else new_id()
+
+
+def _index(
+    act: Act, unit: UnitOfWork, record: SourceRecord, reads: Sequence[ReadInstance], stored: Sequence[Instance]
+) -> Stored:
+    act.about(record)
+    uid = reads[0].study.study_instance_uid
+    known = unit.studies.by_uid(uid)
+    if known is not None and known.record_id != record.id:
+        text = "this study is known for another patient"
+        return Stored((), failed=tuple(_failure(read, MISMATCH, text) for read in reads))
+    study = known or replace(reads[0].study, id=new_id(), patient=record.identifier, record_id=record.id, version=0)
+    present = {i.sop_instance_uid: i for s in study.series for i in s.instances}
+    added: list[tuple[Series, Instance]] = []
+    failed, accepted, unchanged = [], [], 0
+    for read, instance in zip(reads, stored, strict=True):
+        before = present.get(instance.sop_instance_uid)
+        if before is not None and before.content_hash != instance.content_hash:
+            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored with other bytes"))
+            continue
+        accepted.append((uid, instance))
+        if before is not None:
+            unchanged += 1
+            continue
+        present[instance.sop_instance_uid] = instance
+        added.append((read.series, instance))
+    warnings: tuple[str, ...] = ()
+    if added:
+        study = replace(_with_instances(study, added), version=study.version + 1, updated=act.now)
+        study, warnings = _find_its_report(act, unit, study)
+        unit.studies.save(study)
+        act.items.append(study.id)
+    return Stored((study,), tuple(accepted), tuple(failed), unchanged, warnings)
+
+
+def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> Study:
+    """The study with these instances in their series, in the order of their numbers."""
+    series = {s.series_instance_uid: s for s in study.series}
+    fresh: dict[str, list[Instance]] = defaultdict(list)
+    for of, instance in added:
+        series.setdefault(of.series_instance_uid, replace(of, instances=()))
+        fresh[of.series_instance_uid].append(instance)
+    for uid, instances in fresh.items():
+        ordered = sorted((*series[uid].instances, *instances), key=lambda i: (i.number or 0, i.sop_instance_uid))
+        series[uid] = replace(series[uid], instances=tuple(ordered))
+    by_number = sorted(series.values(), key=lambda s: (s.number or 0, s.series_instance_uid))
+    return replace(study, series=tuple(by_number))
+
+
+def _find_its_report(act: Act, unit: UnitOfWork, study: Study) -> tuple[Study, tuple[str, ...]]:
+    """A study looks for the report that was published before it."""
+    if study.report_id is not None:
+        return study, ()
+    search = DocumentSearch(record_ids=(study.record_id,), statuses=(DocumentStatus.CURRENT,), limit=1000)
+    candidates = [entry for entry in unit.documents.find(search) if _waits_for_its_study(entry)]
+    fitting = [(entry, found) for entry in candidates if (found := pair(_facts(entry), [study])).study_id]
+    if len(fitting) != 1:
+        reason = "no report of this examination is here yet" if not fitting else "several reports fit"
+        return replace(study, pairing=reason), (f"study without its report: {reason}",) if fitting else ()
+    entry, found = fitting[0]
+    paired = with_study(entry, study.study_instance_uid)
+    unit.documents.replace(replace(paired, version=entry.version + 1, updated=act.now))
+    return replace(study, report_id=entry.id, pairing=found.reason), ()
+
+
+def _waits_for_its_study(entry: DocumentEntry) -> bool:
+    return bool(entry.examination) and not any(reference.system == DICOM_UID for reference in entry.references)
+
+
+def _facts(entry: DocumentEntry) -> ReportFacts:
+    accession = next((r.value for r in entry.references if r.system != DICOM_UID), None)
+    return ReportFacts(parse_examination(entry.examination), entry.start, accession)

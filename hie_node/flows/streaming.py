@@ -1,0 +1,72 @@
+"""Content on its way out: the permission is looked at again while it flows, and its end is recorded, whole or broken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from hie_node.acts import Act
+
+
+class TransferStopped(Exception):
+    """The permission ended while content flowed; the connection is broken off so that nobody takes it for whole."""
+
+
+class ChecksumMismatch(Exception):
+    """What arrived is not what the holder's index announced; the last piece is held back."""
+
+
+class Transfer:
+    """One transfer of one act, of one or many pieces of content.
+
+    Used as a context: what leaves it without `finish()` is recorded as broken off.
+    """
+
+    def __init__(self, act: Act, still_permitted: Callable[[], bool]) -> None:
+        self._act, self._still_permitted = act, still_permitted
+        self._pause = act.house.settings.limits.recheck
+        self._next_look = act.house.now().timestamp() + self._pause
+        self._sent, self._complete = 0, False
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def pass_on(self, content: Iterator[bytes]) -> Iterator[bytes]:
+        """The content as it comes; every few seconds the consent is decided again, and a withdrawal stops it."""
+        for piece in content:
+            now = self._act.house.now().timestamp()
+            if now >= self._next_look:
+                if not self._still_permitted():
+                    raise TransferStopped
+                self._next_look = now + self._pause
+            yield piece
+            self._sent += len(piece)
+
+    def finish(self) -> None:
+        """Everything was passed on."""
+        self._complete = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._act.now = self._act.house.now()
+        with self._act.house.storage.begin() as unit:
+            unit.disclosures.add(self._act.row(complete=self._complete, bytes_sent=self._sent))
+
+
+def verified(content: Iterator[bytes], *, sha1: str | None, size: int | None) -> Iterator[bytes]:
+    """Pass content on one piece late, so that the last piece leaves only when size and SHA-1 are right."""
+    digest, count, held = hashlib.sha1(usedforsecurity=False), 0, b""
+    for piece in content:
+        digest.update(piece)
+        count += len(piece)
+        if size is not None and count > size:
+            raise ChecksumMismatch
+        if held:
+            yield held
+        held = piece
+    if (sha1 is not None and digest.hexdigest() != sha1) or (size is not None and count != size):
+        raise ChecksumMismatch
+    if held:
+        yield held

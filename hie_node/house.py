@@ -1,0 +1,52 @@
+"""The parts of a running node, built once by `bootstrap.py` and handed to every flow."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from adapters.peers.transport import PeerTransport
+from adapters.store.contents import FolderContentStore
+from adapters.store.unit import Storage
+from adapters.trust.directory import DirectoryFile
+from adapters.trust.keys import SigningKeys
+from consent.policy import BasePolicy
+from hie_node.settings import Settings
+from registry.answers import Community
+from registry.identifiers import HomeCommunityId
+from registry.ports import Matcher
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A random id: nobody guesses the next one."""
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One hospital's node. `now` is the only clock; `certificate` is the thumbprint of the node's certificate."""
+
+    settings: Settings
+    storage: Storage
+    contents: FolderContentStore
+    keys: SigningKeys
+    directory: DirectoryFile
+    transport: PeerTransport
+    matcher: Matcher
+    policy: BasePolicy
+    certificate: Callable[[], str]
+    now: Callable[[], datetime] = field(default=_now)
+
+    @property
+    def home(self) -> HomeCommunityId:
+        return self.settings.home_community_id
+
+    @property
+    def community(self) -> Community:
+        return Community(self.home, self.settings.facility_code, self.settings.name)

@@ -1,0 +1,215 @@
+"""The settings of one node: read once from `node.toml`, frozen, each limit with its unit and reason.
+
+Nothing unsafe is possible outside the lab: `Settings.check` refuses it before a listener opens.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from registry.errors import InvalidIdentifier
+from registry.identifiers import FacilityCode, HomeCommunityId
+
+
+class UnsafeSettings(Exception):
+    """A setting that would endanger patients; the text says which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a door listens, and under which address others reach it (`url`, without a slash at the end)."""
+
+    host: str
+    port: int
+    url: str
+
+    @property
+    def is_loopback(self) -> bool:
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the node in one place.
+
+    fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
+    dicom_body          bytes of one STOW request; spooled to disk, never in memory
+    file_body           bytes of one dropped or published file
+    page_size           entries of a page when the question names none, and
+    page_cap            the most that a question may name
+    answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
+    fetch_stall         seconds without a byte until a transfer counts as broken
+    peer_answer         bytes that a peer may answer to a search
+    peer_entries        entries that a peer may answer to a search
+    ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
+    token_life          seconds of an access token; a stolen one dies soon
+    peer_token_life     seconds of a peer's one-use token: clocks may be 10 s apart
+    recheck             seconds between two looks at the consent while content flows
+    remember_remote     days that what a peer listed can be opened without asking again
+    seal_every          seconds between two seals over the record of disclosures
+    keep_dropped        days that an accepted file stays in the drop folder's `done`
+    """
+
+    fhir_body: int = 10 << 20
+    dicom_body: int = 8 << 30
+    file_body: int = 2 << 30
+    page_size: int = 50
+    page_cap: int = 1000
+    answer_budget: float = 2.0
+    fetch_stall: float = 30.0
+    peer_answer: int = 5 << 20
+    peer_entries: int = 1000
+    ask_everyone_up_to: int = 34
+    token_life: int = 300
+    peer_token_life: int = 60
+    recheck: float = 2.0
+    remember_remote: int = 30
+    seal_every: float = 5.0
+    keep_dropped: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One node.
+
+    home                     the folder that holds everything of this node
+    name                     of the hospital, as doctors elsewhere read it
+    patient_id_system        assigning authority of the hospital's own patient numbers (MA_BN), a URI
+    lab                      a node for training and tests: invented people only, relaxed checks, and it says so
+    data_protection_officer  who is told of emergency access; without one there is none
+    """
+
+    home: Path
+    name: str
+    facility_code: FacilityCode
+    home_community_id: HomeCommunityId
+    patient_id_system: str
+    database_url: str
+    house: Listener
+    peer: Listener
+    ops: Listener
+    lab: bool = False
+    mllp_port: int = 0
+    dicom_port: int = 0
+    dicom_aet: str = "HIE"
+    workers: int = 1
+    threads: int = 32
+    data_protection_officer: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def contents(self) -> Path:
+        return self.home / "contents"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def tls(self) -> Path:
+        return self.home / "tls"
+
+    @property
+    def drop(self) -> Path:
+        return self.home / "drop"
+
+    @property
+    def spool(self) -> Path:
+        return self.home / "spool"
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def network(self) -> Path:
+        return self.home / "network"
+
+    def check(self) -> None:
+        """Raise UnsafeSettings unless this node may run with these settings."""
+        for name, listener in (("house", self.house), ("peer", self.peer)):
+            if not listener.url.startswith("https://"):
+                raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
+        if not self.ops.is_loopback:
+            raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
+        if self.lab:
+            if not (self.house.is_loopback and self.peer.is_loopback):
+                raise UnsafeSettings("a lab node listens on loopback only; set lab = false for a real one")
+            return
+        if os.geteuid() == 0:
+            raise UnsafeSettings("hie does not run as root; start it as a user of its own (see docs/administrator.md)")
+        if self.database_url.startswith("postgresql") and "sslmode=disable" in self.database_url:
+            raise UnsafeSettings("database url: sslmode=disable is for the lab only")
+
+
+def load(home: Path) -> Settings:
+    """Read `node.toml` of a node's home. Raises UnsafeSettings with the line to mend."""
+    file = home / "node.toml"
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UnsafeSettings(f"{file} is not there; make a node with: hie init {home}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnsafeSettings(f"{file}: {error}") from error
+    try:
+        return _settings(home.resolve(), values)
+    except KeyError as error:
+        raise UnsafeSettings(f"{file}: {error.args[0]} is missing") from error
+    except (InvalidIdentifier, TypeError, ValueError) as error:
+        raise UnsafeSettings(f"{file}: {error}") from error
+
+
+def _settings(home: Path, values: dict[str, Any]) -> Settings:
+    node = dict(values["node"])
+    known = {f.name for f in fields(Settings)} - {"home", "house", "peer", "ops", "limits"}
+    unknown = set(node) - known
+    if unknown or set(values) - {"node", "house", "peer", "ops", "limits"}:
+        names = sorted(unknown | (set(values) - {"node", "house", "peer", "ops", "limits"}))
+        raise ValueError(f"unknown setting: {', '.join(names)}")
+    return Settings(
+        home=home,
+        **node
+        | {
+            "facility_code": FacilityCode(node["facility_code"]),
+            "home_community_id": HomeCommunityId(node["home_community_id"]),
+            "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
+        },
+        house=Listener(**values["house"]),
+        peer=Listener(**values["peer"]),
+        ops=Listener(**values["ops"]),
+        limits=Limits(**values.get("limits", {})),
+    )
+
+
+def write(settings: Settings) -> None:
+    """Write `node.toml` of a new node."""
+    lines = ["# The settings of this node; see docs/administrator.md. Limits that may be set: [limits]", "[node]"]
+    lines += [
+        f"name = {_quoted(settings.name)}",
+        f"facility_code = {_quoted(str(settings.facility_code))}",
+        f"home_community_id = {_quoted(str(settings.home_community_id))}",
+        f"patient_id_system = {_quoted(settings.patient_id_system)}",
+        f"lab = {str(settings.lab).lower()}",
+        f"workers = {settings.workers}",
+        f"mllp_port = {settings.mllp_port}",
+        f"dicom_port = {settings.dicom_port}",
+        f"dicom_aet = {_quoted(settings.dicom_aet)}",
+        f"data_protection_officer = {_quoted(settings.data_protection_officer)}",
+    ]
+    if not settings.database_url.startswith("sqlite"):
+        lines.append(f"database_url = {_quoted(settings.database_url)}")
+    for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
+        lines += ["", f"[{name}]", f"host = {_quoted(at.host)}", f"port = {at.port}", f"url = {_quoted(at.url)}"]
+    (settings.home / "node.toml").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
