@@ -1,7 +1,8 @@
 """The one place where XML from outside is parsed, whichever language it speaks: FHIR, SOAP, insurance files.
 
-No DOCTYPE, hence no entities, no external files and no bombs; no network; bounded in bytes, depth, elements and
-attributes, and stopped at the first excess instead of after the last byte. Errors say where, never what stood there.
+No DOCTYPE, hence no entities, no external files and no bombs; no network; bounded in bytes, depth, elements
+and attributes, and stopped at the first excess instead of after the last byte. Errors say where, never what
+stood there.
 
     XmlRefused
     ├── XmlTooLarge             more bytes, or more elements, than this door reads
@@ -34,11 +35,17 @@ _CHUNK = 64 * 1024
 # Above this the library insists on its own switch for large content; our bounds hold either way.
 _LIBRARY_MAX_TEXT = 10_000_000
 
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _FIRST_BYTES = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _ENCODINGS = frozenset(("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be", "cp1258", "cp1252", "iso8859-1"))
 
-_DECLARATION = re.compile(r"""\s*+<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]{0,100}>""")
+_DECLARATION = re.compile(
+    r"""\s*+<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]{0,100}>"""
+)
 _BEFORE_ROOT = re.compile(rb"(?:\s++|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
 _QUOTED = rb"""(?:"[^"<]*+"|'[^'<]*+')"""
 _ATTRIBUTE = rb"\s++[^\s=<>/]++\s*+=\s*+" + _QUOTED
@@ -159,9 +166,7 @@ def _refuse_attribute_floods(text: bytes, at_most: int) -> None:
     flood = re.search(rb"<[^\s<>/!?]++(?:%b){%d}" % (_ATTRIBUTE, at_most + 1), text)
     if flood:
         line, column = _place(text, flood.start())
-        raise XmlTooManyAttributes(
-            f"an element has more than {at_most} attributes", line=line, column=column
-        )
+        raise XmlTooManyAttributes(f"an element has more than {at_most} attributes", line=line, column=column)
 
 
 def _parse(text: bytes, *, max_depth: int, max_elements: int) -> XmlElement:

@@ -1,4 +1,4 @@
-"""What went wrong, in FHIR's words: issues, the OperationOutcome that carries them, and the errors that become one.
+"""What went wrong, in FHIR's words: issues, the OperationOutcome around them, errors that become one.
 
     FhirError
     ├── BadRequest            400  cannot be read, or asks what cannot be asked
@@ -23,16 +23,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from adapters.fhir import Resource
+from adapters.fhir.structure import code_list
 
 Severity: TypeAlias = Literal["fatal", "error", "warning", "information"]
-
-# http://hl7.org/fhir/issue-type
-CODES = frozenset(
-    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
-    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
-    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled "
-    "informational".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Issue:
     def __post_init__(self) -> None:
         if self.severity not in get_args(Severity):
             raise ValueError(f"issue severity: expected one of {get_args(Severity)}, found {self.severity!r}")
-        if self.code not in CODES:
+        if self.code not in code_list("issue-type"):
             raise ValueError(f"issue code: expected a code of issue-type, found {self.code!r}")
 
     @property
@@ -90,9 +83,7 @@ class FhirError(Exception):
     usual_code: ClassVar[str] = "exception"
 
     def __init__(self, *issues: Issue | str, status: int | None = None) -> None:
-        self.issues = tuple(
-            Issue("error", self.usual_code, each) if isinstance(each, str) else each for each in issues
-        )
+        self.issues = tuple(Issue("error", self.usual_code, each) if isinstance(each, str) else each for each in issues)
         if status is not None:
             self.status = status
         super().__init__("; ".join(issue.text for issue in self.issues))

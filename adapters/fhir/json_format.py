@@ -1,7 +1,7 @@
 """FHIR JSON: bytes to a resource and back, exact to the last digit and safe against hostile bodies.
 
-Names may stand once in an object, numbers keep their digits (an int up to 18 digits, otherwise a Decimal), and every
-text can also be written as XML, so no control characters and no half characters.
+Names may stand once in an object, numbers keep their digits (an int up to 18 digits, otherwise a Decimal),
+and every text can also be written as XML, so no control characters and no half characters.
 
 Source: HL7 FHIR R4, 2.6.2 JSON, https://hl7.org/fhir/R4/json.html; RFC 8259
 """
@@ -28,7 +28,8 @@ MAX_DIGITS = 100
 MAX_EXPONENT = 300
 _LONGEST_INT = 18
 
-# An unfinished string matches too: to look for its end again at every escaped quote would take quadratic time.
+# An unfinished string matches too: to look for its end again at every escaped quote would take quadratic
+# time.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -65,8 +66,8 @@ def to_json(resource: Resource) -> bytes:
 
 
 def decimal_text(number: Decimal) -> str:
-    """The number with exactly the digits it has: 1.50 stays 1.50; an exponent only where digits would be made up."""
-    sign, digits, exponent = number.as_tuple()
+    """The number with exactly the digits it has: 1.50 stays 1.50, 1E+2 is not made up to 100."""
+    _, digits, exponent = number.as_tuple()
     if isinstance(exponent, int) and -30 < exponent <= 0 and len(digits) <= MAX_DIGITS:
         return format(number, "f")
     if not number.is_finite():
@@ -93,7 +94,8 @@ def integer_of(text: str) -> int | Decimal:
 
 
 def _refuse_deep(body: bytes) -> None:
-    # Up to the first mistake the reader sees the same strings and brackets as this count, so it never goes deeper.
+    # Up to the first mistake the reader sees the same strings and brackets as this count, so it never goes
+    # deeper.
     brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
     if len(brackets) > 2 * MAX_CONTAINERS:
         raise ContentTooLarge(f"The body has more than {MAX_CONTAINERS} objects and arrays.")
@@ -127,7 +129,8 @@ def _constant(_: str) -> NoReturn:
 
 
 def _refuse_forbidden_characters(body: bytes, value: Any) -> None:
-    # Raw control characters are refused by the reader; only U+FFFE and U+FFFF and escapes can bring in the rest.
+    # Raw control characters are refused by the reader; only U+FFFE and U+FFFF and escapes can bring in the
+    # rest.
     if b"\\u" not in body and b"\xef\xbf" not in body:
         return
     for text in _texts(value):

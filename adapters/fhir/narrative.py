@@ -6,27 +6,19 @@ Source: HL7 FHIR R4, 2.4 Narrative, invariants txt-1 and txt-2, https://hl7.org/
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from html.entities import name2codepoint
 
 from lxml import etree
 
+from adapters.fhir.structure import narrative_attributes, narrative_elements
 from adapters.xml_door import XmlElement, XmlMalformed, XmlRefused, parse_xml_bytes
 
 XHTML = "http://www.w3.org/1999/xhtml"
 DIV = f"{{{XHTML}}}div"
 MAX_DEPTH = 64
 
-# txt-1 of StructureDefinition/Narrative, word for word.
-_ELEMENTS = frozenset(
-    "a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img "
-    "li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var".split()
-)
-_ATTRIBUTES = frozenset(
-    "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset "
-    "cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel "
-    "rev rowspan rules scope shape span src start style summary tabindex title type valign value vspace width "
-    "{http://www.w3.org/XML/1998/namespace}lang {http://www.w3.org/XML/1998/namespace}id".split()
-)
+_XML = "{http://www.w3.org/XML/1998/namespace}"
 _NAMED_CHARACTER = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,8});")
 _ACTIVE_LINK = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data(?!:image/(?:png|jpe?g|gif);)):?", re.IGNORECASE)
 
@@ -45,8 +37,9 @@ def parse_narrative(div: str) -> XmlElement:
 
 def narrative_text(div: XmlElement) -> str:
     """The div as JSON carries it; namespaces that only the surrounding document needed are left out."""
-    etree.cleanup_namespaces(div)
-    return str(etree.tostring(div, encoding="unicode", with_tail=False))
+    alone = deepcopy(div)
+    etree.cleanup_namespaces(alone)
+    return str(etree.tostring(alone, encoding="unicode", with_tail=False))
 
 
 def fault_of_narrative(div: str) -> str | None:
@@ -55,11 +48,12 @@ def fault_of_narrative(div: str) -> str | None:
         root = parse_narrative(div)
     except XmlRefused as error:
         return f"the narrative cannot be read: {error.reason}"
+    elements, attributes = narrative_elements(), narrative_attributes() | {_XML + "lang", _XML + "id"}
     for element in root.iter():
         name = etree.QName(element)
-        if name.namespace != XHTML or name.localname not in _ELEMENTS:
+        if name.namespace != XHTML or name.localname not in elements:
             return "the narrative has an element that FHIR does not permit there"
-        if not _ATTRIBUTES.issuperset(element.attrib):
+        if not attributes.issuperset(element.attrib):
             return "the narrative has an attribute that FHIR does not permit there"
         if any(_ACTIVE_LINK.match(element.get(link, "")) for link in ("href", "src")):
             return "the narrative has a link that runs a program"

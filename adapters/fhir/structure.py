@@ -1,9 +1,9 @@
 """What FHIR R4 types consist of: elements in their order, how many, of which type, from which codes.
 
-The table `structure.json` is made from HL7's StructureDefinitions by `tests/conformance/make_structure.py`. A row reads
-`name min..max types [=code list]`; `@` marks what XML writes as an attribute, `name[x]` a choice of types,
-`Reference(Patient,Group)` the permitted targets, `*` every type that an extension may carry. A type is compiled when it
-is first met and then kept.
+The table `structure.json` is made from HL7's StructureDefinitions by `tests/conformance/make_structure.py`.
+A row reads `name min..max types [=code list]`; `@` marks what XML writes as an attribute, `name[x]` a
+choice of types, `Reference(Patient,Group)` the permitted targets, `*` every type that an extension may
+carry. A type is compiled when it is first met and then kept.
 
 Source: HL7 FHIR R4, 2.24 (data types), 2.6 (formats), https://hl7.org/fhir/R4/datatypes.html
 """
@@ -18,10 +18,6 @@ from importlib.resources import files
 from sys import intern
 from typing import Any
 
-PRIMITIVES = frozenset(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid positiveInt string "
-    "time unsignedInt uri url uuid xhtml".split()
-)
 ANY_RESOURCE = "Resource"
 
 
@@ -65,7 +61,7 @@ class Field:
 
     @property
     def primitive(self) -> bool:
-        return self.type in PRIMITIVES
+        return self.type in _primitives()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +90,23 @@ def is_resource_name(name: str) -> bool:
     return name in _resource_names()
 
 
+def code_list(name: str) -> frozenset[str]:
+    """The codes of a value set that some element requires: `issue-type`."""
+    return _codes(name)
+
+
+@cache
+def narrative_elements() -> frozenset[str]:
+    """What XHTML elements a narrative may have, by its invariant txt-1."""
+    return frozenset(_table()["narrative"]["elements"])
+
+
+@cache
+def narrative_attributes() -> frozenset[str]:
+    """What XHTML attributes a narrative may have, by its invariant txt-1."""
+    return frozenset(_table()["narrative"]["attributes"])
+
+
 @cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(files(__package__).joinpath("structure.json").read_bytes())
@@ -103,6 +116,11 @@ def _table() -> dict[str, Any]:
 @cache
 def _resources() -> frozenset[str]:
     return frozenset(_table()["resources"])
+
+
+@cache
+def _primitives() -> frozenset[str]:
+    return frozenset(_table()["primitives"])
 
 
 @cache

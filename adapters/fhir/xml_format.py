@@ -1,8 +1,8 @@
 """FHIR XML: bytes to a resource and back, by the table of types, so that JSON and XML carry the same.
 
-`parse_xml` reads elements in any order, `to_xml` writes them in the order of the specification. An element that R4 does
-not have is kept in both directions (its numbers and truth values become texts, since XML does not tell them apart);
-`check` then warns of it.
+`parse_xml` reads elements in any order, `to_xml` writes them in the order of the specification. An element
+that R4 does not have is kept in both directions (its numbers and truth values become texts, since XML does
+not tell them apart); `check` then warns of it.
 
 Source: HL7 FHIR R4, 2.6.1 XML, https://hl7.org/fhir/R4/xml.html
 """
@@ -28,7 +28,7 @@ _FHIR = f"{{{FHIR}}}"
 _SCHEMA_LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation"
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
 def parse_xml(body: bytes, *, max_bytes: int = MAX_BYTES) -> Resource:
@@ -157,19 +157,19 @@ def _primitive_of(node: XmlElement, kind: str) -> Any:
 
 
 def _read_unknown(children: list[XmlElement], *, depth: int) -> Any:
-    values = [_read_unknown_one(child, depth=depth + 1) for child in children]
+    values = [_read_unknown_one(child, depth=depth + 2) for child in children]
     return values[0] if len(values) == 1 else values
 
 
 def _read_unknown_one(node: XmlElement, *, depth: int) -> Any:
-    if depth > MAX_DEPTH // 2:
-        _refuse(node, "structure", "An unknown element is nested too deep.")
+    if depth > MAX_DEPTH:
+        _refuse(node, "structure", f"Nested deeper than {MAX_DEPTH} levels.")
     _refuse_text(node)
     if set(node.attrib) == {"value"} and len(node) == 0:
         return node.get("value")
     if any(name.startswith("{") for name in node.attrib):
         _refuse(node, "structure", "An attribute that FHIR does not have.")
-    children = {name: _read_unknown(nodes, depth=depth + 1) for name, nodes in _by_name(node).items()}
+    children = {name: _read_unknown(nodes, depth=depth) for name, nodes in _by_name(node).items()}
     return {**node.attrib, **children}
 
 
@@ -215,8 +215,9 @@ def _write_members(node: XmlElement, members: Any, structure: Structure) -> None
         if name in members or extras in members:
             written |= {name, extras} if field.primitive else {name}
             _write_field(node, field, members.get(name), members.get(extras))
-    for name in members.keys() - written if len(members) > len(written & members.keys()) else ():
-        _write_unknown(node, name, members[name])
+    for name, value in members.items():
+        if name not in written:
+            _write_unknown(node, name, value)
 
 
 def _write_field(node: XmlElement, field: Field, value: Any, extras: Any) -> None:
@@ -274,5 +275,7 @@ def _text_of(value: Any) -> str:
     _cannot_be_written("a value of the wrong kind")
 
 
-def _cannot_be_written(what: str = "characters that XML does not have, or a narrative that is not XHTML") -> NoReturn:
+def _cannot_be_written(
+    what: str = "characters that XML does not have, or a narrative that is not XHTML",
+) -> NoReturn:
     raise NotAcceptable(f"This resource has {what}; it can only be written as JSON.")

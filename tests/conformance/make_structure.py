@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 RESOURCES = """
-    Patient Practitioner PractitionerRole Organization Location Endpoint OrganizationAffiliation HealthcareService
-    RelatedPerson Device Group Person DocumentReference DocumentManifest List Binary Bundle Parameters
-    OperationOutcome CapabilityStatement Consent Provenance AuditEvent ImagingStudy Encounter Condition Observation
-    DiagnosticReport ServiceRequest Medication MedicationRequest MedicationStatement AllergyIntolerance Immunization
-    Procedure Composition Specimen Subscription Basic Media Questionnaire QuestionnaireResponse CarePlan Appointment
-    Coverage
-""".split()
+    Patient Practitioner PractitionerRole Organization Location Endpoint OrganizationAffiliation
+    HealthcareService RelatedPerson Device Group Person DocumentReference DocumentManifest List Binary
+    Bundle Parameters OperationOutcome CapabilityStatement Consent Provenance AuditEvent ImagingStudy
+    Encounter Condition Observation DiagnosticReport ServiceRequest Medication MedicationRequest
+    MedicationStatement AllergyIntolerance Immunization Procedure Composition Specimen Subscription
+    Basic Media Questionnaire QuestionnaireResponse CarePlan Appointment Coverage
+"""
 
 LONGEST_CODE_LIST = 250
 STRUCTURE_DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
@@ -65,7 +65,7 @@ class Definitions:
 
     def codes(self, value_set: str) -> list[str] | None:
         """Every code of the value set in its order, or None where it cannot be written out."""
-        compose = self.value_sets.get(value_set.split("|")[0], {}).get("compose")
+        compose = self.value_sets.get(value_set.partition("|")[0], {}).get("compose")
         if compose is None or "exclude" in compose:
             return None
         codes: list[str] = []
@@ -75,6 +75,17 @@ class Definitions:
                 return None
             codes += part
         return list(dict.fromkeys(codes))
+
+    def primitives(self) -> list[str]:
+        return sorted(name for name, each in self.types.items() if each["kind"] == "primitive-type")
+
+    def narrative(self) -> dict[str, list[str]]:
+        """Elements and attributes that a narrative may have, from the XPath of its invariant txt-1."""
+        elements = self.types["Narrative"]["snapshot"]["element"]
+        [div] = [each for each in elements if each["path"] == "Narrative.div"]
+        [txt_1] = [each["xpath"] for each in div["constraint"] if each["key"] == "txt-1"]
+        tags, attributes = re.findall(r"=\(('[^)]*)\)", txt_1)
+        return {"elements": re.findall(r"'(\w+)'", tags), "attributes": re.findall(r"'(\w+)'", attributes)}
 
     def _included(self, include: dict[str, Any]) -> list[str] | None:
         if "filter" in include:
@@ -175,10 +186,12 @@ class Table:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "source": "HL7 FHIR R4 4.0.1 StructureDefinitions (CC0); made by tests/conformance/make_structure.py",
-            "resources": sorted(RESOURCES),
+            "source": "HL7 FHIR R4 4.0.1 (CC0); made by tests/conformance/make_structure.py",
+            "resources": sorted(RESOURCES.split()),
             "resource_names": self.definitions.codes("http://hl7.org/fhir/ValueSet/resource-types"),
+            "primitives": self.definitions.primitives(),
             "open_types": self.open_types,
+            "narrative": self.definitions.narrative(),
             "codes": dict(sorted(self.codes.items())),
             "types": dict(sorted(self.types.items())),
         }
@@ -198,7 +211,7 @@ def write(table: dict[str, Any], file: Path) -> None:
 
 def main(definitions: str, file: str) -> None:
     table = Table(Definitions(Path(definitions)))
-    for name in RESOURCES:
+    for name in RESOURCES.split():
         table.add(name)
     while table.wanted:
         table.add(table.wanted.pop())
