@@ -93,3 +93,5 @@ def test_a_body_beyond_the_limit_is_too_large() -> None:
         parse_json(b'{"resourceType":"A"}' + b" " * 100, max_bytes=100)
     with pytest.raises(ContentTooLarge):
         parse_json(b"[" + b"[]," * 1_100_000 + b"[]]")
+    with pytest.raises(ContentTooLarge):
+        parse_json(b"[" + b'"ab",' * 1_100_000 + b"1]")
