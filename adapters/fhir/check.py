@@ -1,0 +1,211 @@
+"""What a resource has that FHIR R4 does not permit, and where: by the table of types, not by profile.
+
+Found are missing, repeated and empty elements, wrong kinds and types, values outside their primitive type,
+codes outside a required binding, references to the wrong type, modifier extensions that nobody here
+understands. Elements that R4 does not have are kept and warned of.
+
+Source: HL7 FHIR R4, 2.1.0 and 2.6.2.2, https://hl7.org/fhir/R4/validation.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from itertools import zip_longest
+from typing import Any, TypeAlias
+
+from adapters.fhir import Resource
+from adapters.fhir.issues import Issue, Severity
+from adapters.fhir.primitives import CHECKS, kind_of
+from adapters.fhir.structure import (
+    ANY_RESOURCE,
+    Element,
+    Field,
+    Structure,
+    is_known_resource,
+    is_resource_name,
+    structure_of,
+)
+
+MAX_ISSUES = 100
+_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
+
+Place: TypeAlias = tuple[Any, ...]
+"""(path,), (place of the parent, "name") or (place of the array, 0); spelled out only for an issue."""
+
+
+def check(resource: Resource, *, path: str | None = None, known_modifiers: Set[str] = frozenset()) -> list[Issue]:
+    """Everything that is wrong with the resource, in its order; empty if nothing is.
+
+    path             FHIRPath of the resource where it is part of something larger; otherwise its type
+    known_modifiers  URLs of the modifier extensions that the caller understands
+    """
+    examination = _Examination(known_modifiers)
+    kind = resource.get("resourceType")
+    name = kind if isinstance(kind, str) and is_resource_name(kind) else "Resource"
+    try:
+        examination.resource(resource, (path or name,))
+    except _Enough:
+        examination.issues.append(Issue("warning", "incomplete", f"There is more; {MAX_ISSUES} faults are listed."))
+    return examination.issues
+
+
+class _Enough(Exception):
+    """As many issues as anybody reads."""
+
+
+class _Examination:
+    def __init__(self, known_modifiers: Set[str]) -> None:
+        self.issues: list[Issue] = []
+        self.known_modifiers = known_modifiers
+
+    def found(self, at: Place, code: str, text: str, severity: Severity = "error") -> None:
+        if len(self.issues) >= MAX_ISSUES:
+            raise _Enough
+        self.issues.append(Issue(severity, code, text, (_fhirpath(at),)))
+
+    def resource(self, value: Any, at: Place) -> None:
+        if not isinstance(value, dict):
+            self.found(at, "structure", f"expected a resource, found {kind_of(value)}")
+            return
+        kind = value.get("resourceType")
+        if not isinstance(kind, str):
+            self.found(at, "structure", "a resource needs a resourceType")
+        elif is_known_resource(kind):
+            self.members(value, structure_of(kind), at)
+        else:
+            self.found(at, "not-supported", "this resource type is not known here")
+
+    def members(self, value: Any, structure: Structure, at: Place) -> None:
+        if not isinstance(value, dict):
+            self.found(at, "structure", f"expected an object, found {kind_of(value)}")
+            return
+        if not value:
+            self.found(at, "structure", "an object may not be empty")
+            return
+        fields = structure.fields
+        chosen: dict[str, str] = {}
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None:
+                field = self._under_another_name(name, inner, value, structure, at)
+                if field is None:
+                    continue
+            elif field.type in CHECKS:
+                self.primitive(inner, value.get("_" + name), field, (at, field.element.name))
+            else:
+                self.complex(inner, field, (at, field.element.name))
+            if field.element.choice and chosen.setdefault(field.element.name, field.name) != field.name:
+                self.found((at, field.element.name), "structure", f"only one of {field.element.name}[x] may be given")
+        for element in structure.required:
+            if element.name not in value and not _is_present(element, value):
+                self.found((at, element.name), "required", "this element is required")
+
+    def _under_another_name(
+        self, name: str, inner: Any, value: dict[str, Any], structure: Structure, at: Place
+    ) -> Field | None:
+        """`_birthDate` beside or instead of `birthDate`, resourceType, or a name that R4 does not have."""
+        field = structure.fields.get(name[1:]) if name.startswith("_") else None
+        if field is not None and field.type in CHECKS and not field.element.xml_attribute:
+            self.extras(inner, field, (at, field.element.name), alone=field.name not in value)
+            return field
+        if name != "resourceType" or not structure.is_resource:
+            shown = name if _NAME.fullmatch(name) else "(unnamed)"
+            self._unknown(shown, name, structure, at)
+        return None
+
+    def _unknown(self, shown: str, name: str, structure: Structure, at: Place) -> None:
+        for element in structure.elements:
+            if element.choice and name.startswith(element.name):
+                self.found((at, element.name), "structure", f"{element.name}[x] may not be of this type")
+                return
+        text = "R4 does not have this element; it is kept and not understood"
+        self.found((at, shown), "structure", text, "warning")
+
+    def complex(self, value: Any, field: Field, at: Place) -> None:
+        if not field.element.many:
+            self.one(value, field, at)
+        elif self.is_array(value, at):
+            for index, each in enumerate(value):
+                self.one(each, field, (at, index))
+        if field.name == "modifierExtension":
+            self.modifiers(value, at)
+
+    def one(self, value: Any, field: Field, at: Place) -> None:
+        if field.type == ANY_RESOURCE:
+            self.resource(value, at)
+            return
+        self.members(value, structure_of(field.type), at)
+        if field.element.targets and field.type == "Reference" and isinstance(value, dict):
+            self.target(value, field.element.targets, at)
+
+    def primitive(self, value: Any, extras: Any, field: Field, at: Place) -> None:
+        if not field.element.many:
+            self.value(value, field, at)
+        elif self.is_array(value, at):
+            beside = extras if isinstance(extras, list) else ()
+            for index, (each, extra) in enumerate(zip_longest(value, beside)):
+                if each is not None:
+                    self.value(each, field, (at, index))
+                elif extra is None:
+                    self.found((at, index), "structure", "neither a value nor an extension")
+
+    def value(self, value: Any, field: Field, at: Place) -> None:
+        fault = CHECKS[field.type](value)
+        codes = field.element.codes
+        if fault:
+            self.found(at, "value" if isinstance(value, str | int) else "structure", fault)
+        elif codes is not None and value not in codes:
+            some = ", ".join(sorted(codes)[:12]) + (", …" if len(codes) > 12 else "")
+            self.found(at, "code-invalid", f"expected one of {some}")
+
+    def extras(self, value: Any, field: Field, at: Place, *, alone: bool) -> None:
+        """What stands under `_name`: the id and the extensions of a primitive, or of each in an array."""
+        if not field.element.many:
+            self.members(value, structure_of("Element"), at)
+        elif self.is_array(value, at):
+            for index, each in enumerate(value):
+                if each is not None:
+                    self.members(each, structure_of("Element"), (at, index))
+                elif alone:
+                    self.found((at, index), "structure", "neither a value nor an extension")
+
+    def is_array(self, value: Any, at: Place) -> bool:
+        if not isinstance(value, list):
+            self.found(at, "structure", f"expected an array, found {kind_of(value)}")
+        elif not value:
+            self.found(at, "structure", "an array may not be empty")
+        return isinstance(value, list)
+
+    def target(self, reference: dict[str, Any], targets: frozenset[str], at: Place) -> None:
+        kinds = {_type_of(reference.get("reference")), _named_type(reference.get("type"))} - {None}
+        if not kinds <= targets:
+            self.found(at, "structure", f"expected a reference to {', '.join(sorted(targets))}")
+
+    def modifiers(self, extensions: Any, at: Place) -> None:
+        for index, each in enumerate(extensions if isinstance(extensions, list) else ()):
+            if isinstance(each, dict) and each.get("url") not in self.known_modifiers:
+                self.found((at, index), "extension", "this modifier extension is not understood here")
+
+
+def _is_present(element: Element, value: dict[str, Any]) -> bool:
+    return any(name in value or "_" + name in value for name, _ in element.names())
+
+
+def _type_of(reference: object) -> str | None:
+    """The type in `Patient/1` or `https://…/Patient/1/_history/2`, None where the reference does not tell."""
+    if not isinstance(reference, str) or reference.startswith(("#", "urn:")):
+        return None
+    parts = reference.split("/_history/")[0].split("/")
+    return parts[-2] if len(parts) >= 2 and is_resource_name(parts[-2]) else None
+
+
+def _named_type(name: object) -> str | None:
+    return name if isinstance(name, str) and is_resource_name(name) else None
+
+
+def _fhirpath(at: Place) -> str:
+    if len(at) == 1:
+        return str(at[0])
+    parent, step = at
+    return f"{_fhirpath(parent)}[{step}]" if isinstance(step, int) else f"{_fhirpath(parent)}.{step}"
