@@ -1,6 +1,6 @@
 """Believable CT and MRI reports in Vietnamese, with the codes that belong to them.
 
-Sources: service codes, names and prices of decision 3467/QĐ-BYT (2024-11-15), LOINC imaging document codes, ICD-10.
+Sources: service codes, names and prices of decision 3467/QĐ-BYT (2024-11-15), LOINC, ICD-10.
 The texts are invented; their shape (KỸ THUẬT / MÔ TẢ HÌNH ẢNH / KẾT LUẬN) is that of Vietnamese radiology.
 """
 
