@@ -1,11 +1,11 @@
-"""A year in an invented province: people fall ill at home, are scanned, are referred to Bạch Mai, are scanned again.
+"""A year in an invented province: people fall ill, are scanned, are referred to Bạch Mai, are scanned again.
 
 `plan` decides all of it from a seed; `write` leaves in a folder what one hospital's systems would emit.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from random import Random
 
 from hie_node.lab.emission import Written, write
@@ -40,7 +40,7 @@ _BY_FACILITY = {hospital.facility_code: key for key, hospital in HOSPITALS.items
 
 
 def plan(seed: int, count: int = 300) -> Province:
-    """Who is known where, and what happened: about `count` lines in three patient lists; the same for a seed."""
+    """Who is known where and what happened: some `count` lines in three patient lists, the same for a seed."""
     return _Planner(seed, max(6, count // 3)).province()
 
 
@@ -108,7 +108,9 @@ class _Planner:
 
     def _register(self, hospital: Hospital, registration: Registration) -> Patient:
         known = sum(patient.hospital == hospital.key for patient in self._patients)
-        patient = Patient(hospital.key, hospital.number_format.format(26_000_000 + 37 * known), registration)
+        patient = Patient(
+            hospital.key, hospital.number_format.format(hospital.first_number + 37 * known), registration
+        )
         self._patients.append(patient)
         return patient
 
@@ -118,35 +120,35 @@ class _Planner:
         return as_registered(person, self._rng, TYPICAL_DIRT, household=others)
 
     def _at_home(self, person: SyntheticPerson, hospital: Hospital) -> None:
-        """One or two visits at the nearest hospital; some go on to Bạch Mai, and half of those are scanned again."""
+        """One or two visits at the nearest hospital; some go on to Bạch Mai, half of those are scanned again."""
         patient = self._register(hospital, self._typed(person))
         for _ in range(self._rng.choices((1, 2), (7, 3))[0]):
-            self._visit(
-                patient, _Stay(self._morning(), self._kind(person) if self._rng.random() < 0.8 else None)
-            )
+            kind = self._kind(person) if self._rng.random() < 0.8 else None
+            self._visit(patient, _Stay(self._morning(person), kind))
         if self._rng.random() < _REFERRED.get(hospital.key, 0.0):
             self._sent_on(patient, hospital)
 
     def _sent_on(self, patient: Patient, hospital: Hospital) -> None:
-        kind, arrived = self._kind(patient.registration.truth), self._morning()
-        sent = self._visit(patient, _Stay(arrived, kind), refer=True)
         person = patient.registration.truth
+        kind = self._kind(person)
+        sent = self._visit(patient, _Stay(self._morning(person), kind), refer=True)
         received = self._register(HOSPITALS["bach-mai"], self._typed(person))
         next_day = self._hour(sent.left.date() + timedelta(days=self._rng.randint(1, 4)))
         again = kind if self._rng.random() < 0.5 else None
         self._visit(received, _Stay(next_day, again, referred_from=hospital.facility_code))
 
-    def _kind(self, person: SyntheticPerson) -> ExaminationKind:
-        kinds = [kind for kind in examination_kinds().values() if person.age() >= 12 or not kind.contrast]
-        return self._rng.choice(kinds)
+    def _kind(self, person: SyntheticPerson) -> ExaminationKind | None:
+        """Some CT or MRI; none for small children, whom the texts would not fit."""
+        kind = self._rng.choice(list(examination_kinds().values()))
+        return kind if person.age() >= 12 else None
 
-    def _morning(self) -> datetime:
-        return self._hour(TODAY - timedelta(days=self._rng.randint(8, 400)))
+    def _morning(self, person: SyntheticPerson) -> datetime:
+        """Within a year or so, after the birth, and early enough for all that follows to be over."""
+        longest = min(400, (TODAY - person.birth_date).days)
+        return self._hour(TODAY - timedelta(days=self._rng.randint(min(24, longest), longest)))
 
     def _hour(self, day: date) -> datetime:
-        return datetime(
-            day.year, day.month, day.day, self._rng.randint(7, 10), self._rng.randrange(60), tzinfo=VIET_NAM
-        )
+        return datetime.combine(day, time(self._rng.randint(7, 10), self._rng.randrange(60)), VIET_NAM)
 
     # what happened there
 
