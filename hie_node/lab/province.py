@@ -40,7 +40,7 @@ _BY_FACILITY = {hospital.facility_code: key for key, hospital in HOSPITALS.items
 
 
 def plan(seed: int, count: int = 300) -> Province:
-    """Who is known where and what happened: some `count` lines in three patient lists, the same for a seed."""
+    """Who is known where and what happened: some `count` lines in three patient lists, equal for a seed."""
     return _Planner(seed, max(6, count // 3)).province()
 
 
@@ -120,7 +120,7 @@ class _Planner:
         return as_registered(person, self._rng, TYPICAL_DIRT, household=others)
 
     def _at_home(self, person: SyntheticPerson, hospital: Hospital) -> None:
-        """One or two visits at the nearest hospital; some go on to Bạch Mai, half of those are scanned again."""
+        """One or two visits at the nearest hospital; some go on to Bạch Mai; half of those repeat."""
         patient = self._register(hospital, self._typed(person))
         for _ in range(self._rng.choices((1, 2), (7, 3))[0]):
             kind = self._kind(person) if self._rng.random() < 0.8 else None
