@@ -88,7 +88,6 @@ def _why(visit: Visit) -> Row:
         "MA_DOITUONG_KCB": visit.route,
         "MA_NOI_DI": visit.referred_from,
         "MA_NOI_DEN": visit.referral and visit.referral.to_facility,
-        "GIAY_CHUYEN_TUYEN": visit.referral and visit.referral.slip_number,
         "PP_DIEU_TRI": "Điều trị nội khoa",
         "KET_QUA_DTRI": visit.outcome,
         "MA_LOAI_RV": 2 if visit.referral else 1,
