@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ class WireRequest:
     headers   names in lower case
     body      readable once; `length` is what was announced
     home      this node's community
+    seal_page makes an opaque token of search parameters that may not stand in a URL
     """
 
     method: str
@@ -35,6 +36,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
     length: int = 0
+    seal_page: Callable[[Pairs], str] | None = None
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name.lower(), default)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
-from adapters.trust.directory import DirectoryFile
+from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
 from consent.policy import BasePolicy
 from hie_node.settings import Settings
@@ -30,17 +30,18 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One hospital's node. `now` is the only clock; `certificate` is the thumbprint of the node's certificate."""
+    """One hospital's node. `now` is the only clock; `certificate` gives the thumbprint of its certificate."""
 
     settings: Settings
     storage: Storage
     contents: FolderContentStore
     keys: SigningKeys
-    directory: DirectoryFile
+    directory: LiveDirectory
     transport: PeerTransport
     matcher: Matcher
     policy: BasePolicy
     certificate: Callable[[], str]
+    page_key: bytes = field(repr=False)
     now: Callable[[], datetime] = field(default=_now)
 
     @property

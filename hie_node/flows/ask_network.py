@@ -141,11 +141,16 @@ def _describe(selector: PatientSelector, person: Identified | None) -> PatientIn
 
 def choose_peers(house: House, patient: PatientInQuestion) -> tuple[Peer, ...]:
     """Everyone while the network is small; beyond that, those whose own identifiers of the patient are known."""
-    peers = [p for p in house.directory.current().peers if p.community.home != house.home and p.state == "active"]
+    peers = [peer for peer in house.directory.current().active if peer.home != house.home]
     if len(peers) <= house.settings.limits.ask_everyone_up_to:
         return tuple(peers)
     systems = {identifier.system for identifier in patient.identifiers}
-    return tuple(p for p in peers if any(str(p.community.home) in system for system in systems))
+    return tuple(peer for peer in peers if systems & {str(peer.home), *_own_systems(peer)})
+
+
+def _own_systems(peer: Peer) -> set[str]:
+    """The identifier systems under which that hospital numbers its own patients, by the convention `<home>.1`."""
+    return {f"{peer.home}.1"}
 
 
 def _conditions(search: DocumentSearch | StudySearch) -> tuple[tuple[str, str], ...]:

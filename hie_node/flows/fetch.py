@@ -144,7 +144,7 @@ def _way_back(
     act.direction = "asked"
     with act.unit() as unit:
         remote = find(unit)
-        peer = act.house.directory.current().by_home(remote.home) if remote else None
+        peer = act.house.directory.current().peer(remote.home) if remote else None
         if remote is None or peer is None:
             raise NotFound("this entry of another hospital")
         act.other = remote.home

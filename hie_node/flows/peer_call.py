@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from adapters.peers.transport import PeerResponse, PeerStream
-from adapters.trust.peer_tokens import make_peer_token
+from adapters.trust.peer_tokens import make_peer_token, receipt_hash
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
 from hie_node.house import House
@@ -63,7 +63,7 @@ def _headers(
         path=path,
         body=body,
         certificate_thumbprint=house.certificate(),
-        receipts=[jws for _, jws in receipts],
+        receipts=[receipt_hash(jws) for _, jws in receipts],
         now=house.now(),
     )
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/fhir+json"}

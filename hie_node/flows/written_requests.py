@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.store.unit import UnitOfWork
-from adapters.trust.receipts import make_receipt
+from adapters.trust.receipts import write_receipt
 from consent.receipts import receipt_of
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified
@@ -18,7 +18,7 @@ def signed_requests(act: Act, unit: UnitOfWork, person: Identified) -> Receipts:
     for consent in unit.consents.of_records(person.record_ids):
         receipt = receipt_of(consent, numbers, signer=act.house.home, now=act.now)
         if receipt is not None:
-            made.append((receipt, make_receipt(act.house.keys, receipt)))
+            made.append((receipt, write_receipt(act.house.keys, receipt)))
     return tuple(made)
 
 

@@ -1,0 +1,106 @@
+"""What an administrator or a new peer runs to see that everything is in order."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from adapters.peers.errors import PeerError
+from adapters.trust import certificates
+from hie_node.bootstrap import build
+from hie_node.flows.audit import verify
+from hie_node.flows.peer_call import call_peer
+from hie_node.house import House
+from hie_node.settings import Settings
+from consent.requesters import Requester, Role
+
+State = Literal["ok", "warning", "failed"]
+WARN_DAYS = 30
+LEAST_FREE = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what to do where it is not in order."""
+
+    name: str
+    state: State
+    text: str
+
+
+def run_checks(settings: Settings) -> list[Check]:
+    """All checks; one that fails does not keep the others from running."""
+    try:
+        house = build(settings)
+    except Exception as error:
+        return [Check("start", "failed", str(error))]
+    checks: list[Callable[[House], Iterator[Check]]] = [_settings, _certificates, _disk, _database, _record, _peers]
+    found: list[Check] = []
+    for check in checks:
+        try:
+            found += check(house)
+        except Exception as error:
+            found.append(Check(check.__name__.strip("_"), "failed", str(error)))
+    return found
+
+
+def _settings(house: House) -> Iterator[Check]:
+    s = house.settings
+    yield Check("settings", "ok", f"{s.name}, facility {s.facility_code}, community {s.home_community_id}")
+    if s.lab:
+        yield Check("lab", "warning", "this is a lab node: invented people only")
+    if not s.data_protection_officer:
+        yield Check("emergency access", "warning", "off: no data_protection_officer is named in node.toml")
+
+
+def _certificates(house: House) -> Iterator[Check]:
+    for name in ("node", "house"):
+        left = certificates.days_left((house.settings.tls / f"{name}.crt").read_bytes(), now=house.now())
+        state: State = "failed" if left < 0 else "warning" if left < WARN_DAYS else "ok"
+        yield Check(f"certificate {name}.crt", state, f"{left} days left" + ("; renew it now" if left < WARN_DAYS else ""))
+    for text in house.directory.warnings():
+        yield Check("directory", "warning", text)
+
+
+def _disk(house: House) -> Iterator[Check]:
+    free = shutil.disk_usage(house.settings.contents).free
+    state: State = "ok" if free > LEAST_FREE else "warning"
+    yield Check("disk", state, f"{free >> 30} GiB free for contents")
+
+
+def _database(house: House) -> Iterator[Check]:
+    with house.storage.read() as unit:
+        waiting = unit.jobs.waiting()
+        reviews = len(unit.patients.reviews())
+    yield Check("database", "ok", f"{house.settings.database_url.split(':')[0]}, {waiting} jobs waiting")
+    if reviews:
+        yield Check("review queue", "warning", f"{reviews} doubts wait for the registrar: hie mpi review")
+
+
+def _record(house: House) -> Iterator[Check]:
+    result = verify(house)
+    if result.findings:
+        yield Check("record of disclosures", "failed", "; ".join(finding.text for finding in result.findings[:3]))
+        return
+    yield Check("record of disclosures", "ok", f"{result.rows} rows sealed in {result.seals} seals, {result.unsealed} not yet")
+
+
+def _peers(house: House) -> Iterator[Check]:
+    others = [peer for peer in house.directory.current().active if peer.home != house.home]
+    if not others:
+        yield Check("peers", "warning", "none are known; add one with: hie peers add")
+    asker = Requester("check", Role.SYSTEM, house.home)
+    for peer in others:
+        name = f"peer {peer.community.facility} {peer.community.name}"
+        started = time.monotonic()
+        try:
+            answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
+        except PeerError as failure:
+            yield Check(name, "warning", str(failure))
+            continue
+        seconds = time.monotonic() - started
+        state: State = "ok" if answer.status == 200 else "failed"
+        yield Check(name, state, f"answered {answer.status} in {seconds * 1000:.0f} ms")

@@ -1,0 +1,1 @@
+"""The commands of `hie`, one file a noun. Heavy parts are imported inside, so that `hie --help` is quick."""

@@ -1,0 +1,186 @@
+"""init, serve, upgrade, check, clients, users: the administrator's commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+
+clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
+users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(init)
+    app.command()(serve)
+    app.command()(upgrade)
+    app.command()(check)
+    app.add_typer(clients, name="clients")
+    app.add_typer(users, name="users")
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="The new node's folder.")],
+    name: Annotated[str, typer.Option(help="The hospital's name, as doctors elsewhere read it.")],
+    facility_code: Annotated[str, typer.Option(help="Five characters of the ministry (QĐ 384).")],
+    home_community_id: Annotated[str | None, typer.Option(help="urn:oid:…; made from the code if absent.")] = None,
+    patient_id_system: Annotated[str | None, typer.Option(help="URI of the hospital's patient numbers.")] = None,
+    public_host: Annotated[str, typer.Option(help="The name under which others reach this node.")] = "localhost",
+    listen: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    house_port: int = 8443,
+    peer_port: int = 9443,
+    ops_port: int = 8081,
+    database_url: Annotated[str, typer.Option(help="postgresql://…; by default SQLite in the folder.")] = "",
+    data_protection_officer: Annotated[str, typer.Option(help="Who is told of emergency access.")] = "",
+    lab: Annotated[bool, typer.Option(help="A node for training: invented people only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a new node: settings, keys, certificates, database."""
+    from hie_node.init import NewNode, create, derived_community
+    from registry.identifiers import FacilityCode, HomeCommunityId
+
+    home = HomeCommunityId(home_community_id) if home_community_id else derived_community(facility_code)
+    made = create(
+        directory,
+        NewNode(
+            name=name,
+            facility_code=FacilityCode(facility_code),
+            home_community_id=home,
+            patient_id_system=patient_id_system or f"{home}.1",
+            host=listen,
+            public_host=public_host,
+            house_port=house_port,
+            peer_port=peer_port,
+            ops_port=ops_port,
+            database_url=database_url,
+            data_protection_officer=data_protection_officer,
+            lab=lab,
+        ),
+    )
+    lines = [
+        f"made {made.home}",
+        f"community {made.home_community_id}",
+        f"next: hie --home {made.home} check, then hie --home {made.home} serve",
+    ]
+    show({"home": str(made.home), "home_community_id": str(made.home_community_id)}, lines, as_json=as_json)
+
+
+def serve() -> None:
+    """Run the node until it is told to stop."""
+    from hie_node import log
+    from hie_node.serve import serve as run
+
+    log.configure()
+    sys.exit(run(settings_of_node()))
+
+
+def upgrade(as_json: Json = False) -> None:
+    """Bring the database to the version that this program needs. Stop the node first, and make a backup."""
+    from adapters.store.engine import make_engine
+    from adapters.store.migrations import current, migrate
+
+    engine = make_engine(settings_of_node().database_url)
+    before = current(engine)
+    migrate(engine)
+    after = current(engine)
+    show({"before": before, "after": after}, [f"database: {before or 'empty'} -> {after}"], as_json=as_json)
+
+
+def check(as_json: Json = False) -> None:
+    """See that everything is in order: settings, keys, certificates, database, peers, the sealed record."""
+    from hie_node.checks import run_checks
+
+    results = run_checks(settings_of_node())
+    marks = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
+    lines = [f"{marks[r.state]}  {r.name}: {r.text}" for r in results]
+    failed = any(result.state == "failed" for result in results)
+    document = {"ok": not failed, "checks": [{"name": r.name, "state": r.state, "text": r.text} for r in results]}
+    show(document, lines, as_json=as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+@clients.command("add")
+def add_client(
+    client_id: str,
+    jwks: Annotated[Path, typer.Argument(help="File with the system's public keys (a JWK set).")],
+    scopes: Annotated[str, typer.Option(help="What it may ask for, as SMART scopes.")] = "system/*.rs",
+    purposes: Annotated[str, typer.Option(help="Purposes of use, by commas.")] = "TREAT",
+    name: str = "",
+    as_json: Json = False,
+) -> None:
+    """Admit one of the hospital's own systems."""
+    from adapters.store.people import Client
+    from adapters.trust.scopes import granted
+    from consent.requesters import PurposeOfUse, Role
+
+    granted(scopes)
+    keys = json.loads(jwks.read_text("utf-8"))
+    if not isinstance(keys, dict) or not keys.get("keys") or any("d" in key for key in keys["keys"]):
+        raise ValueError(f"{jwks}: expected a JWK set of public keys")
+    wanted = tuple(PurposeOfUse(p.strip()) for p in purposes.split(","))
+    house = open_house()
+    with house.storage.begin() as unit:
+        client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
+        unit.people_of_the_house.add_client(client)
+    show({"client_id": client_id}, [f"admitted {client_id}: {scopes}"], as_json=as_json)
+
+
+@clients.command("list")
+def list_clients(as_json: Json = False) -> None:
+    """The hospital's own systems and what they may ask for."""
+    house = open_house()
+    with house.storage.read() as unit:
+        found = unit.people_of_the_house.clients()
+    rows = [[c.client_id, " ".join(c.scopes), "disabled" if c.disabled else ""] for c in found]
+    document = [{"client_id": c.client_id, "scopes": list(c.scopes), "disabled": c.disabled} for c in found]
+    show(document, table(rows, head=["client", "scopes", ""]), as_json=as_json)
+
+
+@clients.command("disable")
+def disable_client(client_id: str, as_json: Json = False) -> None:
+    """Give this system no more tokens; those it has end within five minutes."""
+    house = open_house()
+    with house.storage.begin() as unit:
+        unit.people_of_the_house.disable_client(client_id)
+    show({"client_id": client_id, "disabled": True}, [f"disabled {client_id}"], as_json=as_json)
+
+
+@users.command("add")
+def add_user(
+    username: str,
+    role: Annotated[str, typer.Option(help="doctor, nurse, registrar, consent-desk, administrator, …")],
+    name: Annotated[str, typer.Option(help="As the patient reads it in the record of who looked.")],
+    as_json: Json = False,
+) -> None:
+    """Add somebody of this hospital; the password is asked for."""
+    import argon2
+
+    from adapters.store.people import User
+    from consent.requesters import Role
+
+    chosen = Role(role)
+    password = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
+    if len(password) < 14:
+        raise ValueError("password: at least 14 characters")
+    house = open_house()
+    with house.storage.begin() as unit:
+        unit.people_of_the_house.add_user(User(username, argon2.PasswordHasher().hash(password), chosen, name))
+    show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
+
+
+@users.command("list")
+def list_users(as_json: Json = False) -> None:
+    """The people of this hospital and their roles."""
+    house = open_house()
+    with house.storage.read() as unit:
+        found = unit.people_of_the_house.users()
+    rows = [[u.username, u.role.value, u.name, "disabled" if u.disabled else ""] for u in found]
+    document = [{"username": u.username, "role": u.role.value, "name": u.name, "disabled": u.disabled} for u in found]
+    show(document, table(rows, head=["user", "role", "name", ""]), as_json=as_json)
+
+

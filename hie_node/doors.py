@@ -1,0 +1,145 @@
+"""The doors as one WSGI application: the edge says which door a request came through, the catalogue what can be asked.
+
+Routes are made from the catalogue alone, so a transaction that is not in it cannot be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Flask, Response, request
+
+from adapters.catalogue import TRANSACTIONS
+from adapters.fhir import outcome
+from adapters.fhir.issues import NotFound as NoSuchInteraction
+from adapters.transactions import Transaction
+from adapters.wire import WireRequest, WireResponse
+from hie_node import operations, tokens_door
+from hie_node.house import House
+from hie_node.page_tokens import seal_page
+from hie_node.pipeline import handle
+from registry.errors import Unreadable
+from registry.identifiers import HomeCommunityId
+
+NOBODY = HomeCommunityId("urn:oid:0.0")
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+BASES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "house": (
+        ("house", "fhir", "/fhir"),
+        ("network", "fhir", "/network/fhir"),
+        ("house", "dicomweb", "/dicomweb"),
+        ("network", "dicomweb", "/network/dicomweb"),
+    ),
+    "peer": (("peer", "fhir", "/fhir"), ("peer", "dicomweb", "/dicomweb")),
+}
+"""Which bases a listener has: door of the transaction, family, path."""
+
+
+def application(house: House) -> Wsgi:
+    """All doors of this node; a request without the edge's word on its door is refused."""
+    apps: dict[str, Wsgi] = {
+        "house": _door(house, "house"),
+        "peer": _door(house, "peer"),
+        "ops": operations.application(house),
+    }
+
+    def dispatch(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        app = apps.get(environ.get("HTTP_X_HIE_DOOR", ""))
+        if app is None:
+            start_response("421 Misdirected Request", [("Content-Length", "0")])
+            return [b""]
+        return app(environ, start_response)
+
+    return dispatch
+
+
+def _door(house: House, listener: str) -> Flask:
+    app = Flask(f"hie_node.{listener}", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    for door, family, base in BASES[listener]:
+        for transaction in TRANSACTIONS:
+            if transaction.family == family and door in transaction.doors:
+                _mount(app, house, transaction, door=door, base=base)
+    if listener == "house":
+        tokens_door.mount(app, house)
+    app.register_error_handler(404, _no_such_thing)
+    app.register_error_handler(405, _no_such_thing)
+    return app
+
+
+def _mount(app: Flask, house: House, transaction: Transaction, *, door: str, base: str) -> None:
+    """One transaction at one base; a search can be sent as a form as well."""
+    method, path = transaction.route
+    routes = [(method, path)]
+    if transaction.form:
+        routes.append(("POST", path.rstrip("/") + "/_search"))
+    view = partial(_answer, house, transaction, door, base)
+    for verb, where in routes:
+        app.add_url_rule(
+            (base + where).rstrip("/") or "/",
+            endpoint=f"{door} {transaction.name} {verb} {where}",
+            view_func=view,
+            methods=[verb],
+            provide_automatic_options=False,
+        )
+
+
+def _answer(house: House, transaction: Transaction, door: str, base: str, **params: str) -> Response:
+    asked = wire_request(house, door, base, params)
+    try:
+        asked = replace(asked, query=_pairs(request.environ.get("QUERY_STRING", "")))
+    except Unreadable as error:
+        return flask_response(transaction.error(error, asked))
+    return flask_response(handle(house, transaction, asked))
+
+
+def wire_request(house: House, door: str, base: str, params: dict[str, str]) -> WireRequest:
+    """The current request as adapters see it, its query not yet read."""
+    at = house.settings.peer if door == "peer" else house.settings.house
+    return WireRequest(
+        method=request.method,
+        path=request.path,
+        door=door,
+        base=at.url + base,
+        home=house.home,
+        params=params,
+        headers=_headers(),
+        body=request.stream,  # type: ignore[arg-type]
+        length=request.content_length or 0,
+        seal_page=partial(seal_page, house),
+    )
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _pairs(raw: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=200))
+    except ValueError as error:
+        raise Unreadable("query", "not well-formed, or more than 200 parameters") from error
+
+
+def flask_response(answer: WireResponse) -> Response:
+    """The answer as the server sends it; a body that flows stays an iterator."""
+    response = Response(answer.body, status=answer.status)
+    response.headers.clear()
+    for name, value in answer.headers:
+        response.headers.add(name, value)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.automatically_set_content_length = isinstance(answer.body, bytes)
+    return response
+
+
+def _no_such_thing(error: Exception) -> Response:
+    """An address or a method that no transaction has."""
+    asked = WireRequest(request.method, request.path, "house", "", NOBODY, headers=_headers())
+    return flask_response(outcome.error(NoSuchInteraction("There is no such interaction here."), asked))

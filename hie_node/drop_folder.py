@@ -1,0 +1,93 @@
+"""The drop folder: what a hospital's system puts there is published, then moved to `done` or `refused`.
+
+A file is taken when its size has stood still between two looks. A refused file lies beside `<name>.reason.txt`. A
+crash between publishing and moving only publishes again, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from hie_node import log, metrics
+from hie_node.house import House
+from hie_node.publishing import Published, publish_paths
+
+OWN = frozenset({"done", "refused"})
+UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+WAIT_FOR_SIDECAR = 60.0
+"""Seconds that a document may lie without its sidecar, and the other way round, before it is refused."""
+
+
+class DropFolder:
+    """One look after the other; `look` publishes what is complete."""
+
+    def __init__(self, house: House) -> None:
+        self._house, self._root = house, house.settings.drop
+        self._seen: dict[Path, tuple[int, int]] = {}
+        for name in ("", *OWN):
+            (self._root / name).mkdir(mode=0o700, exist_ok=True)
+
+    def look(self) -> None:
+        """Publish each file or folder at the top of the drop folder that has stood still since the last look."""
+        now_there: dict[Path, tuple[int, int]] = {}
+        for entry in sorted(self._root.iterdir()):
+            if entry.name in OWN or entry.name.startswith(".") or entry.suffix in UNFINISHED or entry.is_symlink():
+                continue
+            now_there[entry] = _measure(entry)
+        still = [entry for entry, size in now_there.items() if self._seen.get(entry) == size]
+        self._seen = now_there
+        for entry in still:
+            if entry.exists() and not self._waits(entry):
+                self._take(entry)
+        self._clear_out()
+
+    def _waits(self, entry: Path) -> bool:
+        """A document and its sidecar may arrive one after the other."""
+        partners = {".pdf": [".json"], ".txt": [".json"], ".json": [".pdf", ".txt"]}.get(entry.suffix.lower())
+        if partners is None or any(entry.with_suffix(ending).is_file() for ending in partners):
+            return False
+        return time.time() - entry.stat().st_mtime < WAIT_FOR_SIDECAR
+
+    def _take(self, entry: Path) -> None:
+        if entry.suffix.lower() == ".json" and any(entry.with_suffix(e).is_file() for e in (".pdf", ".txt")):
+            return
+        results = list(publish_paths(self._house, [entry], who="drop-folder"))
+        refused = [result for result in results if result.outcome == "refused" or result.reason]
+        moved = [entry]
+        if entry.suffix.lower() in (".pdf", ".txt") and entry.with_suffix(".json").is_file():
+            moved.append(entry.with_suffix(".json"))
+        for path in moved:
+            _move(path, self._root / ("refused" if refused else "done"))
+        if refused:
+            self._explain(entry, refused)
+        metrics.DROPPED.labels("refused" if refused else "published").inc()
+        log.event("dropped", kind=results[0].kind if results else "empty", refused=len(refused), files=len(results))
+
+    def _explain(self, entry: Path, refused: list[Published]) -> None:
+        lines = [f"{result.path.name}: {result.reason}" for result in refused]
+        (self._root / "refused" / f"{entry.name}.reason.txt").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def _clear_out(self) -> None:
+        """Accepted files are patients' data lying open: they go after a few days."""
+        oldest = time.time() - self._house.settings.limits.keep_dropped * 86400
+        for entry in (self._root / "done").iterdir():
+            if entry.stat().st_mtime < oldest:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _measure(entry: Path) -> tuple[int, int]:
+    """Bytes and newest change of a file, or of all below a folder."""
+    files = [entry] if entry.is_file() else [p for p in entry.rglob("*") if p.is_file()]
+    stats = [file.stat() for file in files]
+    return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def _move(path: Path, folder: Path) -> None:
+    target = folder / path.name
+    if target.exists():
+        target = folder / f"{path.stem}.{time.time_ns()}{path.suffix}"
+    path.rename(target)
+    os.utime(target)

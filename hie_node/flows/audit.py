@@ -1,0 +1,113 @@
+"""Who saw what, and the proof that the record of it was not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from adapters.trust import seals
+from adapters.trust.errors import SealBroken
+from consent.commands import FindDisclosures
+from consent.disclosures import Disclosure
+from consent.merkle import Frontier, leaf_hash
+from consent.ports import Seal
+from hie_node.acts import Act
+from hie_node.flows.identify import identify
+from hie_node.house import House
+from registry.commands import Page
+from registry.people import PatientInQuestion
+from registry.searches import PatientSelector
+
+BATCH = 10_000
+
+
+def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
+    """ITI-81: the record of disclosures, newest first. Reading it is recorded too."""
+    with act.unit() as unit:
+        record_ids = None
+        selector = command.patient
+        if command.identifier is not None:
+            selector = PatientSelector(described=PatientInQuestion((command.identifier,)))
+        if selector.is_given:
+            person = identify(act, unit, selector)
+            if person is None:
+                return Page((), total=0)
+            act.about(person.first)
+            record_ids = person.record_ids
+        if command.ids is not None:
+            found = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
+        else:
+            found = unit.disclosures.search(
+                record_ids=record_ids, since=command.since, until=command.until, limit=command.limit + 1
+            )
+        shown = found[: command.limit]
+        total = len(found) if len(found) <= command.limit else None
+        return Page(tuple(shown), total=total)
+
+
+def seal(house: House) -> int:
+    """Seal what was recorded since the last seal; returns how many rows. Never blocks those who write."""
+    with house.storage.begin() as unit:
+        rows = unit.disclosures.unsealed(BATCH)
+        if not rows:
+            return 0
+        last = unit.disclosures.last_seal()
+        frontier = (last.frontier if last else Frontier()).append(leaf for _, leaf in rows)
+        now = house.now()
+        unit.disclosures.add_seal(seals.seal(house.keys, frontier, home=house.home, now=now), [row for row, _ in rows])
+        return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with the record; `position` counts rows from 0."""
+
+    position: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at, and what is wrong with it."""
+
+    rows: int
+    seals: int
+    unsealed: int
+    findings: tuple[Finding, ...]
+
+
+def verify(house: House) -> Verification:
+    """Recompute every leaf and every head: a row that was changed, removed, added or moved shows."""
+    with house.storage.read() as unit:
+        sealed = list(unit.disclosures.seals())
+        findings = list(_check_signatures(house, sealed))
+        frontier, rows = Frontier(), 0
+        for one in sealed:
+            leaves = []
+            for expected, (position, row) in enumerate(unit.disclosures.sealed_rows(rows, one.size), start=rows):
+                if position != expected:
+                    findings.append(Finding(expected, "a row is missing"))
+                    break
+                leaves.append(leaf_hash(row.canonical()))
+            frontier, rows = frontier.append(leaves), one.size
+            if frontier.size != one.size or frontier.root != one.frontier.root:
+                findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
+                frontier = one.frontier
+        unsealed = unit.disclosures.unsealed(BATCH)
+        total = unit.disclosures.count()
+        if total != rows + len(unsealed) and len(unsealed) < BATCH:
+            findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
+    return Verification(rows, len(sealed), len(unsealed), tuple(findings))
+
+
+def _check_signatures(house: House, sealed: list[Seal]) -> Iterator[Finding]:
+    before: Seal | None = None
+    for one in sealed:
+        try:
+            seals.verify_seal(one, home=house.home, keys=house.keys.ever())
+        except SealBroken as broken:
+            yield Finding(one.size, f"this seal is not ours: {broken.reason}")
+        if before is not None and (one.size <= before.size or one.sealed < before.sealed - timedelta(seconds=10)):
+            yield Finding(one.size, "this seal is older than the one before it")
+        before = one

@@ -1,0 +1,49 @@
+"""Which flow answers which command: at this node alone, and over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from consent import commands as rules
+from hie_node.acts import Act
+from hie_node.flows import ask_network, audit, consents, fetch, find, patients, publish, register, store_instances
+from registry import commands as nouns
+
+Flow = Callable[[Act, Any], Any]
+
+HERE: dict[type, Flow] = {
+    nouns.FindDocuments: find.find_documents,
+    nouns.ReadDocument: find.read_document,
+    nouns.RetrieveDocument: fetch.retrieve_document,
+    nouns.FindSubmissions: find.find_submissions,
+    nouns.ReadSubmission: find.read_submission,
+    nouns.ProvideSubmission: publish.publish,
+    nouns.StoreInstances: store_instances.store_instances,
+    nouns.FindStudies: find.find_studies,
+    nouns.ReadStudy: find.read_study,
+    nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.FindPatients: patients.find_patients,
+    nouns.ReadPatient: patients.read_patient,
+    nouns.MatchPatient: patients.match_patient,
+    nouns.CrossReference: patients.cross_reference,
+    nouns.FeedPatient: register.feed,
+    rules.RecordConsent: consents.record_consent,
+    rules.ReadConsent: consents.read_consent,
+    rules.FindConsents: consents.find_consents,
+    rules.DeleteConsent: consents.delete_consent,
+    rules.WithdrawReceipt: consents.withdraw_receipt,
+    rules.FindDisclosures: audit.find_disclosures,
+}
+
+EVERYWHERE: dict[type, Flow] = {
+    nouns.FindDocuments: ask_network.find_documents_everywhere,
+    nouns.RetrieveDocument: fetch.fetch_document,
+    nouns.FindStudies: ask_network.find_studies_everywhere,
+    nouns.RetrieveStudy: fetch.fetch_study,
+}
+
+
+def flow_for(command: object, *, network: bool) -> Flow:
+    """The flow of a command; a command without one is a fault of the catalogue and fails loudly."""
+    return (EVERYWHERE if network else HERE)[type(command)]

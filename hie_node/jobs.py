@@ -1,0 +1,107 @@
+"""What a node does by itself: seal the record, watch the drop folder, carry withdrawals to their holders, forget.
+
+One process; each round is short, and what fails is tried again with growing pauses. Every task is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+
+from adapters.peers.errors import PeerError
+from consent.requesters import PurposeOfUse, Requester, Role
+from hie_node import log, metrics
+from hie_node.drop_folder import DropFolder
+from hie_node.flows.audit import seal
+from hie_node.flows.consents import NOTIFY_WITHDRAWAL
+from hie_node.flows.peer_call import call_peer
+from hie_node.house import House
+from registry.errors import StorageUnavailable
+from registry.identifiers import HomeCommunityId
+
+LEASE = 60
+LONGEST_PAUSE = timedelta(minutes=10)
+TICK = 0.25
+
+
+@dataclass(slots=True)
+class Task:
+    """Something to do every `every` seconds."""
+
+    name: str
+    every: float
+    run: Callable[[], None]
+    due: float = 0.0
+
+
+def run(house: House, stopping: Callable[[], bool]) -> None:
+    """Until told to stop. A database that is away is waited for; anything unexpected is logged and tried again."""
+    drop = DropFolder(house)
+    tasks = [
+        Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
+        Task("drop folder", 1.0, drop.look),
+        Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
+        Task("forget", 600.0, lambda: forget(house)),
+    ]
+    while not stopping():
+        now = time.monotonic()
+        for task in tasks:
+            if task.due <= now:
+                _do(task)
+                task.due = time.monotonic() + task.every
+        time.sleep(TICK)
+
+
+def _do(task: Task) -> None:
+    try:
+        task.run()
+    except StorageUnavailable as failure:
+        log.warning("storage unavailable", task=task.name, what=failure.what)
+    except Exception as error:
+        log.fault(f"job {task.name}", error, "")
+
+
+def _seal(house: House) -> None:
+    rows = seal(house)
+    if rows:
+        metrics.SEALED.inc(rows)
+
+
+def carry_withdrawals(house: House) -> None:
+    """Tell each hospital that keeps a request that the patient took it back, until it acknowledged."""
+    with house.storage.begin() as unit:
+        claimed = unit.jobs.claim([NOTIFY_WITHDRAWAL], now=house.now(), lease_seconds=LEASE, limit=20)
+    for job in claimed:
+        told = _tell(house, HomeCommunityId(job.payload["home"]), job.payload["jws"])
+        with house.storage.begin() as unit:
+            if told is None:
+                unit.jobs.done(job.id)
+            else:
+                pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
+                unit.jobs.failed(job.id, told, house.now() + pause)
+
+
+def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
+    """None when it is acknowledged, else why not."""
+    peer = house.directory.current().peer(home)
+    if peer is None:
+        return "not-in-the-directory"
+    body = orjson.dumps({"resourceType": "Parameters", "parameter": [{"name": "withdrawal", "valueString": jws}]})
+    requester = Requester("withdrawals", Role.SYSTEM, house.home, purpose=PurposeOfUse.TREAT)
+    try:
+        answer = call_peer(house, requester, peer, method="POST", path="/fhir/Consent/$withdraw-receipt", body=body)
+    except PeerError as failure:
+        return type(failure).__name__
+    return None if answer.status == 200 else f"status-{answer.status}"
+
+
+def forget(house: House) -> None:
+    """Spent tokens past their time, and ways back to entries that nobody opened for long."""
+    now = house.now()
+    with house.storage.begin() as unit:
+        unit.tokens.forget_before(now - timedelta(minutes=5))
+        unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))

@@ -1,0 +1,55 @@
+"""The operations listener, loopback only: is it alive, can it serve, and how is it doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from hie_node import metrics
+from hie_node.house import House
+from registry.errors import StorageUnavailable
+
+SEALING_LATE = timedelta(minutes=10)
+
+
+def application(house: House) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+    """`/health/live`, `/health/ready`, `/metrics`."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        status, kind, body = _answer(house, environ.get("PATH_INFO", ""))
+        start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]
+
+    return answer
+
+
+def _answer(house: House, path: str) -> tuple[str, str, bytes]:
+    if path == "/health/live":
+        return "200 OK", "application/json", b'{"status":"alive"}'
+    if path == "/health/ready":
+        problems = readiness(house)
+        status = "503 Service Unavailable" if problems else "200 OK"
+        word = "not ready" if problems else "ready"
+        return status, "application/json", orjson.dumps({"status": word, "problems": problems})
+    if path == "/metrics":
+        return "200 OK", "text/plain; version=0.0.4; charset=utf-8", metrics.exposition()
+    return "404 Not Found", "application/json", b'{"status":"no such page"}'
+
+
+def readiness(house: House) -> list[str]:
+    """What keeps this node from serving, in words; empty when all is well."""
+    problems = []
+    try:
+        with house.storage.read() as unit:
+            last = unit.disclosures.last_seal()
+            unsealed = unit.disclosures.unsealed(1)
+        if unsealed and last and house.now() - last.sealed > SEALING_LATE:
+            problems.append("the record of disclosures has not been sealed for ten minutes; is the jobs process alive?")
+    except StorageUnavailable as failure:
+        problems.append(str(failure))
+    if not house.settings.contents.is_dir():
+        problems.append("the folder of contents is not there")
+    return problems

@@ -1,0 +1,117 @@
+"""The one way through the house: authenticate, check the scope, decode, dispatch, record, encode.
+
+A transaction is a row of the catalogue and never sees these steps, so it can forget none of them. An answer that shows
+something of a patient does not leave unless its row in the record of disclosures is committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from adapters.transactions import Transaction
+from adapters.wire import Pairs, WireRequest, WireResponse
+from consent.disclosures import Action
+from consent.errors import ConsentError, TokenRefused
+from hie_node import log, metrics
+from hie_node.acts import Act, Caller
+from hie_node.authentication import at_the_house_door, at_the_peer_door
+from hie_node.flows.table import flow_for
+from hie_node.house import House
+from hie_node.page_tokens import open_page
+from registry.errors import RegistryError, Unreadable
+
+FORM_BODY = 64 << 10
+"""Bytes of a search sent as a form: parameters, not content."""
+
+_ACTIONS: Mapping[str, Action] = {"c": "C", "r": "R", "u": "U", "d": "D", "s": "E"}
+
+
+class ScopeMissing(TokenRefused):
+    """The token is good and does not reach this far."""
+
+
+def handle(house: House, transaction: Transaction, request: WireRequest) -> WireResponse:
+    """Answer one request of one transaction; whatever goes wrong is answered in the transaction's own language."""
+    started = time.perf_counter()
+    caller: Caller | None = None
+    try:
+        request, caller = _authenticated(house, transaction, request)
+        request = _with_form(house, transaction, request)
+        response = _answered(house, transaction, request, caller)
+    except Exception as error:
+        response = _refused(transaction, request, error)
+    seconds = time.perf_counter() - started
+    metrics.observe(transaction.name, request.door, response.status, seconds)
+    log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None)
+    return response
+
+
+def _authenticated(
+    house: House, transaction: Transaction, request: WireRequest
+) -> tuple[WireRequest, Caller]:
+    """Before anything of the body is parsed. A peer's token is bound to its body, so that is read first, bounded."""
+    if request.door == "peer":
+        body = request.read(house.settings.limits.fhir_body)
+        caller = at_the_peer_door(house, request.headers, method=request.method, path=_path(request), body=body)
+        return replace(request, body=io.BytesIO(body), length=len(body)), caller
+    caller, scopes = at_the_house_door(house, request.headers)
+    if not scopes.allow(*transaction.scope):
+        raise ScopeMissing("scope")
+    return request, caller
+
+
+def _path(request: WireRequest) -> str:
+    """The path as the peer signed it: of the URL, without the query."""
+    return request.path
+
+
+def _with_form(house: House, transaction: Transaction, request: WireRequest) -> WireRequest:
+    """Parameters of a POST _search count like those of the URL; a page token becomes the search it stands for."""
+    pairs: Pairs = request.query
+    if transaction.form and request.method == "POST":
+        if not request.header("content-type").startswith("application/x-www-form-urlencoded"):
+            raise Unreadable("_search", "the body has to be application/x-www-form-urlencoded")
+        pairs += _form_pairs(request.read(FORM_BODY))
+    token = next((value for name, value in pairs if name == "_page"), None)
+    if token is not None:
+        pairs = open_page(house, token)
+    return replace(request, query=pairs)
+
+
+def _form_pairs(body: bytes) -> Pairs:
+    try:
+        text = body.decode("ascii")
+        return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict"))
+    except ValueError as error:
+        raise Unreadable("_search", "the body is not a well-formed form in UTF-8") from error
+
+
+def _answered(house: House, transaction: Transaction, request: WireRequest, caller: Caller) -> WireResponse:
+    command = transaction.decode(request)
+    act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
+    result = flow_for(command, network=request.door == "network")(act, command)
+    if transaction.discloses and not act.recorded:
+        raise AssertionError(f"{transaction.name} answered without a record")
+    return transaction.encode(result, request)
+
+
+def _query(transaction: Transaction, request: WireRequest) -> str:
+    """The question as it is kept in the record (IHE BALP, Query): base64, since it may hold identifiers."""
+    if transaction.scope[1] != "s":
+        return ""
+    text = "&".join(f"{name}={value}" for name, value in request.query)
+    return base64.b64encode(f"{request.path}?{text}".encode()).decode()
+
+
+def _refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
+    """Known errors in the standard's form; anything else is ours, and only its place is written down."""
+    if not isinstance(error, (RegistryError, ConsentError)) and not getattr(error, "status", None):
+        reference = secrets.token_hex(6)
+        log.fault(transaction.name, error, reference)
+    return transaction.error(error, request)

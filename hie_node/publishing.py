@@ -1,0 +1,203 @@
+"""Publish from what exists: insurance files, DICOM files and folders, documents with a sidecar.
+
+One file is one outcome: acknowledged, the same as before, or refused with a reason; nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.dicom.part10 import read_instance
+from adapters.dropped import kind_of
+from adapters.dropped.sidecar import read_sidecar
+from adapters.insurance.submission import DossierFault, iter_submissions
+from consent.errors import ConsentError
+from consent.requesters import PurposeOfUse, Requester, Role
+from hie_node.acts import Act, Caller
+from hie_node.flows.publish import publish
+from hie_node.flows.store_instances import store_instances
+from hie_node.house import House
+from registry.commands import ProvideSubmission, Stored, StoreInstances
+from registry.errors import RegistryError, StorageUnavailable, TooLarge
+from registry.studies import ReadInstance
+from registry.submissions import Content, FilePart, StudySubmission, Submission
+
+BATCH = 500
+"""Instances stored together: few enough to begin early, enough to share the wait for the disk."""
+
+HEAD = 4096
+Progress = Callable[[Path], None]
+
+
+@dataclass(slots=True)
+class Published:
+    """What became of the files of one kind in one folder, or of one file.
+
+    outcome   `stored`, `unchanged`, `replaced` or `refused`
+    """
+
+    path: Path
+    kind: str
+    outcome: str
+    files: int = 1
+    documents: int = 0
+    studies: int = 0
+    instances: int = 0
+    warnings: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+def publisher(house: House, who: str) -> Caller:
+    """The hospital's own system at the drop folder or the command line."""
+    requester = Requester(who, Role.SYSTEM, house.home, organization=house.settings.name, purpose=PurposeOfUse.TREAT)
+    return Caller(requester, "house")
+
+
+def publish_paths(house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None) -> Iterator[Published]:
+    """Everything below these paths, in the order of names; a document waits for its sidecar, a sidecar is not one."""
+    tell = on_file or (lambda path: None)
+    for path in paths:
+        yield from _publish(house, path, who, tell)
+
+
+def _publish(house: House, path: Path, who: str, tell: Progress) -> Iterator[Published]:
+    if not path.is_dir():
+        yield from _files(house, [path], who, tell)
+        return
+    children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+    yield from _files(house, [child for child in children if child.is_file()], who, tell)
+    for folder in (child for child in children if child.is_dir() and not child.is_symlink()):
+        yield from _publish(house, folder, who, tell)
+
+
+def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Iterator[Published]:
+    images: list[Path] = []
+    for file in files:
+        try:
+            kind = _kind(file)
+        except OSError as error:
+            yield Published(file, "unknown", "refused", reason=f"cannot be read: {error.strerror}")
+            continue
+        if kind == "dicom":
+            images.append(file)
+        elif not (kind == "sidecar" and _document_of(file)):
+            yield _one_file(house, file, kind, who)
+            tell(file)
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        yield _instances(house, batch, who)
+        for file in batch:
+            tell(file)
+
+
+def _kind(file: Path) -> str:
+    with file.open("rb") as opened:
+        return kind_of(file, opened.read(HEAD))
+
+
+def _document_of(sidecar: Path) -> Path | None:
+    return next((d for ending in (".pdf", ".txt") if (d := sidecar.with_suffix(ending)).is_file()), None)
+
+
+def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
+    """One insurance file or one document; a fault in it refuses it, never the next one."""
+    try:
+        if file.stat().st_size > house.settings.limits.file_body:
+            raise TooLarge("file", limit=house.settings.limits.file_body)
+        if kind == "insurance":
+            return _insurance_file(house, file, who)
+        if kind == "document":
+            return _document(house, file, who)
+    except StorageUnavailable:
+        raise
+    except (RegistryError, ConsentError) as refusal:
+        return Published(file, kind, "refused", reason=str(refusal))
+    reasons = {"sidecar": "the document that it describes is not beside it", "fhir": "post it to the FHIR door instead"}
+    return Published(file, kind, "refused", reason=reasons.get(kind, "not a kind of file that can be published"))
+
+
+def _insurance_file(house: House, file: Path, who: str) -> Published:
+    """Each dossier of the file is a submission of its own; one that is refused does not stop the others."""
+    settings, result = house.settings, Published(file, "insurance", "unchanged")
+    dossiers = iter_submissions(
+        file.read_bytes(),
+        facility=settings.facility_code,
+        patient_id_system=settings.patient_id_system,
+        home=settings.home_community_id,
+    )
+    refused, outcomes = [], set()
+    for number, dossier in enumerate(dossiers, start=1):
+        if isinstance(dossier, DossierFault):
+            refused.append(f"dossier {number}: {dossier.error}")
+            continue
+        try:
+            outcomes.add(_submit(house, dossier, who, result))
+        except StorageUnavailable:
+            raise
+        except (RegistryError, ConsentError) as refusal:
+            refused.append(f"dossier {number}: {refusal}")
+    result.outcome = next((o for o in ("stored", "replaced", "unchanged") if o in outcomes), "refused")
+    if refused:
+        result.reason = "; ".join(refused[:5]) + (f"; and {len(refused) - 5} more" if len(refused) > 5 else "")
+        result.outcome = "refused"
+    return result
+
+
+def _submit(house: House, submission: Submission, who: str, result: Published) -> str:
+    act = Act(house, publisher(house, who), "publish")
+    provided = publish(act, ProvideSubmission(submission))
+    result.documents += len(provided.documents)
+    result.warnings += provided.warnings
+    return provided.outcome
+
+
+def _document(house: House, file: Path, who: str) -> Published:
+    sidecar = file.with_suffix(".json")
+    if not sidecar.is_file():
+        return Published(file, "document", "refused", reason=f"its sidecar {sidecar.name} is not beside it")
+    settings = house.settings
+    submission = read_sidecar(
+        file.read_bytes(),
+        sidecar.read_bytes(),
+        patient_id_system=settings.patient_id_system,
+        home=settings.home_community_id,
+    )
+    result = Published(file, "document", "stored")
+    result.outcome = _submit(house, submission, who, result)
+    return result
+
+
+def _instances(house: House, files: Sequence[Path], who: str) -> Published:
+    """DICOM files that lie together; each is read, and each failure is named by its file."""
+    result = Published(files[0].parent if len(files) > 1 else files[0], "dicom", "unchanged", files=len(files))
+    read: list[tuple[ReadInstance, Content]] = []
+    names: dict[str, Path] = {}
+    refused: list[str] = []
+    for file in files:
+        try:
+            size = file.stat().st_size
+            with file.open("rb") as opened:
+                instance = read_instance(opened, size=size, own_issuer=house.settings.patient_id_system)
+        except RegistryError as refusal:
+            refused.append(f"{file.name}: {refusal}")
+            continue
+        read.append((instance, FilePart(str(file), 0, size)))
+        names[instance.instance.sop_instance_uid] = file
+    if read:
+        stored = store_instances(Act(house, publisher(house, who), "publish"), StoreInstances(StudySubmission(tuple(read))))
+        _count(result, stored)
+        refused += [f"{names[f.sop_instance_uid].name}: {f.text}" for f in stored.failed]
+    if refused:
+        result.outcome = "refused" if not result.instances else result.outcome
+        result.reason = "; ".join(refused[:5]) + (f"; and {len(refused) - 5} more" if len(refused) > 5 else "")
+    return result
+
+
+def _count(result: Published, stored: Stored) -> None:
+    result.studies = len(stored.studies)
+    result.instances = len(stored.stored)
+    result.warnings += stored.warnings
+    if len(stored.stored) > stored.unchanged:
+        result.outcome = "stored"

@@ -1,0 +1,90 @@
+"""Run a node: the edge in front, the workers behind it, and the jobs, each a process that is started again if it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from types import FrameType
+
+from hie_node import jobs, log
+from hie_node.bootstrap import build
+from hie_node.doors import Wsgi, application
+from hie_node.edge import Listener, ServerTls, run_edge
+from hie_node.settings import Settings
+from hie_node.supervisor import Child, Supervisor
+from hie_node.workers import WorkerLimits, run_workers
+
+UNLIMITED_BODIES = ("/dicomweb/studies",)
+
+
+def serve(settings: Settings) -> int:
+    """Until SIGTERM. Raises UnsafeSettings before anything listens."""
+    settings.check()
+    _prepare(settings)
+    build(settings).storage.close()
+    log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
+    workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
+    return Supervisor(
+        [
+            Child("workers", partial(_workers, settings, workers)),
+            Child("edge", partial(_edge, settings, workers), front=True),
+            Child("jobs", partial(_jobs, settings)),
+        ]
+    ).run()
+
+
+def _prepare(settings: Settings) -> None:
+    """Folders that only this user may enter; counters of an earlier run are gone."""
+    metrics_folder = settings.run / "metrics"
+    for folder in (settings.run, settings.spool, settings.drop, settings.contents, metrics_folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in metrics_folder.glob("*.db"):
+        file.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_folder)
+    (settings.run / "pid").write_text(f"{os.getpid()}\n", "ascii")
+
+
+def _workers(settings: Settings, limits: WorkerLimits) -> None:
+    run_workers(partial(_application, settings), socket_file=settings.run / "workers.sock", limits=limits)
+
+
+def _application(settings: Settings) -> Wsgi:
+    log.configure()
+    return application(build(settings))
+
+
+def _edge(settings: Settings, workers: WorkerLimits) -> None:
+    tls = settings.tls
+    house_tls = ServerTls(tls / "house.crt", tls / "house.key", None)
+    peer_tls = ServerTls(tls / "node.crt", tls / "node.key", tls / "federation-ca.crt")
+    run_edge(
+        [
+            Listener("house", settings.house.host, settings.house.port, house_tls),
+            Listener("peer", settings.peer.host, settings.peer.port, peer_tls),
+            Listener("ops", settings.ops.host, settings.ops.port, None),
+        ],
+        worker_socket=settings.run / "workers.sock",
+        worker_slots=workers.slots,
+        spool_folder=settings.spool,
+        body_limit=partial(_body_limit, settings),
+    )
+
+
+def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
+    """Only the house's own systems may hand in images, which are large."""
+    if door == "house" and method == "POST" and path.startswith(UNLIMITED_BODIES):
+        return settings.limits.dicom_body
+    return settings.limits.fhir_body
+
+
+def _jobs(settings: Settings) -> None:
+    log.configure()
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    jobs.run(build(settings), lambda: stopping)

@@ -1,0 +1,113 @@
+"""Where the hospital's own systems get their tokens: SMART Backend Services, and what a client needs to know for it.
+
+Sources: SMART App Launch 2.2 (Backend Services), RFC 6749 section 5, RFC 8414, IHE IUA ITI-71, ITI-103.
+"""
+
+from __future__ import annotations
+
+import orjson
+from flask import Flask, Response, request
+
+from adapters.catalogue import TRANSACTIONS
+from adapters.fhir.capability import capability_response
+from adapters.store.people import Client
+from adapters.trust import smart
+from adapters.trust.errors import OAuthError
+from adapters.trust.scopes import granted
+from consent.errors import TokenReplayed
+from hie_node import log
+from hie_node.house import House
+
+FORM_LIMIT = 32 << 10
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def mount(app: Flask, house: House) -> None:
+    """The token endpoint, metadata, public keys, and the CapabilityStatement: what needs no token."""
+    base = house.settings.house.url
+    app.add_url_rule("/oauth/token", "token", lambda: _token(house), methods=["POST"])
+    known = {
+        "/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
+        "/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
+        "/network/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
+        "/.well-known/oauth-authorization-server": lambda: smart.authorization_server(base, scopes=_scopes()),
+        "/.well-known/jwks.json": lambda: house.keys.jwks(now=house.now()),
+    }
+    for path, document in known.items():
+        app.add_url_rule(path, path, lambda make=document: _json(make()))  # type: ignore[misc]
+    for door, path in (("house", "/fhir"), ("network", "/network/fhir")):
+        app.add_url_rule(
+            f"{path}/metadata",
+            f"metadata {door}",
+            lambda door=door, path=path: _metadata(house, door, path),  # type: ignore[misc]
+        )
+
+
+def _scopes() -> list[str]:
+    letters: dict[str, set[str]] = {}
+    for transaction in TRANSACTIONS:
+        resource, letter = transaction.scope
+        letters.setdefault(resource, set()).add(letter)
+    return sorted(f"system/{r}.{''.join(x for x in 'cruds' if x in found)}" for r, found in letters.items())
+
+
+def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), status, headers, content_type="application/json")
+
+
+def _metadata(house: House, door: str, path: str) -> Response:
+    from hie_node.doors import flask_response, wire_request
+
+    return flask_response(capability_response(wire_request(house, door, path, {}), TRANSACTIONS))
+
+
+def _token(house: House) -> Response:
+    try:
+        return _json(_exchange(house), headers=NO_STORE)
+    except OAuthError as refusal:
+        log.event("token refused", error=refusal.error, reason=refusal.reason)
+        return _json({"error": refusal.error}, refusal.status, NO_STORE)
+
+
+def _registered(client: Client | None) -> smart.RegisteredClient | None:
+    if client is None or client.disabled:
+        return None
+    return smart.RegisteredClient(
+        client.client_id,
+        client.name,
+        tuple(client.jwks["keys"]),
+        granted(" ".join(client.scopes)),
+        frozenset(client.purposes),
+    )
+
+
+def _exchange(house: House) -> dict[str, object]:
+    """A signed assertion comes in, an access token goes out; the assertion is spent with it."""
+    if (request.content_length or 0) > FORM_LIMIT:
+        raise OAuthError("invalid_request")
+    form = request.form
+    if form.get("grant_type") != "client_credentials":
+        raise OAuthError("unsupported_grant_type" if form.get("grant_type") else "invalid_request")
+    if form.get("client_assertion_type") != smart.ASSERTION_TYPE or not form.get("client_assertion"):
+        raise OAuthError("invalid_client", 401)
+    now = house.now()
+    with house.storage.begin() as unit:
+        assertion = smart.read_assertion(
+            form["client_assertion"],
+            client_of=lambda client_id: _registered(unit.people_of_the_house.client(client_id)),
+            token_url=f"{house.settings.house.url}/oauth/token",
+            now=now,
+        )
+        try:
+            unit.tokens.spend(assertion.client.client_id, assertion.token_id, expires=assertion.expires)
+        except TokenReplayed as replay:
+            raise OAuthError("invalid_client", 401, reason="replayed") from replay
+    token = smart.issue_access_token(
+        house.keys,
+        assertion.requester(home=house.home, organization=house.settings.name),
+        scope=form.get("scope", ""),
+        allowed=assertion.client.scopes,
+        base=house.settings.house.url,
+        now=now,
+    )
+    return token.answer()
