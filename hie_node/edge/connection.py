@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import re
 import socket
@@ -27,6 +28,8 @@ OnAccess = Callable[[str, str, str, int, float, int], None]
 CLIENT_LEFT = 499  # only in the access line: nobody was there to read a status
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REASONS = {int(status): status.phrase.encode() for status in HTTPStatus}
+PAUSE_SECONDS = 0.3  # a client that has sent nothing for so long is reading, or will not read at all
+LAST_BYTES_SECONDS = 0.05
 LETTERS = re.compile(r"[A-Za-z]{1,32}")
 # RFC 9110, section 7.6.1, and what only this edge may say. Host and the length are written anew.
 NOT_FORWARDED = frozenset(
@@ -137,7 +140,7 @@ class Connection:
                 self._sock,
                 ssl=tls.context() if tls else None,
                 ssl_handshake_timeout=self._edge.limits.handshake_seconds if tls else None,
-                ssl_shutdown_timeout=self._edge.limits.reader_gap_seconds if tls else None,
+                ssl_shutdown_timeout=self._edge.limits.linger_seconds if tls else None,
             )
         except OSError:  # ssl.SSLError and TimeoutError are among them
             return False
@@ -296,20 +299,24 @@ class Connection:
     async def _leave(self, *, discard: bool = False) -> None:
         """Closes so that the client can read the last answer, even one that is still sending its body."""
         wire, limits = self._wire, self._edge.limits
-        wire.transport.set_write_buffer_limits(high=0)
-        if not await wire.drained(limits.reader_gap_seconds, limits.slowest_bytes_per_second):
+        if not await wire.flushed(limits.reader_gap_seconds, limits.slowest_bytes_per_second):
             return
         if discard:
-            try:
-                async with asyncio.timeout(limits.linger_seconds):
-                    while await wire.more():
-                        wire.buffer.clear()
-            except TimeoutError:
-                pass
+            await self._discard()
         wire.transport.close()
         await asyncio.sleep(
             limits.reader_gap_seconds + 1
         )  # ended by _lost, as soon as the last byte has gone
+
+    async def _discard(self) -> None:
+        """Reads what is still on its way, until it pauses."""
+        loop, wire = asyncio.get_running_loop(), self._wire
+        last = loop.time() + self._edge.limits.linger_seconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE_SECONDS) as patience:
+                while await wire.more():
+                    wire.buffer.clear()
+                    patience.reschedule(min(last, loop.time() + PAUSE_SECONDS))
 
 
 def returned_head(status: int, fields: Fields, *, chunked: bool, keep: bool) -> bytes:

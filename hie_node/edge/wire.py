@@ -13,6 +13,7 @@ MOST_UNSENT = (
     768 * 1024
 )  # bytes written and not yet sent: a normal answer fits, so its worker is free at once
 RESUME_UNSENT = 256 * 1024
+LOOK_SECONDS = 0.05
 
 
 class Wire(asyncio.Protocol):
@@ -96,6 +97,21 @@ class Wire(asyncio.Protocol):
         while self._writer is not None:
             done, _ = await asyncio.wait([self._writer], timeout=seconds)
             if not done:
+                if self.pace() < slowest:
+                    return False
+                self._mark()
+        return True
+
+    async def flushed(self, seconds: float, slowest: float) -> bool:
+        """Waits until the kernel has everything; False when the other side is slower than `slowest`.
+
+        It looks again and again, because uvloop's TLS transport does not call resume_writing for a limit of 0.
+        """
+        self._mark()
+        await asyncio.sleep(0)
+        while self.transport.get_write_buffer_size() and not self.ended:
+            await asyncio.sleep(LOOK_SECONDS)
+            if time.monotonic() - self._blocked_since > seconds:
                 if self.pace() < slowest:
                     return False
                 self._mark()

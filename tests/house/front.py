@@ -1,4 +1,4 @@
-"""A real front for the tests: supervisor, edge and workers as processes, certificates made on the spot, a small application."""
+"""A real front for the tests: supervisor, edge and workers as processes, with certificates made on the spot."""
 
 import datetime
 import hashlib
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-PATIENCE_SECONDS = 30.0  # only so that a broken front ends a test; no test asserts a time
+PATIENCE_SECONDS = 8.0  # only so that a broken front ends a test; no test asserts a time
 
 
 class Authority:
@@ -116,12 +116,10 @@ def read_answer(sock: socket.socket, *, head_only: bool = False) -> Answer:
             return Answer(status, headers, rest, complete=not rest)
         if headers.get("transfer-encoding") == "chunked":
             return _chunked(sock, status, headers, rest)
-        length = int(headers["content-length"])
-        while len(rest) < length:
-            if not (piece := sock.recv(1 << 20)):
-                break
-            rest += piece
-        return Answer(status, headers, rest, complete=len(rest) == length)
+        length, body = int(headers["content-length"]), bytearray(rest)
+        while len(body) < length and (piece := sock.recv(1 << 20)):
+            body += piece
+        return Answer(status, headers, bytes(body), complete=len(body) == length)
     except (ConnectionError, ssl.SSLError):
         return Answer(0, {}, raw, complete=False)
 
@@ -240,11 +238,12 @@ def start_front(folder: Path, *, limits: dict[str, float] | None = None, threads
     peer_files = federation.issue("bach-mai.example", file="peer")
     ports = dict(zip(("house", "peer", "ops"), free_ports(3), strict=True))
     settings = {"folder": str(folder), "ports": ports, "limits": limits or {}, "threads": threads}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.house.front", json.dumps(settings)],
-        cwd=Path(__file__).parents[2],
-        stderr=(folder / "stderr.txt").open("wb"),
-    )
+    with (folder / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.house.front", json.dumps(settings)],
+            cwd=Path(__file__).parents[2],
+            stderr=errors,
+        )
     front = Front(folder, ports, server_ca, federation, process, peer_files)
     try:
         eventually(lambda: all(listens(port) for port in ports.values()), "all doors listen")

@@ -1,4 +1,4 @@
-"""What an operator sees of a node's processes: they come back, they leave in order, and nothing is left behind."""
+"""What an operator sees of a node's processes: they come back, they leave in order, nothing is left."""
 
 import os
 import signal
