@@ -1,7 +1,7 @@
 """The parent of all processes of a node: starts them, starts them again, and ends them in order.
 
-Children are forked from a parent that has imported everything, so that they share its memory. Nothing outlives the
-parent: the kernel ends each child with it, so that ports and files are free at once.
+Children are forked from a parent that has imported everything, so that they share its memory. Nothing
+outlives the parent: the kernel ends each child with it, so that ports and files are free at once.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ class Child:
     front: bool = False
 
 
-class ThreadsBeforeFork(RuntimeError):
+class ThreadsBeforeFork(RuntimeError):  # noqa: N818 - errors here are nouns
     """A lock held by a thread of the parent would stay locked in a child for ever."""
 
 

@@ -1,7 +1,7 @@
 """The workers: gunicorn's threads behind a Unix socket, one kept connection for each thread.
 
-The application is built once, before the workers are forked, so that they share it. Why gunicorn and not a faster
-server: docs/decisions/0002-the-front-of-the-node.md.
+The application is built once, before the workers are forked, so that they share it. Why gunicorn and not a
+faster server: docs/decisions/0002-the-front-of-the-node.md.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Request bodies, read whole before a worker hears of them: small ones in memory, large ones in a file without a name."""
+"""Request bodies, read whole before a worker hears of them: small in memory, large in a nameless file."""
 
 import asyncio
 import errno
@@ -27,7 +27,7 @@ class Spool:
 
 
 class Body:
-    """One request body. Closing it gives back what it held; the file has no name, so nothing is left behind."""
+    """One request body. Closing it gives back what it held; its file has no name, so nothing stays."""
 
     __slots__ = ("_spool", "file", "memory", "size")
 
@@ -82,7 +82,7 @@ class Body:
 
 
 async def read_body(wire: Wire, body: Body, length: int | None, *, most: int) -> None:
-    """Fills `body` from the wire. Raises Refusal for one that is too long or too slow, Malformed for a broken one."""
+    """Fills `body` from the wire. Raises Refusal when it is too long or too slow, Malformed when broken."""
     limits = body._spool.limits
     reader, started = BodyReader(length), time.monotonic()
     loop = asyncio.get_running_loop()

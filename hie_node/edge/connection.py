@@ -1,4 +1,4 @@
-"""One client, from its first byte to its last: read a whole request, ask a worker, hand the answer on, again."""
+"""One client, from first byte to last: read a whole request, ask a worker, hand the answer on, again."""
 
 import asyncio
 import base64

@@ -1,8 +1,8 @@
 """HTTP/1.1 on the wire, in the one reading that leaves no doubt where a message ends.
 
-Everything here is an allow-list: a line is what its pattern says, or the message is refused. Folded lines, bare LF,
-a length given twice, a length beside chunks, trailers and two hosts have no reading here, so no worker and no proxy
-before us can read them another way.
+Everything here is an allow-list: a line is what its pattern says, or the message is refused. Folded lines,
+bare LF, a length given twice, a length beside chunks, trailers and two hosts have no reading here, so that
+no worker and no proxy before us can read them another way.
 
 Source: RFC 9112, sections 2 to 7; RFC 9110, sections 5 and 7.
 """
@@ -60,7 +60,7 @@ class AnswerHead:
     keep_alive: bool
 
 
-class Malformed(Exception):
+class Malformed(Exception):  # noqa: N818 - errors here are nouns
     """These bytes are no HTTP/1.1 message; the text says which rule they break."""
 
 
@@ -140,7 +140,7 @@ def parse_request(raw: bytes, *, most_fields: int) -> RequestHead:
 
 
 def parse_answer(raw: bytes, *, method: bytes, most_fields: int) -> AnswerHead:
-    """A worker's head. An answer that would end only with its connection is refused: it could break unseen."""
+    """A worker's head. An answer without a length is refused: it could break unseen."""
     try:
         first, fields = split_head(raw, most_fields)
         line = STATUS_LINE.fullmatch(first)
@@ -160,8 +160,8 @@ def parse_answer(raw: bytes, *, method: bytes, most_fields: int) -> AnswerHead:
 class BodyReader:
     """Takes the bytes of one body from the front of a buffer, whichever way they are framed.
 
-    `take` leaves in the buffer what is incomplete, and what belongs to the next message; `done` says that the body
-    has ended. Raises Malformed.
+    `take` leaves in the buffer what is incomplete, and what belongs to the next message; `done` says that the
+    body has ended. Raises Malformed.
     """
 
     __slots__ = ("_chunked", "_crlf_due", "_last", "_left", "done")

@@ -24,7 +24,7 @@ class EdgeLimits:
     answer_seconds           s      that a worker may be silent: the slowest honest answer is a stored study
     reader_gap_seconds       s      in which a client must take slowest_bytes_per_second of its answer
     modest_bytes_per_second  B/s    a reader slower than this gives way when all worker threads are taken
-    linger_seconds           s      that input is still read after a refusal, so that the client sees the refusal
+    linger_seconds           s      that input is still read after a refusal, so that the client sees it
     grace_seconds            s      for running requests after the node was told to stop
     """
 

@@ -14,7 +14,7 @@ BACKLOG = 1024
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-class UnsafeListener(ValueError):
+class UnsafeListener(ValueError):  # noqa: N818 - errors here are nouns
     """A listener that would be reachable without what protects it; nothing was opened."""
 
     def __init__(self, name: str, reason: str) -> None:
@@ -24,7 +24,7 @@ class UnsafeListener(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What a door shows, and which certificates it demands. All files are PEM and are read again when they change.
+    """What a door shows, and which certificates it demands: PEM files, read again when they change.
 
     client_ca_file  signers of the certificates that clients must show; None: clients show none
     """
@@ -101,7 +101,7 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
 class CertificateWatch:
     """The current context of one door: a new handshake gets the files as they are now.
 
-    Files that do not fit together (a certificate already new, its key still old) leave the last good context in use.
+    Files that do not fit together (a new certificate, its key still old) leave the last good context in use.
     """
 
     def __init__(self, tls: ServerTls) -> None:

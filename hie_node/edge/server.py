@@ -72,7 +72,7 @@ class EdgeServer:
         connection.close()
 
     def _make_room(self) -> bool:
-        """Ends the oldest connection that no worker is busy for; one that sends a body only after all others."""
+        """Ends the oldest connection no worker is busy for; one that sends a body goes after all others."""
         candidates = (one for one in self._connections if one.phase is not Phase.ANSWERING)
         oldest = min(candidates, key=lambda one: one.phase, default=None)  # a dict keeps the order of arrival
         if oldest is None:

@@ -20,8 +20,8 @@ SAFE_TO_REPEAT = (b"GET", b"HEAD")
 class Upstream:
     """The way to the workers behind a Unix socket.
 
-    slots  worker threads behind the socket. A request beyond them waits here, where waiting costs nothing, and not
-           unseen in a worker's queue behind a long download.
+    slots  worker threads behind the socket. A request beyond them waits here, where waiting costs nothing,
+           and not unseen in a worker's queue behind a long download.
     """
 
     def __init__(self, socket_file: Path, *, slots: int, limits: EdgeLimits) -> None:
@@ -69,7 +69,7 @@ class Upstream:
             wire.transport.abort()
 
     async def send(self, head: bytes, body: Body, *, method: bytes) -> "Answer":
-        """Hands a whole request to a worker and reads the head of the answer. Raises UpstreamBroken or Refusal."""
+        """Gives a whole request to a worker, reads the answer's head. Raises UpstreamBroken or Refusal."""
         while True:
             wire, reused = await self._connect()
             answer = Answer(self, wire, self._limits)
@@ -77,7 +77,7 @@ class Upstream:
                 await answer.begin(head, body, method=method)
             except UpstreamBroken:
                 answer.close()
-                # A kept connection may have ended just now, together with its worker, before it heard the request.
+                # A kept connection may have ended just now, with its worker, before it heard the request.
                 if reused and not wire.heard and method in SAFE_TO_REPEAT:
                     continue
                 raise
@@ -146,7 +146,7 @@ class Answer:
                 raise UpstreamBroken("no answer")
 
     async def next_piece(self) -> bytes:
-        """What has come of the body; empty at its end. Raises UpstreamBroken when it ends too early or falls silent."""
+        """What has come of the body; empty at its end. Raises UpstreamBroken when it breaks or is silent."""
         while True:
             try:
                 piece = self._reader.take(self._wire.buffer)

@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.05
 
 
 class Wire(asyncio.Protocol):
-    """A transport with a buffer before it. `on_lost` is called once, at the moment when the other side is gone.
+    """A transport with a buffer before it. `on_lost` is called once, when the other side is gone.
 
     buffer  bytes received and not yet taken
     ended   no more bytes will come
@@ -93,7 +93,7 @@ class Wire(asyncio.Protocol):
         return self._writer is not None
 
     async def drained(self, seconds: float, slowest: float) -> bool:
-        """Waits until there is room to write; False when the other side took less than `slowest` bytes a second."""
+        """Waits for room to write; False when the other side took less than `slowest` bytes a second."""
         while self._writer is not None:
             done, _ = await asyncio.wait([self._writer], timeout=seconds)
             if not done:
@@ -105,7 +105,7 @@ class Wire(asyncio.Protocol):
     async def flushed(self, seconds: float, slowest: float) -> bool:
         """Waits until the kernel has everything; False when the other side is slower than `slowest`.
 
-        It looks again and again, because uvloop's TLS transport does not call resume_writing for a limit of 0.
+        It looks again and again: uvloop's TLS transport does not call resume_writing for a limit of 0.
         """
         self._mark()
         await asyncio.sleep(0)

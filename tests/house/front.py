@@ -1,4 +1,4 @@
-"""A real front for the tests: supervisor, edge and workers as processes, with certificates made on the spot."""
+"""A real front for the tests: supervisor, edge and workers as processes, certificates made on the spot."""
 
 import datetime
 import hashlib
