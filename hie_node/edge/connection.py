@@ -142,6 +142,9 @@ class Connection:
                 ssl_handshake_timeout=self._edge.limits.handshake_seconds if tls else None,
                 ssl_shutdown_timeout=self._edge.limits.linger_seconds if tls else None,
             )
+            # No ticket follows our handshake: a client with Nagle's algorithm would wait 40 ms for the
+            # delayed acknowledgement of its last handshake message before it sends its request.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except OSError:  # ssl.SSLError and TimeoutError are among them
             return False
         self._identity = self._identify(https=tls is not None)

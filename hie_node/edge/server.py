@@ -22,6 +22,7 @@ from hie_node.edge.upstream import Upstream
 LOG = logging.getLogger("hie.edge")
 ACCEPT_AT_ONCE = 64
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+TCP_NOTSENT_LOWAT = 25  # linux/tcp.h; Python names it from 3.12 on
 UNSENT_IN_KERNEL = (
     128 * 1024
 )  # bytes the kernel takes ahead of the line; more would only arrive after a withdrawal
@@ -58,8 +59,7 @@ class EdgeServer:
                 continue
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL)
+            sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL)
             self._serve(Connection(self._edge, door, sock, address[0]), tls)
 
     def _serve(self, connection: Connection, tls: CertificateWatch | None) -> None:
