@@ -95,7 +95,6 @@ class Provision:
         own = self.data_period != ALWAYS or bool(self.instances or self.authors)
         return own or any(nested.looks_at_items for nested in self.provisions)
 
-
     @property
     def everywhere(self) -> tuple[Provision, ...]:
         """This provision and its exceptions."""

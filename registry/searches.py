@@ -108,6 +108,7 @@ class PatientSearch:
     where: tuple[Callable[[SourceRecord], bool], ...] = ()
     limit: int = 50
     after: str | None = None
+    count_only: bool = False
 
     def accepts(self, record: SourceRecord) -> bool:
         return all(condition(record) for condition in self.where)

@@ -40,6 +40,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     registry.UnresolvedReference: (422, "not-found"),
     registry.DeprecatedTarget: (422, "conflict"),
     registry.ForeignDomain: (403, "forbidden"),
+    registry.UnknownAuthority: (400, "code-invalid"),
+    registry.UnknownTargetSystem: (403, "code-invalid"),
     registry.NotFound: (404, "not-found"),
     registry.Gone: (410, "deleted"),
     registry.NotUnique: (412, "multiple-matches"),

@@ -18,10 +18,16 @@ from adapters.wire import WireRequest
 
 
 def read_resource(
-    request: WireRequest, expected_type: str, limit: int = MAX_BYTES, *, known_modifiers: Set[str] = frozenset()
+    request: WireRequest,
+    expected_type: str,
+    limit: int = MAX_BYTES,
+    *,
+    or_type: str | None = None,
+    known_modifiers: Set[str] = frozenset(),
 ) -> tuple[Resource, tuple[Issue, ...]]:
     """The resource that the request carries, and what is odd about it but no reason to refuse it.
 
+    or_type  another type that will do, for an operation that takes either
     Raises FhirError (400, 406, 415, 422) and TooLarge. Whether the answer can be written in a format that the requester
     takes is settled here already, so that nothing is stored for a request that ends in 406.
     """
@@ -34,7 +40,7 @@ def read_resource(
         raise BadRequest(Issue("error", "structure", f"The body is empty; a {expected_type} was expected."))
     parse = parse_xml if form == "xml" else parse_json
     resource = parse(body, max_bytes=limit)
-    if resource["resourceType"] != expected_type:
+    if resource["resourceType"] not in (expected_type, or_type):
         raise BadRequest(Issue("error", "structure", f"Expected a {expected_type}, found another resource."))
     return resource, checked(resource, known_modifiers=known_modifiers)
 

@@ -29,7 +29,9 @@ page_token: Callable[[Pairs], str] | None = None
 """Keeps the parameters of a search that may not stand in a URL and gives a token for them; set by the house."""
 
 # A link is followed by GET, and what is in a URL ends up in logs on the way.
-_PERSONAL = ("patient", "subject", "identifier", "source", "author")
+_ABOUT_A_PERSON = "patient subject identifier source author agent entity actor name family given birthdate gender"
+_REACHED_AT = "telecom mothersMaidenName address address-city address-country address-postalcode address-state"
+_PERSONAL = frozenset(f"{_ABOUT_A_PERSON} {_REACHED_AT}".split())
 _PREFERENCES = ("minimal", "representation", "OperationOutcome")
 
 
