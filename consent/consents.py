@@ -23,6 +23,9 @@ BREAK_GLASS_ONLY = PCF + "Policy-break-glass-only"
 DENY = PCF + "Policy-deny"
 POLICIES = frozenset({BASIC_NORMAL, ALL_NORMAL, BREAK_GLASS_ONLY, DENY})
 
+FACILITY_SYSTEM = "urn:hie-node:facility"
+"""Before a bar and a facility code: an author of whom the directory has not said yet which community it is."""
+
 ProvisionType = Literal["permit", "deny"]
 STATUSES = frozenset({"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"})
 
@@ -74,7 +77,7 @@ class Provision:
 
     data_period   when the data were made
     instances     registry ids or unique ids of single documents and studies
-    authors       who made the data: hospital or person
+    authors       who made the data: a community (`urn:oid:…`), a facility still to be resolved, or a person's number
     labels        confidentiality and sensitivity that it speaks of
     """
 
@@ -94,6 +97,12 @@ class Provision:
         """Whether the answer can differ between two items of the same sensitivity."""
         own = self.data_period != ALWAYS or bool(self.instances or self.authors)
         return own or any(nested.looks_at_items for nested in self.provisions)
+
+    @property
+    def is_unresolved(self) -> bool:
+        """An actor or author here, exceptions aside, is a facility of which nobody has said which community it is."""
+        authors = (author.startswith(f"{FACILITY_SYSTEM}|") for author in self.authors)
+        return any(authors) or any(actor.is_unresolved for actor in self.actors)
 
     @property
     def everywhere(self) -> tuple[Provision, ...]:
@@ -167,8 +176,7 @@ class Consent:
     @property
     def is_unresolved(self) -> bool:
         """It names a hospital of which nobody has said yet which community it is."""
-        actors = (actor for provision in self.provision.everywhere for actor in provision.actors)
-        return self._custodian_unresolved or any(actor.is_unresolved for actor in actors)
+        return self._custodian_unresolved or any(each.is_unresolved for each in self.provision.everywhere)
 
     @property
     def _custodian_unresolved(self) -> bool:
@@ -195,8 +203,17 @@ def _resolved(provision: Provision, home_of: Callable[[str], HomeCommunityId | N
         else actor
         for actor in provision.actors
     )
+    authors = frozenset(
+        str(_known("Consent.provision.data.reference", home_of(author.partition("|")[2])))
+        if author.startswith(f"{FACILITY_SYSTEM}|")
+        else author
+        for author in provision.authors
+    )
     return replace(
-        provision, actors=actors, provisions=tuple(_resolved(nested, home_of) for nested in provision.provisions)
+        provision,
+        actors=actors,
+        authors=authors,
+        provisions=tuple(_resolved(nested, home_of) for nested in provision.provisions),
     )
 
 
