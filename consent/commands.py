@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from consent.consents import Consent
+from consent.disclosures import Disclosure
 from registry.identifiers import PatientIdentifier
-from registry.searches import ANYBODY, PatientSelector
+from registry.searches import ANYBODY, Cursor, PatientSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,14 @@ class ReadConsent:
 
 @dataclass(frozen=True, slots=True)
 class FindConsents:
-    """ITI-108 search. Answered with Page[Consent]."""
+    """ITI-108 search. Answered with Page[Consent]. `actor` as `Actor.is_named` takes it."""
 
     patient: PatientSelector = ANYBODY
     ids: tuple[str, ...] | None = None
     statuses: tuple[str, ...] | None = None
     actor: str | None = None
     limit: int = 50
+    after: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,26 @@ class WithdrawReceipt:
 
 @dataclass(frozen=True, slots=True)
 class FindDisclosures:
-    """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure]."""
+    """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure], newest first.
+
+    where  the other conditions
+    """
 
     patient: PatientSelector = ANYBODY
     ids: tuple[str, ...] | None = None
     identifier: PatientIdentifier | None = None
     since: datetime | None = None
     until: datetime | None = None
+    where: tuple[Callable[[Disclosure], bool], ...] = ()
     limit: int = 50
+    after: Cursor | None = None
+
+    def accepts(self, disclosure: Disclosure) -> bool:
+        return all(condition(disclosure) for condition in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDisclosure:
+    """One row of the record of disclosures. Answered with Disclosure."""
+
+    id: str

@@ -6,8 +6,8 @@ nested provisions are exceptions to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -22,6 +22,9 @@ ALL_NORMAL = PCF + "Policy-all-normal"
 BREAK_GLASS_ONLY = PCF + "Policy-break-glass-only"
 DENY = PCF + "Policy-deny"
 POLICIES = frozenset({BASIC_NORMAL, ALL_NORMAL, BREAK_GLASS_ONLY, DENY})
+
+FACILITY_SYSTEM = "urn:hie-node:facility"
+"""Before a bar and a facility code: an author of whom the directory has not said yet which community it is."""
 
 ProvisionType = Literal["permit", "deny"]
 STATUSES = frozenset({"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"})
@@ -47,11 +50,25 @@ ALWAYS = Period()
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whom a provision is about: a hospital, or one person or role of it."""
+    """Whom a provision is about: a hospital, or one person or role of it. Nothing given: anybody.
+
+    facility  the hospital as the message named it, by facility code or by its id in the directory; until the directory
+              has said which community that is, `home` is None and this actor is nobody, not anybody
+    """
 
     home: HomeCommunityId | None = None
     subject: str | None = None
     role: str | None = None
+    facility: str | None = None
+
+    @property
+    def is_unresolved(self) -> bool:
+        return self.facility is not None and self.home is None
+
+    def is_named(self, name: str) -> bool:
+        """Whether a search for this name means this actor: community, the end of its OID, facility or person."""
+        homes = {str(self.home), str(self.home).rpartition(".")[2]} if self.home else set()
+        return name in homes or name in (self.facility, self.subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class Provision:
 
     data_period   when the data were made
     instances     registry ids or unique ids of single documents and studies
-    authors       who made the data: hospital or person
+    authors       who made the data: a community (`urn:oid:…`), a facility still to be resolved, or a person's number
     labels        confidentiality and sensitivity that it speaks of
     """
 
@@ -80,6 +97,17 @@ class Provision:
         """Whether the answer can differ between two items of the same sensitivity."""
         own = self.data_period != ALWAYS or bool(self.instances or self.authors)
         return own or any(nested.looks_at_items for nested in self.provisions)
+
+    @property
+    def is_unresolved(self) -> bool:
+        """An actor or author here, exceptions aside, is a facility of which nobody has said which community it is."""
+        authors = (author.startswith(f"{FACILITY_SYSTEM}|") for author in self.authors)
+        return any(authors) or any(actor.is_unresolved for actor in self.actors)
+
+    @property
+    def everywhere(self) -> tuple[Provision, ...]:
+        """This provision and its exceptions."""
+        return (self, *self.provisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +135,7 @@ class Consent:
     record_id  the source record of the patient at this hospital
     given      when the patient agreed (dateTime)
     custodian  whose data it speaks of; None: those of every hospital that gets it
+    custodian_facility  the custodian as the message named it, as in Actor
     receipt    id of the receipt that brought it here, if another hospital recorded it
     """
 
@@ -118,6 +147,7 @@ class Consent:
     policy: str
     provision: Provision
     custodian: HomeCommunityId | None = None
+    custodian_facility: str | None = None
     evidence: Evidence | None = None
     receipt: str | None = None
     version: int = 1
@@ -137,12 +167,60 @@ class Consent:
 
     @property
     def permits_something(self) -> bool:
-        provisions = (self.provision, *self.provision.provisions)
-        return self.status == "active" and self.policy != DENY and any(p.type == "permit" for p in provisions)
+        return (
+            self.status == "active"
+            and self.policy != DENY
+            and any(provision.type == "permit" for provision in self.provision.everywhere)
+        )
+
+    @property
+    def is_unresolved(self) -> bool:
+        """It names a hospital of which nobody has said yet which community it is."""
+        return self._custodian_unresolved or any(each.is_unresolved for each in self.provision.everywhere)
+
+    @property
+    def _custodian_unresolved(self) -> bool:
+        return self.custodian_facility is not None and self.custodian is None
+
+    def resolved(self, home_of: Callable[[str], HomeCommunityId | None]) -> Consent:
+        """The same consent with every hospital named by its community; InvalidConsent where the directory has none."""
+        if not self.is_unresolved:
+            return self
+        custodian = self.custodian
+        if self.custodian_facility is not None and custodian is None:
+            custodian = _known("Consent.organization", home_of(self.custodian_facility))
+        return replace(self, custodian=custodian, provision=_resolved(self.provision, home_of))
 
     def in_force(self, now: datetime) -> bool:
         """Active, given already, and within its period; an expired permit is silence, not refusal."""
         return self.status == "active" and self.given <= now and self.provision.period.holds(now)
+
+
+def _resolved(provision: Provision, home_of: Callable[[str], HomeCommunityId | None]) -> Provision:
+    actors = tuple(
+        replace(actor, home=_known("Consent.provision.actor.reference", home_of(actor.facility)))
+        if actor.facility is not None and actor.home is None
+        else actor
+        for actor in provision.actors
+    )
+    authors = frozenset(
+        str(_known("Consent.provision.data.reference", home_of(author.partition("|")[2])))
+        if author.startswith(f"{FACILITY_SYSTEM}|")
+        else author
+        for author in provision.authors
+    )
+    return replace(
+        provision,
+        actors=actors,
+        authors=authors,
+        provisions=tuple(_resolved(nested, home_of) for nested in provision.provisions),
+    )
+
+
+def _known(element: str, home: HomeCommunityId | None) -> HomeCommunityId:
+    if home is None:
+        raise InvalidConsent(element, "a hospital of the network, by homeCommunityId or facility code")
+    return home
 
 
 def look_at_items(consents: Iterable[Consent]) -> bool:

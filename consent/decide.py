@@ -75,6 +75,7 @@ class Decision:
 CLOSED = frozenset({"HIV", "V"})
 UNREVIEWED = "UNREVIEWED"
 RESTRICTED = "R"
+_UNKNOWN_PARTIES = Provision("deny")
 
 
 def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, *, now: datetime) -> Decision:
@@ -127,6 +128,10 @@ def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) ->
     for consent in consents:
         if not consent.in_force(now) or consent.custodian not in (None, ask.holder):
             continue
+        if consent.is_unresolved:
+            # Whom it means is not known yet, so it may only close.
+            yield consent, _UNKNOWN_PARTIES
+            continue
         root = consent.provision
         if not _covers(root, ask, now) or not _policy_covers(consent, ask):
             continue
@@ -169,7 +174,8 @@ def _labels_fit(provision: Provision, item: Item) -> bool:
 
 def _is(actor: Actor, requester: Requester) -> bool:
     return (
-        (actor.home is None or actor.home == requester.home)
+        not actor.is_unresolved
+        and (actor.home is None or actor.home == requester.home)
         and (actor.subject is None or actor.subject == requester.subject)
         and (actor.role is None or actor.role == requester.role.value)
     )

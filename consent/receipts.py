@@ -108,7 +108,12 @@ def receipt_of(
     simple = not root.looks_at_items and not root.provisions and not root.labels
     if consent.receipt or not (consent.permits_something and consent.in_force(now) and names_us and simple):
         return None
-    if consent.custodian == signer or consent.evidence is None or len(consent.evidence.hash) != 64:
+    if (
+        consent.is_unresolved
+        or consent.custodian == signer
+        or consent.evidence is None
+        or len(consent.evidence.hash) != 64
+    ):
         return None
     return ConsentReceipt(
         id=consent.id,

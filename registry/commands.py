@@ -133,11 +133,15 @@ class CrossReference:
 
 @dataclass(frozen=True, slots=True)
 class FeedPatient:
-    """ITI-104: create, revise or merge (`replaced_by`). Answered with Fed. `expected_version` from If-Match."""
+    """ITI-104: create, revise or merge (`replaced_by`). Answered with Fed. `expected_version` from If-Match.
+
+    claimed_id   the logical id that the message gives itself; another than the record has is an InvalidValue
+    """
 
     identifier: PatientIdentifier
     record: SourceRecord
     expected_version: int | None = None
+    claimed_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

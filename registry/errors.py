@@ -16,6 +16,8 @@ RegistryError
 │   ├── UnresolvedReference   points to something that is not here
 │   ├── DeprecatedTarget      replaces or appends to what is no longer current
 │   └── ForeignDomain         a feed may speak only for its own assigning authority
+├── UnknownAuthority          nobody here knows identifiers of this assigning authority
+├── UnknownTargetSystem       identifiers of this authority are asked for, and it is not known here
 ├── NotFound                  no such thing here, or none that may be seen
 ├── Gone                      it was here and is deleted
 ├── NotUnique                 several match where one is needed
@@ -144,6 +146,22 @@ class ForeignDomain(SubmissionRejected):
     def __init__(self, system: str) -> None:
         self.system = system
         super().__init__(f"identifiers of {system} are assigned elsewhere; {NOTHING_STORED}")
+
+
+class UnknownAuthority(RegistryError):
+    """Nobody here knows identifiers of this assigning authority."""
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+        super().__init__("this assigning authority is not known here")
+
+
+class UnknownTargetSystem(RegistryError):
+    """Identifiers of this assigning authority are asked for, and it is not known here."""
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+        super().__init__("the assigning authority whose identifiers are asked for is not known here")
 
 
 class NotFound(RegistryError):

@@ -96,6 +96,7 @@ class PatientSearch:
 
     identifiers   all must be carried by the person
     name_words    folded beginnings of words of the name, all must be there
+    domains       only identifiers of these authorities are wanted; one that is not known: UnknownTargetSystem
     where         the other conditions
     """
 
@@ -103,9 +104,11 @@ class PatientSearch:
     identifiers: tuple[PatientIdentifier, ...] = ()
     name_words: tuple[str, ...] = ()
     birth_year: int | None = None
+    domains: tuple[str, ...] = ()
     where: tuple[Callable[[SourceRecord], bool], ...] = ()
     limit: int = 50
     after: str | None = None
+    count_only: bool = False
 
     def accepts(self, record: SourceRecord) -> bool:
         return all(condition(record) for condition in self.where)

@@ -1,0 +1,111 @@
+"""From every error of the rooms to its HTTP status and OperationOutcome: one table.
+
+A refusal looks like an absence: 404 has the same words for both, and what establishes who asks keeps its reason for the
+record. Texts come from the errors, which hold nothing personal.
+
+Source: HL7 FHIR R4, 3.1.0.4 (status codes), http://hl7.org/fhir/issue-type
+"""
+
+from __future__ import annotations
+
+from adapters.fhir import issues, negotiation
+from adapters.fhir.issues import FhirError, Issue, operation_outcome
+from adapters.fhir.json_format import to_json
+from adapters.fhir.writing import answer_format
+from adapters.fhir.xml_format import to_xml
+from adapters.wire import WireRequest, WireResponse
+from consent import errors as consent
+from registry import errors as registry
+
+ABSENT = "Nothing is known here under this address."
+UNKNOWN_ASKER = "Who asks could not be established."
+NOT_HONOURED = "The receipt cannot be honoured."
+UNEXPECTED = "Something went wrong here; the request was not carried out."
+RETRY_SECONDS = 30
+
+CODES: dict[type[Exception], tuple[int, str]] = {
+    registry.RegistryError: (500, "exception"),
+    registry.InvalidValue: (422, "value"),
+    registry.InvalidIdentifier: (422, "value"),
+    registry.Unreadable: (400, "invalid"),
+    registry.TooLarge: (413, "too-long"),
+    registry.SubmissionRejected: (422, "business-rule"),
+    registry.UnknownPatient: (422, "not-found"),
+    registry.PatientMismatch: (422, "business-rule"),
+    registry.NonIdenticalContent: (422, "conflict"),
+    registry.NonIdenticalHash: (422, "conflict"),
+    registry.NonIdenticalSize: (422, "conflict"),
+    registry.DuplicateUniqueId: (422, "duplicate"),
+    registry.MissingContent: (422, "required"),
+    registry.UnresolvedReference: (422, "not-found"),
+    registry.DeprecatedTarget: (422, "conflict"),
+    registry.ForeignDomain: (403, "forbidden"),
+    registry.UnknownAuthority: (400, "code-invalid"),
+    registry.UnknownTargetSystem: (403, "code-invalid"),
+    registry.NotFound: (404, "not-found"),
+    registry.Gone: (410, "deleted"),
+    registry.NotUnique: (412, "multiple-matches"),
+    registry.VersionConflict: (412, "conflict"),
+    registry.StorageUnavailable: (503, "transient"),
+    consent.ConsentError: (500, "exception"),
+    consent.InvalidConsent: (422, "business-rule"),
+    consent.EvidenceMissing: (422, "required"),
+    consent.InvalidReceipt: (403, "forbidden"),
+    consent.TokenRefused: (401, "login"),
+    consent.TokenReplayed: (401, "login"),
+    FhirError: (500, "exception"),
+    issues.BadRequest: (400, "invalid"),
+    issues.NotFound: (404, "not-found"),
+    issues.NotAcceptable: (406, "not-supported"),
+    issues.Conflict: (409, "conflict"),
+    issues.Gone: (410, "deleted"),
+    issues.PreconditionFailed: (412, "conflict"),
+    issues.ContentTooLarge: (413, "too-long"),
+    issues.UnsupportedMediaType: (415, "not-supported"),
+    issues.Unprocessable: (422, "business-rule"),
+}
+
+# The reason is for the record; an outsider learns as much as from silence.
+_FIXED_TEXTS: dict[type[Exception], str] = {
+    registry.NotFound: ABSENT,
+    consent.InvalidReceipt: NOT_HONOURED,
+    consent.TokenRefused: UNKNOWN_ASKER,
+    consent.TokenReplayed: UNKNOWN_ASKER,
+    registry.RegistryError: UNEXPECTED,
+    consent.ConsentError: UNEXPECTED,
+}
+
+
+def error(exception: Exception, request: WireRequest) -> WireResponse:
+    """Any exception as FHIR answers it, in the format that was asked for, in JSON where that is none of ours."""
+    status, told = describe(exception)
+    try:
+        form = answer_format(request)
+    except FhirError:
+        form = "json"
+    outcome = operation_outcome(told)
+    body = to_xml(outcome) if form == "xml" else to_json(outcome)
+    headers = [("Content-Type", negotiation.MEDIA_TYPES[form]), ("Content-Length", str(len(body)))]
+    headers += _special_headers(exception)
+    shown = b"" if request.method == "HEAD" else body
+    return WireResponse(status, (*headers, ("Cache-Control", "no-store"), ("Vary", "Accept")), shown)
+
+
+def describe(exception: Exception) -> tuple[int, tuple[Issue, ...]]:
+    """Status and issues of any exception; one that is not of the rooms says nothing of its inside."""
+    if isinstance(exception, FhirError):
+        absent = (Issue("error", "not-found", ABSENT),)
+        return exception.status, absent if exception.status == 404 else exception.issues
+    kind = next((each for each in type(exception).__mro__ if each in CODES), None)
+    if kind is None:
+        return 500, (Issue("fatal", "exception", UNEXPECTED),)
+    status, code = CODES[kind]
+    return status, (Issue("error", code, _FIXED_TEXTS.get(kind, str(exception))),)
+
+
+def _special_headers(exception: Exception) -> list[tuple[str, str]]:
+    if isinstance(exception, registry.StorageUnavailable):
+        return [("Retry-After", str(RETRY_SECONDS))]
+    if isinstance(exception, consent.TokenRefused):
+        return [("WWW-Authenticate", "Bearer")]
+    return []
