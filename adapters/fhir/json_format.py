@@ -22,14 +22,13 @@ from adapters.fhir.issues import BadRequest, ContentTooLarge, Issue
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 64
-# A body of 10 MB in ordinary use holds a third of this; one made of empty arrays would fill the memory.
-MAX_CONTAINERS = 1_000_000
+# A body of 10 MB in ordinary use holds a third of this; one made of tiny values would fill the memory.
+MAX_VALUES = 1_000_000
 MAX_DIGITS = 100
 MAX_EXPONENT = 300
 _LONGEST_INT = 18
 
-# An unfinished string matches too: to look for its end again at every escaped quote would take quadratic
-# time.
+# An unfinished string matches too: looking for its end again at every escaped quote takes quadratic time.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -41,7 +40,7 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> Resource:
     """The resource in a JSON body. Raises BadRequest, or ContentTooLarge above `max_bytes`."""
     if len(body) > max_bytes:
         raise ContentTooLarge(f"The body has {len(body)} bytes; at most {max_bytes} are read.")
-    _refuse_deep(body)
+    _refuse_deep_or_crowded(body)
     try:
         resource = json.loads(
             body.decode("utf-8-sig"),
@@ -93,12 +92,15 @@ def integer_of(text: str) -> int | Decimal:
     return int(text) if len(text) <= _LONGEST_INT else decimal_of(text)
 
 
-def _refuse_deep(body: bytes) -> None:
-    # Up to the first mistake the reader sees the same strings and brackets as this count, so it never goes
-    # deeper.
-    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
-    if len(brackets) > 2 * MAX_CONTAINERS:
-        raise ContentTooLarge(f"The body has more than {MAX_CONTAINERS} objects and arrays.")
+def _refuse_deep_or_crowded(body: bytes) -> None:
+    crowded = ContentTooLarge(f"The body has more than {MAX_VALUES} values.")
+    if body.count(b'"') > 2 * MAX_VALUES:
+        raise crowded
+    bare = _STRING.sub(b"", body)
+    brackets = bare.translate(None, _NO_BRACKETS)
+    if bare.count(b",") > MAX_VALUES or len(brackets) > 2 * MAX_VALUES:
+        raise crowded
+    # Up to the first mistake the reader sees the same brackets as this count, so it never goes deeper.
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
 

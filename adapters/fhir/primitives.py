@@ -28,7 +28,7 @@ _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _DATE = re.compile(f"{_YEAR}(?:{_MONTH}(?:{_DAY})?)?")
 _DATE_TIME = re.compile(f"{_YEAR}(?:{_MONTH}(?:{_DAY}(?:T{_TIME}{_ZONE})?)?)?")
 _INSTANT = re.compile(f"{_YEAR}{_MONTH}{_DAY}T{_TIME}{_ZONE}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*+={0,2}\s*+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/ \t\r\n]*+={0,2}[ \t\r\n]*+")
 
 
 def kind_of(value: object) -> str:

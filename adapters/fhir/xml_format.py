@@ -133,6 +133,8 @@ def _read_narrative(children: list[XmlElement]) -> str:
 
 def _read_extras(node: XmlElement, *, depth: int) -> dict[str, Any] | None:
     """The id and the extensions of a primitive, which JSON keeps under `_name`."""
+    if node.keys() == ["value"] and not len(node) and not node.text:
+        return None  # as nearly all are
     value = node.attrib.pop("value", None)
     extras = _read_object(node, structure_of("Element"), depth=depth)
     if value is None and not extras:
@@ -190,7 +192,8 @@ def _refuse_text(node: XmlElement) -> None:
 
 
 def _refuse(node: XmlElement, code: str, text: str) -> NoReturn:
-    path = ".".join(etree.QName(each).localname for each in [*reversed(list(node.iterancestors())), node])
+    names = [etree.QName(each).localname for each in [*reversed(list(node.iterancestors())), node]]
+    path = ".".join(name if _NAME.fullmatch(name) else "(unnamed)" for name in names)
     raise BadRequest(Issue("error", code, f"Line {node.sourceline}: {text}", (path,)))
 
 
