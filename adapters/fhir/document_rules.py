@@ -28,11 +28,29 @@ _CONTEXT_NEEDS = ("facilityType", "practiceSetting", "sourcePatientInfo")
 
 def document_faults(resource: Resource, profile: Profile, at: str) -> list[Issue]:
     """What is against the profile, with the place of each; `at` is the FHIRPath of the resource."""
-    faults = [*_minimal_document(resource, at)]
+    attachment = resource["content"][0]["attachment"]
+    faults = [*_any_document(resource, at), *_needed(attachment, ("url",), f"{at}.content[0].attachment")]
+    if "data" in attachment:
+        faults.append(_fault("structure", "the bytes belong into a Binary", f"{at}.content[0].attachment.data"))
     if profile != "Minimal":
         faults += _comprehensive_document(resource, at)
     if profile == "Comprehensive":
         faults += _not_contained(resource, at)
+    return faults
+
+
+def simplified_faults(resource: Resource, at: str) -> list[Issue]:
+    """ITI-105: the bytes are inside, and there is nothing that they are fetched from."""
+    attachment, place = resource["content"][0]["attachment"], f"{at}.content[0].attachment"
+    faults = [
+        *_any_document(resource, at),
+        *_needed(resource, ("subject",), at),
+        *_needed(attachment, ("data",), place),
+    ]
+    if "url" in attachment:
+        faults.append(_fault("structure", "the bytes are in data; url may not be given", f"{place}.url"))
+    if "identifier" in resource:
+        faults.append(_fault("structure", "only masterIdentifier may be given", f"{at}.identifier"))
     return faults
 
 
@@ -56,7 +74,7 @@ def folder_faults(resource: Resource, profile: Profile, at: str) -> list[Issue]:
     return faults + _needed(resource, ("date",) if profile == "Minimal" else ("date", "title", "subject"), at)
 
 
-def _minimal_document(resource: Resource, at: str) -> Iterator[Issue]:
+def _any_document(resource: Resource, at: str) -> Iterator[Issue]:
     for name in ("docStatus", "implicitRules"):
         if name in resource:
             yield _fault("structure", f"{name} may not be given", f"{at}.{name}")
@@ -66,11 +84,8 @@ def _minimal_document(resource: Resource, at: str) -> Iterator[Issue]:
         yield _fault("structure", "at most one category", f"{at}.category")
     if len(resource["content"]) != 1:
         yield _fault("structure", "exactly one content is needed", f"{at}.content")
-    attachment = resource["content"][0]["attachment"]
-    if "data" in attachment:
-        yield _fault("structure", "the bytes belong into a Binary", f"{at}.content[0].attachment.data")
     yield from _needed(resource, ("masterIdentifier",), at)
-    yield from _needed(attachment, ("contentType", "url"), f"{at}.content[0].attachment")
+    yield from _needed(resource["content"][0]["attachment"], ("contentType",), f"{at}.content[0].attachment")
 
 
 def _comprehensive_document(resource: Resource, at: str) -> Iterator[Issue]:

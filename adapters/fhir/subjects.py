@@ -32,7 +32,7 @@ _LOCAL_NUMBERS = ("MR", "PI")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What one reference says of the patient. At least one of `record_id` and `identifier` is there."""
+    """What one part of a message says of the patient: whose it is, or only what the person is like."""
 
     record_id: str | None = None
     identifier: PatientIdentifier | None = None
@@ -83,7 +83,8 @@ def one_patient(subjects: Sequence[tuple[str, Subject]]) -> tuple[PatientMention
     given = first(subject.identifier for _, subject in subjects)
     identifier = given if numbers and given else records[0]
     described = first(s.demographics for _, s in subjects if s.demographics.enough_to_register)
-    others = dict.fromkeys(number for _, subject in subjects for number in subject.numbers if number != identifier)
+    told = (number for _, subject in subjects for number in subject.numbers)
+    others = dict.fromkeys(number for number in told if number.system != identifier.system)
     mention = PatientMention(identifier, tuple(others), described or NOTHING_KNOWN)
     return mention, records[0].value if records else ""
 
