@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from registry.errors import TooLarge
 from registry.identifiers import HomeCommunityId
@@ -24,6 +24,7 @@ class WireRequest:
     body      readable once; `length` is what was announced
     home      this node's community
     seal_page makes an opaque token of search parameters that may not stand in a URL
+    kept      what `decode` learnt and `encode` needs again: the order of a bundle's entries, warnings
     """
 
     method: str
@@ -37,6 +38,7 @@ class WireRequest:
     body: BinaryIO | None = None
     length: int = 0
     seal_page: Callable[[Pairs], str] | None = None
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name.lower(), default)

@@ -25,9 +25,6 @@ from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.commands import Item, Page
 from registry.searches import Cursor
 
-page_token: Callable[[Pairs], str] | None = None
-"""Keeps the parameters of a search that may not stand in a URL and gives a token for them; set by the house."""
-
 # A link is followed by GET, and what is in a URL ends up in logs on the way.
 _ABOUT_A_PERSON = "patient subject identifier source author agent entity actor name family given birthdate gender"
 _REACHED_AT = "telecom mothersMaidenName address address-city address-country address-postalcode address-state"
@@ -116,7 +113,7 @@ def next_link(request: WireRequest, used: Pairs, after: Cursor) -> str | None:
     continued = (*(pair for pair in used if pair[0] != "_after"), ("_after", after_token(after)))
     if request.method == "GET" or not any(is_personal(name) for name, _ in continued):
         return _link(request, continued)
-    return _link(request, (("_page", page_token(continued)),)) if page_token else None
+    return _link(request, (("_page", request.seal_page(continued)),)) if request.seal_page else None
 
 
 def is_personal(name: str) -> bool:

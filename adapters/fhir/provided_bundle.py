@@ -1,0 +1,162 @@
+"""The entries of a Provide Document Bundle, told apart: closed slicing, each entry is exactly one of the kinds.
+
+Source: IHE MHD 4.2.3, 2:3.65.4.1.2, profile Minimal.ProvideBundle
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from adapters.fhir import Resource
+from adapters.fhir.document_rules import PROVIDE_BUNDLES, Profile
+from adapters.fhir.issues import Issue, Unprocessable
+from adapters.fhir.lists import kind_of_list
+from registry.errors import MissingContent
+
+Kind: TypeAlias = Literal["set", "document", "patch", "binary", "folder", "patient"]
+
+_ID = r"[A-Za-z0-9.\-]{1,64}"
+_REQUESTS: Mapping[Kind, re.Pattern[str]] = {
+    "set": re.compile(r"POST List"),
+    "document": re.compile(r"POST DocumentReference"),
+    "patch": re.compile(rf"PATCH DocumentReference/({_ID})"),
+    "binary": re.compile(r"POST Binary"),
+    "folder": re.compile(rf"POST List|PUT List/({_ID})"),
+    "patient": re.compile(rf"(?:GET|PUT) Patient/({_ID})|PUT Patient\?\S{{1,1000}}|POST Patient"),
+}
+_PATCH = {"path": "DocumentReference.status", "type": "replace", "value": "superseded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the bundle.
+
+    target  the id in the request's URL: what is patched, or which folder is updated
+    at      FHIRPath of its resource
+    """
+
+    kind: Kind
+    full_url: str
+    resource: Resource
+    target: str | None
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidedBundle:
+    """A whole bundle, in order."""
+
+    profile: Profile
+    entries: tuple[Entry, ...]
+
+    def of(self, kind: Kind) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind == kind)
+
+    def at(self, full_url: str, kind: Kind) -> Entry | None:
+        return next((entry for entry in self.of(kind) if full_url and entry.full_url == full_url), None)
+
+    @property
+    def submission_set(self) -> Entry:
+        return self.of("set")[0]
+
+    def binary(self, document: Entry) -> Entry:
+        """The bytes that a document announces. Raises MissingContent."""
+        url = document.resource["content"][0]["attachment"]["url"]
+        found = self.at(url, "binary")
+        if found is None or "data" not in found.resource:
+            raise MissingContent(f"{document.at}.content[0].attachment.url")
+        return found
+
+
+def refuse_other_bundles(bundle: Resource) -> Profile:
+    """Which profile the bundle claims; other transactions and batches are not this node's business."""
+    profiles = bundle.get("meta", {}).get("profile", []) if isinstance(bundle.get("meta"), dict) else []
+    claimed = [PROVIDE_BUNDLES[url] for url in profiles if isinstance(url, str) and url in PROVIDE_BUNDLES]
+    if bundle.get("type") != "transaction" or not claimed:
+        told = "Only an IHE MHD Provide Document Bundle is taken here: a transaction with its profile in Bundle.meta."
+        raise Unprocessable(Issue("error", "not-supported", told, ("Bundle.type", "Bundle.meta.profile")))
+    return claimed[0]
+
+
+def read_bundle(bundle: Resource, profile: Profile) -> ProvidedBundle:
+    """The entries of a bundle that `check` found to be in order. Raises Unprocessable."""
+    entries = tuple(_entry(each, index) for index, each in enumerate(bundle.get("entry", ())))
+    provided = ProvidedBundle(profile, entries)
+    if len(provided.of("set")) != 1:
+        raise _refused("required", "Exactly one submission set is needed.", "Bundle.entry")
+    if len(provided.of("patient")) > 1:
+        raise _refused("structure", "At most one Patient may be in the bundle.", "Bundle.entry")
+    known = [entry.full_url for entry in entries if entry.full_url]
+    if len(set(known)) != len(known):
+        raise _refused("duplicate", "Each fullUrl may stand once (bdl-7).", "Bundle.entry.fullUrl")
+    _refuse_idle_binaries(provided)
+    return provided
+
+
+def refuse_other_patches(entry: Entry) -> None:
+    """A PATCH sets the status of what was replaced, and nothing else."""
+    operations = entry.resource.get("parameter", ())
+    parts: dict[str, Any] = {}
+    for part in operations[0].get("part", ()) if len(operations) == 1 else ():
+        parts[part.get("name", "")] = part.get("valueString", part.get("valueCode"))
+    if parts != _PATCH or operations[0].get("name") != "operation":
+        told = "The only patch taken here replaces DocumentReference.status by superseded."
+        raise _refused("not-supported", told, entry.at)
+
+
+def _entry(element: dict[str, Any], index: int) -> Entry:
+    at = f"Bundle.entry[{index}].resource"
+    resource, request = element.get("resource", {}), element.get("request")
+    if request is None:
+        raise _refused("required", "Each entry of a transaction needs its request.", f"Bundle.entry[{index}].request")
+    asked = f"{request.get('method')} {request.get('url')}"
+    kind = _kind(resource, asked, at)
+    conditional = [name for name in request if name.startswith("if")]
+    if conditional and kind != "patient":
+        told = "Conditional requests are not taken in this bundle."
+        raise _refused("not-supported", told, f"Bundle.entry[{index}].request.{conditional[0]}")
+    found = _REQUESTS[kind].fullmatch(asked)
+    if found is None:
+        told = "This method and URL do not belong to this kind of entry."
+        raise _refused("not-supported", told, f"Bundle.entry[{index}].request")
+    target = next((group for group in found.groups() if group), None)
+    if kind in ("document", "binary") and not element.get("fullUrl"):
+        raise _refused("required", "The entry needs a fullUrl to be referred to.", f"Bundle.entry[{index}].fullUrl")
+    return Entry(kind, element.get("fullUrl", ""), resource, target, at)
+
+
+def _kind(resource: Resource, asked: str, at: str) -> Kind:
+    match resource.get("resourceType"):
+        case "List" if (kind := kind_of_list(resource)) in ("submissionset", "folder"):
+            return "set" if kind == "submissionset" else "folder"
+        case "DocumentReference":
+            return "document"
+        case "Parameters":
+            return "patch"
+        case "Binary":
+            return "binary"
+        case "Patient":
+            return "patient"
+        case None if asked.startswith("GET Patient/"):
+            return "patient"
+        case "Bundle":
+            told = "FHIRDocumentNotSupported: send the FHIR document as a Binary."
+            raise _refused("not-supported", told, at)
+        case _:
+            raise _refused("structure", "This entry is none of those that the profile knows.", at)
+
+
+def _refuse_idle_binaries(provided: ProvidedBundle) -> None:
+    announced = {
+        each["attachment"].get("url") for entry in provided.of("document") for each in entry.resource["content"]
+    }
+    for entry in provided.of("binary"):
+        if entry.full_url not in announced:
+            raise _refused("structure", "No document announces these bytes.", entry.at)
+
+
+def _refused(code: str, text: str, at: str) -> Unprocessable:
+    return Unprocessable(Issue("error", code, text, (at,)))

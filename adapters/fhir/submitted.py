@@ -1,0 +1,85 @@
+"""One document that is handed in: its metadata as a noun, its bytes, and what they must be by what was announced.
+
+Source: IHE MHD 4.2.3, 2:3.65.4.1.3 (expected actions of the recipient)
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Callable
+from hashlib import sha1, sha256
+from uuid import uuid4
+
+from adapters.fhir import Resource
+from adapters.fhir.document_reference import (
+    Filing,
+    read_attachment,
+    read_document_reference,
+    read_hash,
+    read_unique_id,
+    relation_target,
+)
+from adapters.fhir.elements import Element
+from adapters.fhir.issues import Issue, Unprocessable
+from registry.documents import DocumentEntry
+from registry.errors import NonIdenticalHash, NonIdenticalSize
+from registry.identifiers import HomeCommunityId, PatientIdentifier, check_unique_id
+from registry.submissions import Bytes, SubmittedDocument
+
+LONGEST_TEXT = 1_000_000
+
+
+def submitted_document(
+    resource: Resource,
+    content: bytes,
+    *,
+    patient: PatientIdentifier,
+    record_id: str,
+    home: HomeCommunityId,
+    full_url: str = "",
+    entry_id: str = "",
+    target: Callable[[Element], str] = relation_target,
+) -> SubmittedDocument:
+    """The document with its bytes, checked against announced size and hash. Raises NonIdenticalSize and -Hash."""
+    told = resource["content"][0]["attachment"]
+    digest = sha1(content, usedforsecurity=False).hexdigest()
+    announced_hash, announced_size = read_hash(told.get("hash")), told.get("size")
+    unique_id = read_unique_id(resource)
+    if announced_size is not None and announced_size != len(content):
+        raise NonIdenticalSize(unique_id, registered=str(announced_size), received=str(len(content)))
+    if announced_hash is not None and announced_hash != digest:
+        raise NonIdenticalHash(unique_id, registered=announced_hash, received=digest)
+    filing = Filing(
+        entry_id=entry_id or str(uuid4()),
+        entry_uuid=full_url if full_url.startswith("urn:uuid:") else uuid4().urn,
+        patient=patient,
+        record_id=record_id,
+        attachment=read_attachment(resource, sha1=digest, size=len(content), content_hash=sha256(content).hexdigest()),
+    )
+    entry = read_document_reference(resource, filing, home=home, target=target)
+    check_unique_id(entry.entry_uuid)
+    return SubmittedDocument(
+        entry=entry,
+        content=Bytes(content),
+        announced_hash=announced_hash,
+        announced_size=announced_size,
+        texts=_texts(entry, content),
+        codes=(*entry.categories, *entry.events, *((entry.type,) if entry.type else ())),
+    )
+
+
+def read_bytes(data: str, at: str) -> bytes:
+    """The bytes in a base64Binary; white space in it is allowed, anything else that does not belong is not."""
+    try:
+        return b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Unprocessable(Issue("error", "value", "This is not base64.", (at,))) from None
+
+
+def _texts(entry: DocumentEntry, content: bytes) -> tuple[str, ...]:
+    """What a person could read of it, for the check against closed lists."""
+    shown = [entry.attachment.title, entry.description, *(event.display for event in entry.events)]
+    if entry.attachment.content_type.lower().startswith("text/"):
+        shown.append(content[:LONGEST_TEXT].decode("utf-8", "replace"))
+    return tuple(text for text in shown if text)
