@@ -1,0 +1,160 @@
+"""The patient's written request, and its withdrawal, as signed by the hospital that recorded it.
+
+Signature and form are checked here; parties, scope and time by `ConsentReceipt.check`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from adapters.trust.jwt_door import Claims, KeysOf, Rules, decode, text
+from adapters.trust.keys import SigningKeys
+from adapters.trust.peer_tokens import KeysOfHome
+from consent.consents import Period
+from consent.errors import InvalidConsent, InvalidReceipt, TokenRefused
+from consent.receipts import ConsentReceipt, Withdrawal
+from consent.requesters import PurposeOfUse
+from registry.errors import InvalidIdentifier
+from registry.identifiers import HomeCommunityId, PatientIdentifier
+
+RECEIPT_TYPE, WITHDRAWAL_TYPE = "hie-receipt+jwt", "hie-withdrawal+jwt"
+LARGEST_RECEIPT = 6144
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR R4 `id`: it becomes a Consent's
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_KIND = re.compile(r"[a-z-]{1,32}")
+
+
+def write_receipt(keys: SigningKeys, receipt: ConsentReceipt) -> str:
+    """Sign it; raises InvalidReceipt("oversize") rather than send what no holder reads."""
+    claims = {
+        "iss": str(receipt.signer),
+        "jti": receipt.id,
+        "iat": int(receipt.issued.timestamp()),
+        "issued": receipt.issued.isoformat(),
+        "patient": [{"system": one.system, "value": one.value} for one in sorted(receipt.patient)],
+        "holders": [str(home) for home in sorted(receipt.holders)],
+        "recipient": str(receipt.recipient),
+        "purposes": sorted(purpose.value for purpose in receipt.purposes),
+        "valid": _period_claims(receipt.valid),
+        "given": receipt.given.isoformat(),
+        "evidence": {"kind": receipt.evidence_kind, "sha256": receipt.evidence_hash},
+        "recorded_by": receipt.recorded_by,
+    }
+    return _write(keys, claims, RECEIPT_TYPE)
+
+
+def read_receipt(jws: str, keys_of: KeysOfHome) -> ConsentReceipt:
+    """The receipt that a hospital of the directory signed; raises InvalidReceipt."""
+    claims = _read(jws, keys_of, RECEIPT_TYPE, ("patient", "recipient", "purposes", "valid", "given", "evidence"))
+    try:
+        return _receipt(claims)
+    except (TokenRefused, InvalidIdentifier, InvalidConsent, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InvalidReceipt("form") from error
+
+
+def write_withdrawal(keys: SigningKeys, withdrawal: Withdrawal) -> str:
+    """Sign that the patient took a request back."""
+    claims = {
+        "iss": str(withdrawal.signer),
+        "jti": withdrawal.receipt_id,
+        "iat": int(withdrawal.issued.timestamp()),
+        "issued": withdrawal.issued.isoformat(),
+        "withdrawn": withdrawal.withdrawn.isoformat(),
+    }
+    return _write(keys, claims, WITHDRAWAL_TYPE)
+
+
+def read_withdrawal(jws: str, keys_of: KeysOfHome) -> Withdrawal:
+    """The withdrawal that a hospital of the directory signed; raises InvalidReceipt."""
+    claims = _read(jws, keys_of, WITHDRAWAL_TYPE, ("withdrawn",))
+    try:
+        signer = HomeCommunityId(text(claims, "iss"))
+        return Withdrawal(_id(claims), signer, _moment(claims, "withdrawn"), _moment(claims, "issued"))
+    except (TokenRefused, InvalidIdentifier, TypeError, ValueError) as error:
+        raise InvalidReceipt("form") from error
+
+
+def _write(keys: SigningKeys, claims: Claims, typ: str) -> str:
+    try:
+        jws = keys.sign(claims, typ)
+    except TokenRefused as error:
+        raise InvalidReceipt(error.reason) from error
+    if len(jws) > LARGEST_RECEIPT:
+        raise InvalidReceipt("oversize")
+    return jws
+
+
+def _read(jws: str, keys_of: KeysOfHome, typ: str, required: Iterable[str]) -> Claims:
+    rules = Rules(frozenset({typ}), frozenset({"iss", "jti", "issued", *required}), limit=LARGEST_RECEIPT)
+    try:
+        return decode(jws, _by_text(keys_of), rules, now=None)
+    except TokenRefused as error:
+        raise InvalidReceipt(error.reason) from error
+
+
+def _by_text(keys_of: KeysOfHome) -> KeysOf:
+    """Keys by an issuer as a token spells it; what is not a community has none."""
+
+    def keys(issuer: str) -> Iterable[Mapping[str, Any]]:
+        try:
+            return keys_of(HomeCommunityId(issuer))
+        except InvalidIdentifier:
+            return ()
+
+    return keys
+
+
+def _receipt(claims: Claims) -> ConsentReceipt:
+    evidence = claims["evidence"]
+    if not _SHA256_HEX.fullmatch(evidence["sha256"]) or not _KIND.fullmatch(evidence["kind"]):
+        raise ValueError("evidence")
+    return ConsentReceipt(
+        id=_id(claims),
+        patient=frozenset(PatientIdentifier(one["system"], one["value"]).normal for one in _list(claims, "patient")),
+        holders=frozenset(HomeCommunityId(home) for home in _list(claims, "holders")),
+        recipient=HomeCommunityId(claims["recipient"]),
+        signer=HomeCommunityId(text(claims, "iss")),
+        purposes=frozenset(PurposeOfUse(code) for code in _list(claims, "purposes")),
+        valid=_period(claims["valid"]),
+        given=_moment(claims, "given"),
+        issued=_moment(claims, "issued"),
+        evidence_hash=evidence["sha256"],
+        evidence_kind=evidence["kind"],
+        recorded_by=text(claims, "recorded_by", default=""),
+    )
+
+
+def _id(claims: Claims) -> str:
+    found = text(claims, "jti")
+    if _ID.fullmatch(found) is None:
+        raise ValueError("id")
+    return found
+
+
+def _list(claims: Claims, name: str) -> list[Any]:
+    # without `holders` it would speak of every hospital: it has to be said
+    value = claims[name]
+    if not isinstance(value, list):
+        raise TypeError(name)
+    return value
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> datetime:
+    found = datetime.fromisoformat(claims[name])
+    if found.tzinfo is None:
+        raise ValueError(name)
+    return found
+
+
+def _period_claims(period: Period) -> dict[str, str]:
+    sides = {"start": period.start, "end": period.end}
+    return {name: side.isoformat() for name, side in sides.items() if side is not None}
+
+
+def _period(value: Mapping[str, Any]) -> Period:
+    if value.keys() - {"start", "end"}:
+        raise ValueError("valid")
+    return Period(*(_moment(value, side) if side in value else None for side in ("start", "end")))
