@@ -23,6 +23,8 @@ class WireRequest:
     headers   names in lower case
     body      readable once; `length` is what was announced
     home      this node's community
+    patient_id_system  assigning authority of this hospital's own patient numbers
+    spool     folder for what is too large for memory while it is read; what lies there has no name and ends with it
     """
 
     method: str
@@ -35,6 +37,8 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
     length: int = 0
+    patient_id_system: str = ""
+    spool: str = "/tmp"  # noqa: S108 (only files without a name)
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name.lower(), default)
