@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adapters.dicom import header_values as values
-from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, is_image
 from adapters.dicom.elements import PIXELS, DataSet, Keep, Walker
 from adapters.dicom.sources import WHAT, FileSource, Source, inflated
 from adapters.dicom.texts import UNDECLARED, Charset
@@ -34,7 +34,8 @@ _MACH_O = frozenset(
 _TRANSFER_SYNTAX, _MEDIA_SOP_INSTANCE = 0x00020010, 0x00020003
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_ROWS, _COLUMNS, _PIXELS_ELSEWHERE = 0x00280010, 0x00280011, 0x00287FE0
+_ROWS, _COLUMNS = 0x00280010, 0x00280011
+_HAS_PIXELS = PIXELS | {0x00287FE0}  # or the address where they are
 _LONGEST_WANTED = 64 * 1024
 
 
@@ -161,13 +162,13 @@ def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
 
 
 def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
-    elements = header.dataset.elements
-    rows = header.dataset.number(_ROWS)
-    if rows and not (PIXELS & elements.keys()) and _PIXELS_ELSEWHERE not in elements:
+    rows, sop_class = header.dataset.number(_ROWS), check_uid(read.uid(_SOP_CLASS), "SOP Class UID")
+    # a file that was cut between two elements shows only here
+    if (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
         raise Unreadable(WHAT, "an image without its pixels: the end of the file is missing")
     return Instance(
         sop_instance_uid=read.uid(_SOP_INSTANCE),
-        sop_class_uid=read.uid(_SOP_CLASS),
+        sop_class_uid=sop_class,
         transfer_syntax=header.transfer_syntax,
         content_hash="",
         size=size,

@@ -34,7 +34,7 @@ LIMIT = 1_000
 OFFSET_LIMIT = 10_000
 
 _STUDY_KEYS = frozenset(
-    [
+    {
         "PatientID",
         "IssuerOfPatientID",
         "PatientName",
@@ -42,7 +42,7 @@ _STUDY_KEYS = frozenset(
         "StudyDate",
         "ModalitiesInStudy",
         "AccessionNumber",
-    ]
+    }
 )
 _SERIES_KEYS = frozenset({"SeriesInstanceUID", "Modality", "SeriesNumber"})
 _INSTANCE_KEYS = frozenset({"SOPInstanceUID", "SOPClassUID", "InstanceNumber"})
