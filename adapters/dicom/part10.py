@@ -49,25 +49,28 @@ class Header:
 
 
 def read_instance(
-    content: Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, zone: tzinfo = INDOCHINA
+    content: str | Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, timezone: tzinfo = INDOCHINA
 ) -> ReadInstance:
     """What the file of `size` bytes at `offset` says; raises Unreadable and nothing else for what it cannot read.
 
     own_issuer  assigning authority of this hospital's own patient numbers: meant where the header names no issuer
-    zone        the hospital's clock, for headers that do not say theirs
+    timezone    the hospital's clock, for headers that do not say theirs
     """
-    if isinstance(content, Path):
-        with content.open("rb") as file:
-            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, zone=zone)
+    if isinstance(content, str | Path):
+        with Path(content).open("rb") as file:
+            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, timezone=timezone)
+    header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
     try:
-        header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
-        return _instance(header, size=size, own_issuer=own_issuer, zone=zone)
+        return _instance(header, size=size, own_issuer=own_issuer, zone=timezone)
     except InvalidValue as error:
         raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
 
 
 def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
-    """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`."""
+    """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`.
+
+    Raises Unreadable.
+    """
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
@@ -76,7 +79,10 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
     meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
     group = meta.until(lambda tag: tag >> 16 != 0x0002)
     syntax = values.uid(group.bytes(_TRANSFER_SYNTAX))
-    check_uid(syntax, "Transfer Syntax UID")
+    try:
+        check_uid(syntax, "Transfer Syntax UID")
+    except InvalidValue as error:
+        raise Unreadable(WHAT, "does not name its transfer syntax") from error
     if syntax == DEFLATED:
         source = inflated(source)
     order = ">" if syntax == EXPLICIT_BIG else "<"
