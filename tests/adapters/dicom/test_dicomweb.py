@@ -298,6 +298,11 @@ def test_only_the_series_that_was_asked_for_is_announced():
     assert int(header(response, "Content-Length")) == len(whole(response))
 
 
+def test_a_series_that_the_study_does_not_have_is_404():
+    with pytest.raises(NotFound):
+        rad107_retrieve.encode(retrieved(ct_slice()), request("GET", f"{STUDY_PATH}/series/1.2.5"))
+
+
 @pytest.mark.parametrize("fault", [lambda file: file[:-1], lambda file: file + b"x"])
 def test_a_stored_file_that_changed_its_size_breaks_the_answer_off(fault):
     study = study_from(ct_slice())
