@@ -82,23 +82,25 @@ def _both(kind: Any) -> _Both:
 def _compile(kind: Any) -> _Both:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         # a provision holds provisions: the entry has to stand before its fields are looked at
-        _compiled[kind] = _Both(lambda noun: _pack_of(kind)(noun), lambda stored: _unpack_of(kind)(stored))
+        _compiled[kind] = _later(kind)
         _compiled[kind] = _dataclass(kind)
     else:
         _compiled[kind] = _simple(kind)
     return _compiled[kind]
 
 
-def _pack_of(kind: type) -> Turn:
-    pack = _compiled[kind].pack
-    assert pack is not None
-    return pack
+def _later(kind: type) -> _Both:
+    """What `kind` will be compiled to, looked up when it is first used."""
 
+    def pack(noun: Any) -> Any:
+        turn = _compiled[kind].pack
+        return noun if turn is None else turn(noun)
 
-def _unpack_of(kind: type) -> Turn:
-    unpack = _compiled[kind].unpack
-    assert unpack is not None
-    return unpack
+    def unpack(stored: Any) -> Any:
+        turn = _compiled[kind].unpack
+        return stored if turn is None else turn(stored)
+
+    return _Both(pack, unpack)
 
 
 def _dataclass(kind: type) -> _Both:
