@@ -76,8 +76,21 @@ class WatchedSocket(ssl.SSLSocket):
         return False
 
 
+class _Answer(http.client.HTTPResponse):
+    """Lets go of the socket when its head cannot be read, which the library leaves to chance."""
+
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except BaseException:
+            self.close()
+            raise
+
+
 class PeerConnection(HTTPSConnection):
     """A connection that exists only if the certificate at the other end names the community that is meant."""
+
+    response_class = _Answer
 
     def __init__(self, peer: Peer, context: ssl.SSLContext, resolver: Resolver, *, deadline: float) -> None:
         parts = urlsplit(peer.peer_url)

@@ -113,7 +113,7 @@ class PeerTransport:
                 with as_peer_failures(peer.home):
                     content = exchange.whole(max_bytes, deadline)
             except BaseException:
-                exchange.connection.close()
+                exchange.close()
                 raise
             self._keep(lane, exchange.connection)
             return PeerResponse(exchange.response.status, exchange.headers, content)
@@ -134,7 +134,7 @@ class PeerTransport:
         with self._attempt(peer) as lane:
             exchange = self._ask(lane, peer, (method, path, headers, body), deadline)
             if max_bytes is not None and (exchange.response.length_remaining or 0) > max_bytes:
-                exchange.connection.close()
+                exchange.close()
                 raise PeerBroken(peer.home, "too-much")
         return PeerStream(self, lane, exchange, max_bytes=max_bytes, stall_seconds=self._limits.stall_seconds)
 
@@ -224,9 +224,13 @@ class PeerTransport:
             with as_peer_failures(peer.home):
                 connection.request(method, target, body or None, sent, preload_content=False, decode_content=False)
                 exchange = _Exchange(peer.home, connection, tls, connection.getresponse())
-            exchange.check_head()
         except BaseException:
             connection.close()
+            raise
+        try:
+            exchange.check_head()
+        except PeerBroken:
+            exchange.close()
             raise
         return exchange
 
@@ -298,6 +302,12 @@ class _Exchange:
             raise PeerBroken(self.home, "encoded")
         if response.length_remaining is None and not response.chunked:
             raise PeerBroken(self.home, "unframed")
+
+    def close(self) -> None:
+        """Both, since an answer that ends its connection has taken the socket with it."""
+        with _whatever_the_state():
+            self.response.close()
+        self.connection.close()
 
     def whole(self, max_bytes: int, deadline: float) -> bytes:
         if (self.response.length_remaining or 0) > max_bytes:
@@ -376,9 +386,7 @@ class PeerStream:
             # at the level below TLS, so that a thread that waits for bytes wakes up and gives its buffer free
             with _whatever_the_state():
                 socket.socket.shutdown(self._exchange.tls, socket.SHUT_RDWR)
-            with _whatever_the_state():
-                self._exchange.response.close()
-            self._exchange.connection.close()
+            self._exchange.close()
 
 
 @contextmanager
