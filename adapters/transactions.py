@@ -15,6 +15,7 @@ from adapters.wire import WireRequest, WireResponse
 Door = Literal["house", "network", "peer"]
 HOUSE: frozenset[Door] = frozenset({"house"})
 HOUSE_AND_NETWORK: frozenset[Door] = frozenset({"house", "network"})
+HOUSE_AND_PEER: frozenset[Door] = frozenset({"house", "peer"})
 EVERYWHERE: frozenset[Door] = frozenset({"house", "network", "peer"})
 
 

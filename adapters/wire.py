@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from registry.errors import TooLarge
 from registry.identifiers import HomeCommunityId
@@ -23,6 +23,7 @@ class WireRequest:
     headers   names in lower case
     body      readable once; `length` is what was announced
     home      this node's community
+    kept      what `decode` learnt and `encode` needs again: the order of a bundle's entries, warnings
     """
 
     method: str
@@ -35,6 +36,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: BinaryIO | None = None
     length: int = 0
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name.lower(), default)

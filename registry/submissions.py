@@ -47,6 +47,10 @@ class FilePart:
                 yield piece
 
 
+OWN_RECORD = "urn:hie-node:record"
+"""System of the registry's own record ids, for a message that names its patient by nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class PatientMention:
     """The patient as a message names them; demographics may be empty."""
@@ -54,6 +58,11 @@ class PatientMention:
     identifier: PatientIdentifier
     numbers: tuple[PatientIdentifier, ...] = ()
     demographics: Demographics = NOTHING_KNOWN
+
+    @property
+    def record_id(self) -> str | None:
+        """The registry's own id of the patient, where the message gives that instead of a number."""
+        return self.identifier.value if self.identifier.system == OWN_RECORD else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ MAX_DIGITS = 100
 MAX_EXPONENT = 300
 _LONGEST_INT = 18
 
-# An unfinished string matches too: to look for its end again at every escaped quote would take quadratic
-# time.
+# An unfinished string matches too: looking for its end again at every escaped quote takes quadratic time.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -94,12 +93,14 @@ def integer_of(text: str) -> int | Decimal:
 
 
 def _refuse_deep_or_crowded(body: bytes) -> None:
-    # Up to the first mistake the reader sees the same strings and brackets as this count, so it never goes
-    # deeper.
+    crowded = ContentTooLarge(f"The body has more than {MAX_VALUES} values.")
+    if body.count(b'"') > 2 * MAX_VALUES:
+        raise crowded
     bare = _STRING.sub(b"", body)
     brackets = bare.translate(None, _NO_BRACKETS)
     if bare.count(b",") > MAX_VALUES or len(brackets) > 2 * MAX_VALUES:
-        raise ContentTooLarge(f"The body has more than {MAX_VALUES} values.")
+        raise crowded
+    # Up to the first mistake the reader sees the same brackets as this count, so it never goes deeper.
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
 

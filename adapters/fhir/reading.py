@@ -28,8 +28,20 @@ def read_resource(
     """The resource that the request carries, and what is odd about it but no reason to refuse it.
 
     or_type  another type that will do, for an operation that takes either
-    Raises FhirError (400, 406, 415, 422) and TooLarge. Whether the answer can be written in a format that the requester
-    takes is settled here already, so that nothing is stored for a request that ends in 406.
+
+    Raises FhirError (400, 406, 415, 422) and TooLarge.
+    """
+    resource = parse_resource(request, expected_type, limit, or_type=or_type)
+    return resource, checked(resource, known_modifiers=known_modifiers)
+
+
+def parse_resource(
+    request: WireRequest, expected_type: str, limit: int = MAX_BYTES, *, or_type: str | None = None
+) -> Resource:
+    """The resource before its content is looked at.
+
+    Whether the answer can be written in a format that the requester takes is settled here already, so that nothing is
+    stored for a request that ends in 406.
     """
     answer_format(request)
     form = request_format(request.header("content-type"))
@@ -42,7 +54,7 @@ def read_resource(
     resource = parse(body, max_bytes=limit)
     if resource["resourceType"] not in (expected_type, or_type):
         raise BadRequest(Issue("error", "structure", f"Expected a {expected_type}, found another resource."))
-    return resource, checked(resource, known_modifiers=known_modifiers)
+    return resource
 
 
 def checked(resource: Resource, *, known_modifiers: Set[str] = frozenset()) -> tuple[Issue, ...]:

@@ -192,7 +192,8 @@ def _refuse_text(node: XmlElement) -> None:
 
 
 def _refuse(node: XmlElement, code: str, text: str) -> NoReturn:
-    path = ".".join(etree.QName(each).localname for each in [*reversed(list(node.iterancestors())), node])
+    names = [etree.QName(each).localname for each in [*reversed(list(node.iterancestors())), node]]
+    path = ".".join(name if _NAME.fullmatch(name) else "(unnamed)" for name in names)
     raise BadRequest(Issue("error", code, f"Line {node.sourceline}: {text}", (path,)))
 
 

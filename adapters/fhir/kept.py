@@ -1,0 +1,57 @@
+"""What a resource says beyond what the nouns know: kept as it came and given back in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.fhir import Resource
+
+
+def difference(original: Any, known: Any) -> Any:
+    """What `original` says otherwise than `known`, None where nothing; a list of one is looked into, others are not."""
+    if isinstance(original, dict) and isinstance(known, dict):
+        rests = ((name, difference(value, known.get(name))) for name, value in original.items())
+        return {name: rest for name, rest in rests if rest is not None} or None
+    if _is_single(original) and _is_single(known):
+        rest = difference(original[0], known[0])
+        return None if rest is None else [rest]
+    return None if original == known else original
+
+
+def overlay(known: Any, kept: Any) -> Any:
+    """`known` with what was kept in its place: the opposite of `difference`."""
+    if isinstance(known, dict) and isinstance(kept, dict):
+        return known | {name: overlay(known[name], rest) if name in known else rest for name, rest in kept.items()}
+    if _is_single(known) and _is_single(kept):
+        return [overlay(known[0], kept[0])]
+    return kept
+
+
+def without(element: Resource, *names: str) -> Resource:
+    """The element without some of its members, and without what then is empty."""
+    return {name: value for name, value in element.items() if name not in names and value not in ({}, [])}
+
+
+def drop_unreferenced(resource: Resource) -> Resource:
+    """Without contained resources that nothing points to any more (FHIR R4, invariant dom-3)."""
+    if "contained" not in resource:
+        return resource
+    wanted = set(_local_references(resource))
+    left = [each for each in resource["contained"] if each.get("id") in wanted]
+    return {**resource, "contained": left} if left else without(resource, "contained")
+
+
+def _local_references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        target = value.get("reference")
+        if isinstance(target, str) and target.startswith("#"):
+            yield target[1:]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _local_references(each)
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)
