@@ -25,6 +25,8 @@ class WireRequest:
     home      this node's community
     seal_page makes an opaque token of search parameters that may not stand in a URL
     kept      what `decode` learnt and `encode` needs again: the order of a bundle's entries, warnings
+    patient_id_system  assigning authority of this hospital's own patient numbers
+    spool     folder for what is too large for memory while it is read; what lies there has no name and ends with it
     """
 
     method: str
@@ -39,6 +41,8 @@ class WireRequest:
     length: int = 0
     seal_page: Callable[[Pairs], str] | None = None
     kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    patient_id_system: str = ""
+    spool: str = "/tmp"  # noqa: S108 (only files without a name)
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name.lower(), default)

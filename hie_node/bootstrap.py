@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore, PatientKeys
 from adapters.store.engine import make_engine
 from adapters.store.migrations import current, expected
 from adapters.store.unit import Storage
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from adapters.trust import certificates
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys, key_encryption_key

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.peers.errors import PeerError
+
 from adapters.trust import certificates
+from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
 from hie_node.flows.peer_call import call_peer
 from hie_node.house import House
 from hie_node.settings import Settings
-from consent.requesters import Requester, Role
 
 State = Literal["ok", "warning", "failed"]
 WARN_DAYS = 30

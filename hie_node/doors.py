@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+from adapters.catalogue import TRANSACTIONS
 from flask import Flask, Response, request
 
-from adapters.catalogue import TRANSACTIONS
 from adapters.fhir import outcome
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction
@@ -113,6 +113,8 @@ def wire_request(house: House, door: str, base: str, params: dict[str, str]) -> 
         body=request.stream,  # type: ignore[arg-type]
         length=request.content_length or 0,
         seal_page=partial(seal_page, house),
+        patient_id_system=house.settings.patient_id_system,
+        spool=str(house.settings.spool),
     )
 
 

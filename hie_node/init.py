@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adapters.store.engine import make_engine
 from adapters.store.migrations import migrate
+
 from adapters.trust import certificates
 from adapters.trust.certificates import Credential
 from adapters.trust.directory import write_by_hand

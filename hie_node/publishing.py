@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.dicom.part10 import read_instance
 from adapters.dropped import kind_of
 from adapters.dropped.sidecar import read_sidecar
 from adapters.insurance.submission import DossierFault, iter_submissions
+
+from adapters.dicom.part10 import read_instance
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node.acts import Act, Caller

@@ -37,7 +37,7 @@ class Child:
     front: bool = False
 
 
-class ThreadsBeforeFork(RuntimeError):  # noqa: 
+class ThreadsBeforeFork(RuntimeError):
     """A lock held by a thread of the parent would stay locked in a child for ever."""
 
 

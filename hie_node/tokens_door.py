@@ -6,11 +6,11 @@ Sources: SMART App Launch 2.2 (Backend Services), RFC 6749 section 5, RFC 8414, 
 from __future__ import annotations
 
 import orjson
-from flask import Flask, Response, request
-
 from adapters.catalogue import TRANSACTIONS
 from adapters.fhir.capability import capability_response
 from adapters.store.people import Client
+from flask import Flask, Response, request
+
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
 from adapters.trust.scopes import granted

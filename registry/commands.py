@@ -66,10 +66,14 @@ class ProvideSubmission:
 
 @dataclass(frozen=True, slots=True)
 class StoreInstances:
-    """STOW-RS and DICOM files. `study_instance_uid` as the sender announced it, if it did. Answered with Stored."""
+    """STOW-RS and DICOM files. `study_instance_uid` as the sender announced it, if it did. Answered with Stored.
+
+    refused   what could not be read or did not belong; the flow passes it on in `Stored.failed`
+    """
 
     submission: StudySubmission
     study_instance_uid: str | None = None
+    refused: tuple[InstanceFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

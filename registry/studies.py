@@ -112,10 +112,15 @@ class Study:
 @dataclass(frozen=True, slots=True)
 class ReadInstance:
     """What one Part-10 file says: of its patient, its study, its series and itself (content_hash of the instance may
-    still be empty: the store names it)."""
+    still be empty: the store names it).
+
+    patient   None where the header names no number; the study then carries a placeholder
+    numbers   personal and insurance numbers of the same patient, where the header says that they are that
+    """
 
     patient: PatientIdentifier | None
     demographics: Demographics
     study: Study
     series: Series
     instance: Instance
+    numbers: tuple[PatientIdentifier, ...] = ()

@@ -115,6 +115,7 @@ def add_client(
 ) -> None:
     """Admit one of the hospital's own systems."""
     from adapters.store.people import Client
+
     from adapters.trust.scopes import granted
     from consent.requesters import PurposeOfUse, Role
 
@@ -159,8 +160,8 @@ def add_user(
 ) -> None:
     """Add somebody of this hospital; the password is asked for."""
     import argon2
-
     from adapters.store.people import User
+
     from consent.requesters import Role
 
     chosen = Role(role)

@@ -60,7 +60,7 @@ class AnswerHead:
     keep_alive: bool
 
 
-class Malformed(Exception):  # noqa: N818 - errors here are nouns
+class Malformed(Exception):
     """These bytes are no HTTP/1.1 message; the text says which rule they break."""
 
 

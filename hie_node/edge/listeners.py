@@ -14,7 +14,7 @@ BACKLOG = 1024
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-class UnsafeListener(ValueError):  # noqa: N818 - errors here are nouns
+class UnsafeListener(ValueError):
     """A listener that would be reachable without what protects it; nothing was opened."""
 
     def __init__(self, name: str, reason: str) -> None:

@@ -7,7 +7,7 @@ import json
 from http import HTTPStatus
 
 
-class Refusal(Exception):  # noqa: N818 - errors here are nouns
+class Refusal(Exception):
     """The edge answers this request itself, and then closes the connection.
 
     status  HTTP status
@@ -19,11 +19,11 @@ class Refusal(Exception):  # noqa: N818 - errors here are nouns
         super().__init__(f"{status}: {reason}")
 
 
-class UpstreamBroken(Exception):  # noqa: N818 - errors here are nouns
+class UpstreamBroken(Exception):
     """A worker went away, or spoke nonsense, before its answer was complete."""
 
 
-class StalledReader(Exception):  # noqa: N818 - errors here are nouns
+class StalledReader(Exception):
     """The client takes its answer so slowly that it counts as gone."""
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from adapters.peers.errors import PeerBroken, PeerUnreachable
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
+
 from hie_node.acts import Act
 from hie_node.flows.find import permitted_one
 from hie_node.flows.identify import by_identifier

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from adapters.store.unit import UnitOfWork
+
 from consent.consents import Consent, labels_of, look_at_items
 from consent.decide import Item
 from consent.reasons import Reason

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from adapters.peers.transport import PeerResponse, PeerStream
+
 from adapters.trust.peer_tokens import make_peer_token, receipt_hash
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester

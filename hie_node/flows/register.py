@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
+
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES
 from hie_node.house import new_id

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
+
 from hie_node.acts import Act
 from hie_node.flows.publish import with_study
 from hie_node.flows.register import resolve_mention
@@ -34,7 +35,7 @@ def store_instances(act: Act, command: StoreInstances) -> Stored:
     """STOW-RS and published DICOM files."""
     act.action, act.direction = "C", "published"
     groups: dict[str, list[Part]] = defaultdict(list)
-    failed: list[InstanceFailure] = []
+    failed: list[InstanceFailure] = list(command.refused)
     for read, content in command.submission.instances:
         uid = read.study.study_instance_uid
         if command.study_instance_uid not in (None, uid):

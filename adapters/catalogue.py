@@ -1,0 +1,37 @@
+"""Every transaction that a node speaks, one line each. Routes, metadata and the tests are made from this list."""
+
+from __future__ import annotations
+
+from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
+from adapters.fhir import (
+    find_imaging_studies,
+    iti65_provide_document_bundle,
+    iti66_find_document_lists,
+    iti67_find_document_references,
+    iti68_retrieve_document,
+    iti78_find_patients,
+    iti81_find_audit_events,
+    iti83_pix,
+    iti104_feed,
+    iti105_simplified_publish,
+    iti108_access_consent,
+    iti119_match,
+    read_document_reference,
+    read_list,
+    withdraw_receipt,
+)
+from adapters.transactions import Transaction
+
+TRANSACTIONS: tuple[Transaction, ...] = (
+    iti65_provide_document_bundle.TRANSACTION,
+    iti66_find_document_lists.TRANSACTION,
+    iti67_find_document_references.TRANSACTION,
+    iti68_retrieve_document.TRANSACTION,
+    iti78_find_patients.TRANSACTION,
+    iti83_pix.TRANSACTION,
+    iti104_feed.TRANSACTION,
+    iti105_simplified_publish.TRANSACTION,
+    iti119_match.TRANSACTION,
+    read_document_reference.TRANSACTION,
+    read_list.TRANSACTION,
+)

@@ -1,0 +1,39 @@
+"""What a caller accepts. Source: RFC 9110 section 12.5.1, DICOM PS3.18: 8.7.5."""
+
+from __future__ import annotations
+
+from adapters.dicom.errors import NotAcceptable
+from adapters.dicom.multipart import MediaType, media_type
+from adapters.wire import WireRequest
+
+
+def accepted(request: WireRequest, forms: frozenset[str], *, offered: str) -> None:
+    """Raise NotAcceptable where the caller takes none of these media types."""
+    if not any(kind.value in forms or kind.value in ("*/*", "application/*") for kind in ranges(request)):
+        raise NotAcceptable(offered)
+
+
+def ranges(request: WireRequest) -> list[MediaType]:
+    """The media ranges of Accept, best first; those with q=0 are refused by the caller and left out."""
+    given = [media_type(part) for part in _split(request.header("accept", "*/*") or "*/*")]
+    weighed = [(quality, kind) for kind in given if (quality := _quality(kind)) > 0]
+    return [kind for _, kind in sorted(weighed, key=lambda pair: -pair[0])]
+
+
+def _quality(kind: MediaType) -> float:
+    try:
+        return float(kind.parameters.get("q", "1"))
+    except ValueError:
+        return 0.0
+
+
+def _split(header: str) -> list[str]:
+    """At commas outside quotes."""
+    parts, quoted = [""], False
+    for character in header:
+        quoted ^= character == '"'
+        if character == "," and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

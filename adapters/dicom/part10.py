@@ -1,0 +1,184 @@
+"""One Part-10 file as the index needs it: of whom, of which study, what it shows. Pixels are passed over.
+
+A file is walked to its last byte, so that a cut file, a length that lies or an executable in disguise is refused with
+a reason; the reason never holds content. Unique identifiers are values here and never become paths.
+
+Sources: DICOM PS3.10 section 7 (file), PS3.3 C.7 (patient, study, series), C.12.1 (SOP common).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import BinaryIO
+
+from adapters.dicom import header_values as values
+from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from adapters.dicom.elements import PIXELS, DataSet, Keep, Walker
+from adapters.dicom.sources import WHAT, FileSource, Source, inflated
+from adapters.dicom.texts import UNDECLARED, Charset
+from registry.errors import InvalidValue, Unreadable
+from registry.examinations import from_header
+from registry.identifiers import PatientIdentifier, check_uid
+from registry.studies import Instance, ReadInstance, Series, Study
+
+INDOCHINA = timezone(timedelta(hours=7))
+TO_BE_FILLED = "?"  # the study noun insists on a record of this hospital; the publish flow names it
+
+_DISGUISES = (b"MZ", b"\x7fELF", b"#!", b"PK", b"%PDF", b"\xca\xfe\xba\xbe")
+_MACH_O = frozenset(
+    {b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xbe\xba\xfe\xca"}
+)
+_TRANSFER_SYNTAX, _MEDIA_SOP_INSTANCE = 0x00020010, 0x00020003
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
+_ROWS, _COLUMNS, _PIXELS_ELSEWHERE = 0x00280010, 0x00280011, 0x00287FE0
+_LONGEST_WANTED = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The elements of a file as far as they were wanted, with the charset in force."""
+
+    transfer_syntax: str
+    dataset: DataSet
+    charset: Charset
+
+
+def read_instance(
+    content: Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, zone: tzinfo = INDOCHINA
+) -> ReadInstance:
+    """What the file of `size` bytes at `offset` says; raises Unreadable and nothing else for what it cannot read.
+
+    own_issuer  assigning authority of this hospital's own patient numbers: meant where the header names no issuer
+    zone        the hospital's clock, for headers that do not say theirs
+    """
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, zone=zone)
+    try:
+        header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
+        return _instance(header, size=size, own_issuer=own_issuer, zone=zone)
+    except InvalidValue as error:
+        raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
+
+
+def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
+    """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`."""
+    return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
+
+
+def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
+    _check_preamble(source)
+    meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
+    group = meta.until(lambda tag: tag >> 16 != 0x0002)
+    syntax = values.uid(group.bytes(_TRANSFER_SYNTAX))
+    check_uid(syntax, "Transfer Syntax UID")
+    if syntax == DEFLATED:
+        source = inflated(source)
+    order = ">" if syntax == EXPLICIT_BIG else "<"
+    dataset = walk(Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested))
+    announced = values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
+    if announced and _SOP_INSTANCE in dataset.elements and announced != values.uid(dataset.bytes(_SOP_INSTANCE)):
+        raise Unreadable(WHAT, "the file's own header and its data set name different instances")
+    return Header(syntax, dataset, UNDECLARED.of(dataset))
+
+
+def _check_preamble(source: Source) -> None:
+    """A preamble may be anything but the beginning of a program or of a document that a desktop would open."""
+    start = source.peek(132)
+    if start[128:132] != b"DICM":
+        raise Unreadable(WHAT, "DICM does not stand at byte 128")
+    if start.startswith(_DISGUISES) or start[:4] in _MACH_O:
+        raise Unreadable(WHAT, "the preamble is the beginning of a program or of another kind of file")
+    source.skip(132)
+
+
+def _all_of_meta(tag: int, vr: str, length: int) -> bool:
+    return length <= 1024
+
+
+def _wanted(tag: int, vr: str, length: int) -> bool:
+    return tag in values.WANTED and (vr == "SQ" or length <= _LONGEST_WANTED)
+
+
+def _wanted_inside(tag: int, vr: str, length: int) -> bool:
+    return vr == "SQ" or length <= 1024
+
+
+def _instance(header: Header, *, size: int, own_issuer: str, zone: tzinfo) -> ReadInstance:
+    read = values.HeaderValues(header.dataset, header.charset)
+    study_uid = check_uid(read.uid(_STUDY), "Study Instance UID")
+    patient = values.patient(read, own_issuer)
+    series = _series(read, zone)
+    return ReadInstance(
+        patient=patient,
+        demographics=values.demographics(read),
+        study=_study(read, study_uid, patient or PatientIdentifier(own_issuer, f"unidentified:{study_uid}"), zone),
+        series=series,
+        instance=_object(read, header, size),
+        numbers=values.numbers(read),
+    )
+
+
+def _study(read: values.HeaderValues, study_uid: str, patient: PatientIdentifier, zone: tzinfo) -> Study:
+    examination = from_header(
+        read.text("Modality"),
+        *(read.text(name) for name in ("BodyPartExamined", "StudyDescription", "ProtocolName", "SeriesDescription")),
+        contrast_agent=read.text("ContrastBolusAgent"),
+    )
+    return Study(
+        id="",
+        study_instance_uid=study_uid,
+        patient=patient,
+        record_id=TO_BE_FILLED,
+        started=_moment(read, "Study", zone),
+        accession_number=read.text("AccessionNumber") or None,
+        description=read.text("StudyDescription") or None,
+        referrer=values.written_name(read.text("ReferringPhysicianName")) or None,
+        institution=read.text("InstitutionName") or None,
+        procedure=values.code(read, "ProcedureCodeSequence") or values.code(read, "RequestedProcedureCodeSequence"),
+        examination=examination.key if examination else None,
+        extra=values.as_answered(read),
+    )
+
+
+def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
+    return Series(
+        series_instance_uid=read.uid(_SERIES),
+        modality=read.text("Modality")[:16] or "OT",
+        number=read.whole("SeriesNumber"),
+        description=read.text("SeriesDescription") or None,
+        body_part=read.text("BodyPartExamined") or None,
+        laterality=read.text("Laterality") or read.text("ImageLaterality") or None,
+        started=_moment(read, "Series", zone),
+        slice_thickness=read.decimal("SliceThickness"),
+        kernel=read.text("ConvolutionKernel") or None,
+        contrast_agent=read.text("ContrastBolusAgent") or None,
+    )
+
+
+def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
+    elements = header.dataset.elements
+    rows = header.dataset.number(_ROWS)
+    if rows and not (PIXELS & elements.keys()) and _PIXELS_ELSEWHERE not in elements:
+        raise Unreadable(WHAT, "an image without its pixels: the end of the file is missing")
+    return Instance(
+        sop_instance_uid=read.uid(_SOP_INSTANCE),
+        sop_class_uid=read.uid(_SOP_CLASS),
+        transfer_syntax=header.transfer_syntax,
+        content_hash="",
+        size=size,
+        number=read.whole("InstanceNumber"),
+        frames=max(1, read.whole("NumberOfFrames") or 1),
+        rows=rows,
+        columns=header.dataset.number(_COLUMNS),
+    )
+
+
+def _moment(read: values.HeaderValues, level: str, zone: tzinfo) -> datetime | None:
+    return values.moment(
+        read.text(level + "Date"), read.text(level + "Time"), values.offset(read.text("TimezoneOffsetFromUTC")) or zone
+    )

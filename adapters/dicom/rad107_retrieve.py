@@ -1,0 +1,182 @@
+"""RAD-107, WADO-RS: the images of a study, a series or one instance, as they were stored; or what their headers say.
+
+Stored objects are never transcoded, so a request without a transfer syntax gets them as stored too, where the
+standard's default would be Explicit VR Little Endian: an archive that cannot take that refuses visibly, while a
+lossy conversion would not be seen.
+
+Source: IHE RAD TF-2: 4.107; DICOM PS3.18: 10.4 (retrieve), 8.7 (media types, Accept).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from adapters.dicom import dicom_json
+from adapters.dicom.errors import NotAcceptable, problem
+from adapters.dicom.multipart import DICOM, MediaType, Writer
+from adapters.dicom.negotiation import accepted, ranges
+from adapters.transactions import EVERYWHERE, Transaction
+from adapters.wire import Pairs, WireRequest, WireResponse
+from registry.commands import RelayedStudy, RetrievedStudy, RetrieveStudy
+from registry.errors import NotFound, Unreadable
+from registry.identifiers import check_uid
+from registry.studies import Instance
+
+_AS_STORED = f'multipart/related; type="{DICOM}"; transfer-syntax=*'
+_NO_STORE = ("Cache-Control", "no-store")
+
+
+def decode(request: WireRequest) -> RetrieveStudy:
+    """Raises NotAcceptable before anything is looked up where no accepted form can be produced."""
+    metadata = request.path.rstrip("/").endswith("/metadata")
+    if metadata:
+        accepted(request, frozenset({dicom_json.MEDIA_TYPE, "application/json"}), offered=dicom_json.MEDIA_TYPE)
+    else:
+        _wanted_syntaxes(request)
+    series, instance = request.params.get("series"), request.params.get("instance")
+    return RetrieveStudy(
+        study_instance_uid=check_uid(request.params["study"], "Study Instance UID"),
+        series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
+        sop_instance_uid=check_uid(instance, "SOP Instance UID") if instance else None,
+        metadata_only=metadata,
+    )
+
+
+def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireResponse:
+    """The answer flows: one piece of one instance is in memory at a time."""
+    if isinstance(result, RelayedStudy):
+        headers: Pairs = (("Content-Type", result.content_type), _NO_STORE)
+        if result.length is not None:
+            headers += (("Content-Length", str(result.length)),)
+        return WireResponse(200, headers, result.content)
+    if request.path.rstrip("/").endswith("/metadata"):
+        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result))
+    announced = _selected(result, request)
+    wanted = _wanted_syntaxes(request)
+    if "*" not in wanted and not all(instance.transfer_syntax in wanted for instance in announced):
+        raise NotAcceptable(_AS_STORED)
+    if "instance" in request.params and not _accepts_multipart(request):
+        return _single(result)
+    return _related(result, announced)
+
+
+def _related(result: RetrievedStudy, announced: tuple[Instance, ...]) -> WireResponse:
+    """Many parts. The length is known beforehand, since the index knows the size of every instance."""
+    writer = Writer()
+    length = writer.length((_part_headers(instance), instance.size) for instance in announced)
+    parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in result.instances)
+    headers = (("Content-Type", writer.content_type), ("Content-Length", str(length)), _NO_STORE)
+    return WireResponse(200, headers, _closing(writer.body(parts), result))
+
+
+def _single(result: RetrievedStudy) -> WireResponse:
+    found = next(result.instances, None)
+    if found is None:
+        raise NotFound("instance")
+    instance, chunks = found
+    headers = (("Content-Type", _type_of(instance)), ("Content-Length", str(instance.size)), _NO_STORE)
+    return WireResponse(200, headers, _closing(_exactly(instance, chunks), result))
+
+
+def _metadata(result: RetrievedStudy) -> Iterator[bytes]:
+    separator = b"["
+    try:
+        for _, chunks in result.instances:
+            yield separator + dicom_json.dumped(dicom_json.metadata(chunks))
+            _let_go(chunks)
+            separator = b",\n"
+    finally:
+        _let_go(result.instances)
+    yield b"]" if separator != b"[" else b"[]"
+
+
+def _selected(result: RetrievedStudy, request: WireRequest) -> tuple[Instance, ...]:
+    """What the index lists for this request, which is what the flow sends."""
+    series, instance = request.params.get("series"), request.params.get("instance")
+    listed = chain.from_iterable(
+        one.instances for one in result.study.series if series in (None, one.series_instance_uid)
+    )
+    return tuple(one for one in listed if instance in (None, one.sop_instance_uid))
+
+
+def _exactly(instance: Instance, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The stored bytes; a file that is shorter or longer than the index knows breaks the answer off visibly."""
+    left = instance.size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise Unreadable("stored instance", "does not have the size that the index knows")
+
+
+def _part_headers(instance: Instance) -> Pairs:
+    return (("Content-Type", _type_of(instance)),)
+
+
+def _type_of(instance: Instance) -> str:
+    return f"{DICOM}; transfer-syntax={instance.transfer_syntax}"
+
+
+def _closing(body: Iterator[bytes], result: RetrievedStudy) -> Iterator[bytes]:
+    try:
+        yield from body
+    finally:
+        _let_go(result.instances)
+
+
+def _let_go(source: object) -> None:
+    """The archive closes its file when the reader stops, wherever that is."""
+    if callable(close := getattr(source, "close", None)):
+        close()
+
+
+def _wanted_syntaxes(request: WireRequest) -> frozenset[str]:
+    """Transfer syntaxes that the caller takes, `*` for any; raises NotAcceptable where it takes no DICOM at all."""
+    single = "instance" in request.params
+    kinds = [kind for kind in ranges(request) if _is_related(kind) or (single and kind.value == DICOM)]
+    if not kinds:
+        raise NotAcceptable(_AS_STORED)
+    return frozenset(kind.parameters.get("transfer-syntax", "*") for kind in kinds)
+
+
+def _is_related(kind: MediaType) -> bool:
+    if kind.value in ("*/*", "multipart/*"):
+        return True
+    return kind.value == "multipart/related" and kind.parameters.get("type", DICOM).lower() in (DICOM, "*/*")
+
+
+def _accepts_multipart(request: WireRequest) -> bool:
+    """For one instance: multipart, unless the caller prefers the bare object."""
+    first = next(kind for kind in ranges(request) if _is_related(kind) or kind.value == DICOM)
+    return first.value != DICOM
+
+
+def _transaction(path: str, title: str) -> Transaction:
+    return Transaction(
+        name="RAD-107",
+        title=title,
+        source="IHE RAD TF-2: 4.107, DICOM PS3.18: 10.4",
+        route=("GET", path),
+        command=RetrieveStudy,
+        decode=decode,
+        encode=encode,
+        error=problem,
+        scope=("ImagingStudy", "r"),
+        doors=EVERYWHERE,
+        family="dicomweb",
+    )
+
+
+_SERIES = "/studies/<study>/series/<series>"
+TRANSACTION = _transaction("/studies/<study>", "Retrieve a study")
+TRANSACTIONS = (
+    TRANSACTION,
+    _transaction(_SERIES, "Retrieve a series"),
+    _transaction(f"{_SERIES}/instances/<instance>", "Retrieve an instance"),
+    _transaction("/studies/<study>/metadata", "Retrieve the headers of a study"),
+    _transaction(f"{_SERIES}/metadata", "Retrieve the headers of a series"),
+    _transaction(f"{_SERIES}/instances/<instance>/metadata", "Retrieve the header of an instance"),
+)
