@@ -38,8 +38,8 @@ LATERALITY = "urn:dicom:laterality"
 
 NO_NAMES: Mapping[HomeCommunityId, str] = {}
 _GOVERNED = frozenset(
-    "resourceType id status subject series endpoint modality identifier numberOfSeries numberOfInstances note "
-    "contained".split()
+    ("resourceType", "id", "status", "subject", "series", "endpoint", "modality", "identifier")
+    + ("numberOfSeries", "numberOfInstances", "note", "contained")
 )
 
 
