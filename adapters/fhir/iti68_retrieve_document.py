@@ -64,7 +64,9 @@ def encode(retrieved: Retrieved, request: WireRequest) -> WireResponse:
     left = retrieved.size - wanted.start
     length = left if wanted.length is None else min(wanted.length, left)
     span = ("Content-Range", f"bytes {wanted.start}-{wanted.start + length - 1}/{retrieved.size}")
-    return _answer(_narrowed(retrieved, wanted, length), request, 206, (*headers, span), length)
+    if request.header("if-range"):
+        retrieved = _narrowed(retrieved, wanted, length)
+    return _answer(retrieved, request, 206, (*headers, span), length)
 
 
 def _range(request: WireRequest) -> Range | None:
@@ -79,8 +81,6 @@ def _range(request: WireRequest) -> Range | None:
 
 def _narrowed(retrieved: Retrieved, wanted: Range, length: int) -> Retrieved:
     """The part, where the flow brought the whole because of If-Range."""
-    if retrieved.start == wanted.start:
-        return retrieved
     part = _part(retrieved.content, wanted.start, length)
     return Retrieved(retrieved.entry, part, retrieved.size, wanted.start, length)
 
@@ -122,7 +122,7 @@ def _headers(entry: DocumentEntry) -> Pairs:
     """A browser shows nothing of what it is not: a document may come from anywhere and claim to be a page."""
     name = entry.attachment.title or entry.id
     headers = [
-        ("Content-Type", entry.attachment.content_type),
+        ("Content-Type", _header_text(entry.attachment.content_type) or "application/octet-stream"),
         ("Content-Disposition", f"attachment; filename=\"document\"; filename*=UTF-8''{quote(name, safe='')}"),
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "sandbox"),
@@ -130,9 +130,15 @@ def _headers(entry: DocumentEntry) -> Pairs:
         ("Accept-Ranges", "bytes"),
         ("Vary", "Accept"),
     ]
-    if entry.attachment.language:
-        headers.append(("Content-Language", entry.attachment.language))
+    language = _header_text(entry.attachment.language or "")
+    if language:
+        headers.append(("Content-Language", language))
     return (*headers, ("ETag", _etag(entry))) if _etag(entry) else tuple(headers)
+
+
+def _header_text(text: str) -> str:
+    """What may stand in a header; a sender's text with line breaks would make headers of its own."""
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def _etag(entry: DocumentEntry) -> str:

@@ -1,0 +1,272 @@
+"""The asking side of FHIR between hospitals: a question that describes the patient, an answer that is not believed.
+
+A peer may err or lie: its answer is bounded, each entry must be in order and may not be about somebody else, and ids
+are labelled with the peer's facility code, so that no two hospitals' entries can be taken for one another.
+
+Source: IHE MHD 4.2.3, 2:3.67; HL7 FHIR R4, 3.1.1 Search
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from adapters.fhir import Resource
+from adapters.fhir.check import check
+from adapters.fhir.community import TEXTS, read_outcome
+from adapters.fhir.document_reference import (
+    Filing,
+    read_attachment,
+    read_document_reference,
+    read_hash,
+    relation_target,
+)
+from adapters.fhir.elements import Element, read_identifier, read_identifiers, read_moment, referenced_id
+from adapters.fhir.imaging_study import read_imaging_study
+from adapters.fhir.issues import FhirError
+from adapters.fhir.json_format import parse_json
+from adapters.peers.answers import BadAnswer
+from adapters.wire import Pairs
+from registry.answers import Community, OutcomeKind
+from registry.documents import DocumentEntry
+from registry.errors import RegistryError
+from registry.identifiers import PatientIdentifier
+from registry.people import PatientInQuestion
+from registry.studies import Study
+
+MAX_BYTES = 5 * 1024 * 1024
+MAX_ENTRIES = 1000
+COUNT = 500
+"""How many entries are asked for at once; more is said to be there."""
+
+_ID = re.compile(r"[A-Za-z0-9\-]{1,50}")
+_SPECIAL = re.compile(r"([\\,|$])")
+
+Found = TypeVar("Found", DocumentEntry, Study)
+
+
+class Holder(Protocol):
+    """Whoever was asked: a peer of the directory."""
+
+    @property
+    def community(self) -> Community: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A search at a peer: the resource, the patient as far as we know them, and other conditions."""
+
+    resource: str
+    patient: PatientInQuestion
+    conditions: Pairs = ()
+
+    def body(self) -> bytes:
+        """The search as a form: what is personal never stands in a URL."""
+        return question_body((*patient_parameters(self.patient), *self.conditions, ("_count", str(COUNT))))
+
+
+def question_body(parameters: Pairs) -> bytes:
+    """Search parameters as application/x-www-form-urlencoded."""
+    return urlencode(parameters).encode("ascii")
+
+
+def patient_parameters(patient: PatientInQuestion) -> Pairs:
+    """The chained identity that travels in a question: numbers, name, birth date, gender, as far as known."""
+    known = patient.demographics
+    pairs = [("patient.identifier", f"{_escaped(i.system)}|{_escaped(i.value)}") for i in patient.identifiers]
+    if known.name:
+        pairs.append(("patient.name", _escaped(known.name.text)))
+    if known.birth_date:
+        pairs.append(("patient.birthdate", str(known.birth_date)))
+    if known.gender != "unknown":
+        pairs.append(("patient.gender", known.gender))
+    return tuple(pairs)
+
+
+def read_documents(
+    body: bytes, holder: Holder, question: Question
+) -> tuple[tuple[DocumentEntry, ...], OutcomeKind, str]:
+    """The documents in a peer's answer, what became of the question, and words for it. Raises BadAnswer."""
+    return _read(body, holder.community, question, "DocumentReference", _document)
+
+
+def read_studies(body: bytes, holder: Holder, question: Question) -> tuple[tuple[Study, ...], OutcomeKind, str]:
+    """The studies in a peer's answer, what became of the question, and words for it. Raises BadAnswer."""
+    return _read(body, holder.community, question, "ImagingStudy", _study)
+
+
+# ---- the answer as a whole ----
+
+
+def _read(
+    body: bytes,
+    community: Community,
+    question: Question,
+    kind: str,
+    read_one: Callable[[Resource, Community, PatientIdentifier], Found],
+) -> tuple[tuple[Found, ...], OutcomeKind, str]:
+    try:
+        bundle: Resource = parse_json(body, max_bytes=MAX_BYTES)
+        if bundle["resourceType"] == "OperationOutcome" or bundle.get("type") != "searchset":
+            raise BadAnswer("not a searchset")
+        entries = _entries(bundle)
+        wrong = next((issue for issue in check(bundle) if issue.is_error), None)
+        if wrong is not None:
+            raise BadAnswer(f"{wrong.code} at {', '.join(wrong.expression)}")
+        found = tuple(
+            read_one(resource, community, _subject(resource, question))
+            for resource, mode in entries
+            if mode != "outcome" and _is(resource, kind)
+        )
+    except (FhirError, RegistryError, ValueError) as error:
+        # the text may quote what the peer sent
+        raise BadAnswer(f"an entry that cannot be read ({type(error).__name__})") from error
+    if len({item.id for item in found}) != len(found):
+        raise BadAnswer("the same entry twice")
+    outcome, words = _outcome(bundle, entries, len(found))
+    return found, outcome, words
+
+
+def _entries(bundle: Resource) -> list[tuple[Resource, str]]:
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
+        raise BadAnswer(f"more than {MAX_ENTRIES} entries, or none that can be counted")
+    if not all(isinstance(each, dict) and isinstance(each.get("resource"), dict) for each in entries):
+        raise BadAnswer("an entry without its resource")
+    return [(each["resource"], _mode(each)) for each in entries]
+
+
+def _mode(entry: dict[str, Any]) -> str:
+    search = entry.get("search")
+    return str(search.get("mode", "match")) if isinstance(search, dict) else "match"
+
+
+def _is(resource: Resource, kind: str) -> bool:
+    if resource.get("resourceType") != kind:
+        raise BadAnswer("a resource that was not asked for")
+    return True
+
+
+def _outcome(bundle: Resource, entries: list[tuple[Resource, str]], count: int) -> tuple[OutcomeKind, str]:
+    said = (read_outcome(resource) for resource, mode in entries if mode == "outcome")
+    worst = next((each for each in said if each is not None), None)
+    if worst is not None:
+        kind, words = worst
+        # what is there is shown, and that the holder had a difficulty is said
+        return (OutcomeKind.INCOMPLETE, words) if count and kind is not OutcomeKind.INCOMPLETE else (kind, words)
+    total = bundle.get("total")
+    links = {each.get("relation") for each in bundle.get("link", ())}
+    if "next" in links or (isinstance(total, int) and total > count):
+        return OutcomeKind.INCOMPLETE, TEXTS[OutcomeKind.INCOMPLETE]
+    return OutcomeKind.ANSWERED, ""
+
+
+# ---- one entry ----
+
+
+def _subject(resource: Resource, question: Question) -> PatientIdentifier:
+    """Whose it is, by the holder's word; raises BadAnswer where that contradicts the question.
+
+    The holder's own number of the patient is usually news. A number of a system that the question has with another
+    value is a contradiction.
+    """
+    number = read_identifier(resource.get("subject", {}).get("identifier"))
+    if number is None:
+        raise BadAnswer("an entry that does not say whose it is")
+    for each in (number, *_described_numbers(resource)):
+        asked = {known.value for known in question.patient.numbers if known.system == each.normal.system}
+        if asked and each.normal.value not in asked:
+            raise BadAnswer("an entry about another patient")
+    _refuse_other_person(resource, question)
+    return number
+
+
+def _described_numbers(resource: Resource) -> Iterator[PatientIdentifier]:
+    for each in resource.get("contained", ()):
+        if each.get("resourceType") == "Patient":
+            yield from read_identifiers(each.get("identifier"))
+
+
+def _refuse_other_person(resource: Resource, question: Question) -> None:
+    known = question.patient.demographics.birth_date
+    for each in resource.get("contained", ()):
+        born = each.get("birthDate") if each.get("resourceType") == "Patient" else None
+        if known and born and not type(known)(born).compatible(known):
+            raise BadAnswer("an entry about another patient")
+
+
+def _document(resource: Resource, community: Community, patient: PatientIdentifier) -> DocumentEntry:
+    if len(resource["content"]) != 1:
+        raise BadAnswer("a document with several contents")
+    told = resource["content"][0]["attachment"]
+    digest, size = read_hash(told.get("hash")), told.get("size")
+    if digest is None or size is None:
+        raise BadAnswer("a document without hash and size")
+    filing = Filing(
+        entry_id=_labelled(resource, community),
+        entry_uuid="",
+        patient=patient,
+        record_id="",
+        attachment=read_attachment(resource, sha1=digest, size=size, content_hash=""),
+        community=community.home,
+    )
+    entry = read_document_reference(
+        _without_links(resource),
+        filing,
+        home=community.home,
+        target=lambda element: _labelled_target(element, community),
+    )
+    return replace(entry, updated=_updated(resource), version=_version(resource))
+
+
+def _study(resource: Resource, community: Community, patient: PatientIdentifier) -> Study:
+    study = read_imaging_study(
+        _without_links(resource),
+        study_id=_labelled(resource, community),
+        patient=patient,
+        record_id="",
+        home=community.home,
+        community=community.home,
+    )
+    return replace(study, updated=_updated(resource), version=_version(resource))
+
+
+def _labelled(resource: Resource, community: Community) -> str:
+    remote_id = resource.get("id", "")
+    if not _ID.fullmatch(remote_id):
+        raise BadAnswer("an entry whose id cannot be one")
+    return f"{community.facility}.{remote_id}"
+
+
+def _labelled_target(element: Element, community: Community) -> str:
+    target = relation_target(element)
+    return f"{community.facility}.{target}" if referenced_id(element, "DocumentReference") else target
+
+
+def _without_links(value: Any) -> Any:
+    """Without literal references to other resources of the peer: here they would point to something else."""
+    if isinstance(value, list):
+        return [_without_links(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without_links(each)
+        for name, each in value.items()
+        if name != "reference" or not isinstance(each, str) or each.startswith(("#", "DocumentReference/"))
+    }
+
+
+def _updated(resource: Resource) -> Any:
+    return read_moment(resource.get("meta", {}).get("lastUpdated"))
+
+
+def _version(resource: Resource) -> int:
+    text = resource.get("meta", {}).get("versionId", "1")
+    return int(text) if text.isdigit() and len(text) < 10 else 1
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
