@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
+    capability,
     find_imaging_studies,
     iti65_provide_document_bundle,
     iti66_find_document_lists,
@@ -24,6 +25,7 @@ from adapters.fhir import (
 from adapters.transactions import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
+    *capability.TRANSACTIONS,
     iti65_provide_document_bundle.TRANSACTION,
     iti66_find_document_lists.TRANSACTION,
     iti67_find_document_references.TRANSACTION,

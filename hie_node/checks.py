@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.peers.errors import PeerError
+from adapters.peers.errors import PeerFailure
 
 from adapters.trust import certificates
 from consent.requesters import Requester, Role
@@ -99,7 +99,7 @@ def _peers(house: House) -> Iterator[Check]:
         started = time.monotonic()
         try:
             answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
-        except PeerError as failure:
+        except PeerFailure as failure:
             yield Check(name, "warning", str(failure))
             continue
         seconds = time.monotonic() - started

@@ -52,7 +52,7 @@ def _study(act: Act, uid: str, folder: Path) -> Fetched:
     result = Fetched()
     pieces: Iterator[Iterable[bytes]]
     if isinstance(answer, RelayedStudy):
-        pieces = (part.content for part in parts(answer.content_type, answer.content))
+        pieces = (part.chunks for part in parts(answer.content_type, answer.content))
     else:
         pieces = (content for _, content in answer.instances)
     for number, content in enumerate(pieces, start=1):

@@ -31,7 +31,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One hospital's node. `now` is the only clock; `certificate` gives the thumbprint of its certificate."""
+    """One hospital's node. `now` is the only clock, `page_key` seals links to next pages."""
 
     settings: Settings
     storage: Storage
@@ -41,7 +41,6 @@ class House:
     transport: PeerTransport
     matcher: Matcher
     policy: BasePolicy
-    certificate: Callable[[], str]
     page_key: bytes = field(repr=False)
     now: Callable[[], datetime] = field(default=_now)
 

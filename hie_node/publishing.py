@@ -11,7 +11,8 @@ from pathlib import Path
 
 from adapters.dropped import kind_of
 from adapters.dropped.sidecar import read_sidecar
-from adapters.insurance.submission import DossierFault, iter_submissions
+from adapters.insurance.envelope import DossierFault
+from adapters.insurance.submission import iter_submissions
 
 from adapters.dicom.part10 import read_instance
 from consent.errors import ConsentError
@@ -95,7 +96,7 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
 
 def _kind(file: Path) -> str:
     with file.open("rb") as opened:
-        return kind_of(file, opened.read(HEAD))
+        return kind_of(str(file), opened.read(HEAD))
 
 
 def _document_of(sidecar: Path) -> Path | None:
@@ -159,14 +160,14 @@ def _document(house: House, file: Path, who: str) -> Published:
     if not sidecar.is_file():
         return Published(file, "document", "refused", reason=f"its sidecar {sidecar.name} is not beside it")
     settings = house.settings
-    submission = read_sidecar(
+    described = read_sidecar(
         file.read_bytes(),
         sidecar.read_bytes(),
         patient_id_system=settings.patient_id_system,
         home=settings.home_community_id,
     )
-    result = Published(file, "document", "stored")
-    result.outcome = _submit(house, submission, who, result)
+    result = Published(file, "document", "stored", warnings=list(described.warnings))
+    result.outcome = _submit(house, described.submission, who, result)
     return result
 
 

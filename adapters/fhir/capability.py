@@ -211,6 +211,7 @@ TRANSACTION = Transaction(
     scope=("CapabilityStatement", "r"),
     doors=EVERYWHERE,
     discloses=False,
+    open_to_all=True,
 )
 TRANSACTIONS = (TRANSACTION,)
 """Open to everybody (3.1.0.14): the pipeline asks for no token here."""

@@ -33,7 +33,7 @@ class Client:
     jwks: dict[str, Any]
     scopes: tuple[str, ...]
     role: Role
-    purpose: PurposeOfUse = PurposeOfUse.TREAT
+    purposes: tuple[PurposeOfUse, ...] = (PurposeOfUse.TREAT,)
     name: str = ""
     disabled: bool = False
 

@@ -197,12 +197,12 @@ def _ask_one(
             receipts=addressed_to(peer, receipts),
         )
         if answer.status != 200:
-            raise PeerBroken(f"status {answer.status}")
+            raise PeerBroken(peer.home, f"status-{answer.status}")
         found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
-        return _failed(peer, OutcomeKind.SILENT, str(failure), started)
+        return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:
-        return _failed(peer, OutcomeKind.BROKEN, str(failure), started)
+        return _failed(peer, OutcomeKind.BROKEN, failure.reason, started)
     seconds = time.monotonic() - started
     return PeerAnswer(CommunityOutcome(peer.community, outcome, len(found), detail, seconds), found)
 

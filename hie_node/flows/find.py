@@ -203,10 +203,13 @@ def find_submissions(act: Act, command: FindSubmissions) -> Page[SubmissionSet |
         if search.patient.is_given:
             person = identify(act, unit, search.patient)
             if person is None:
-                return _nobody(act)
+                act.refused(Reason.NOT_HERE)
+                return Page((), total=0)
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
-        sets: list[SubmissionSet | Folder] = list(unit.documents.find_submissions(search)) if command.submission_sets else []
+        sets: list[SubmissionSet | Folder] = []
+        if command.submission_sets:
+            sets += unit.documents.find_submissions(search)
         if command.folders:
             sets += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
         act.items += [item.id for item in sets]

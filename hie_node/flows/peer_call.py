@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 from adapters.peers.transport import PeerResponse, PeerStream
 
@@ -44,13 +43,14 @@ def call_peer(
 
 def stream_from_peer(
     house: House, requester: Requester, peer: Peer, *, path: str, accept: str, receipts: Receipts, range_: str = ""
-) -> AbstractContextManager[PeerStream]:
+) -> PeerStream:
     """Open a transfer that flows through; closing it closes the peer's side."""
     headers = _headers(house, requester, peer, method="GET", path=path, body=b"", receipts=receipts)
     headers["Accept"] = accept
     if range_:
         headers["Range"] = range_
-    return house.transport.stream(peer, "GET", path, headers, stall=house.settings.limits.fetch_stall)
+    deadline = time.monotonic() + house.settings.limits.open_budget
+    return house.transport.stream(peer, "GET", path, headers, deadline=deadline)
 
 
 def _headers(
@@ -63,7 +63,7 @@ def _headers(
         method=method,
         path=path,
         body=body,
-        certificate_thumbprint=house.certificate(),
+        certificate_thumbprint=house.transport.thumbprint,
         receipts=[receipt_hash(jws) for _, jws in receipts],
         now=house.now(),
     )
