@@ -18,6 +18,7 @@ from adapters.insurance.rows import Row
 from adapters.insurance.tables import columns_of_table_6_alone
 from consent.closed_lists import CLOSED_COLUMNS, CLOSED_ROUTES, sensitivity
 from registry.coded import ICD10, CodedValue
+from registry.examinations import by_service_code
 
 _CODE_COLUMNS = frozenset({"MA_BENH", "MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH_YHCT", "MA_BENHKHAC", "MA_BENHCHINH"})
 _WRITTEN_DIAGNOSES = frozenset({"CHAN_DOAN_RV", "CHAN_DOAN_VAO", "TEN_BENH", "CHAN_DOAN", "LY_DO_VV", "LY_DO_VNT"})
@@ -76,8 +77,10 @@ def _all_rows(dossier: Dossier) -> Iterator[Row]:
 
 
 def _open_tests(dossier: Dossier) -> Iterator[str]:
-    """Results that speak of HIV and do not plainly say that it is absent."""
+    """Results that speak of HIV and do not plainly say that it is absent; an imaging report speaks for itself."""
     for row in dossier.rows("XML4"):
+        if by_service_code(row.get("MA_DICH_VU", "")):
+            continue
         told = " ".join(_composed(row[column]) for column in _TEST_COLUMNS if row.get(column))
         result = " ".join(_bare(row.get(column, "")) for column in _TEST_COLUMNS[1:])
         if sensitivity(texts=(told,)) and (_POSITIVE.search(result) or not _NEGATIVE.search(result.strip())):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
-from adapters.insurance.tables import Column, Table, tables
+from adapters.insurance.tables import Column, tables
 from adapters.insurance.values import is_number, read_list, read_moment
 from adapters.xml_door import XmlElement
 
@@ -53,45 +54,56 @@ def tag_of(element: XmlElement) -> str:
 
 def read_rows(root: XmlElement, table_name: str, strange: Deviations) -> Iterator[Row]:
     """Every element below the root that holds columns is a row, wherever the exporter put it."""
-    table = tables().get(table_name)
     waiting = [root]
     while waiting:
         element = waiting.pop()
-        row, inner = _split(element, table_name, table, strange)
+        row, inner = _split(element, table_name, strange)
         if row:
             yield row
         waiting.extend(reversed(inner))
 
 
-def _split(
-    element: XmlElement, table_name: str, table: Table | None, strange: Deviations
-) -> tuple[dict[str, str], list[XmlElement]]:
+@lru_cache(maxsize=4096)
+def _place_of(tag: str, table_name: str) -> tuple[str, Column | None, bool]:
+    """The official name behind a tag, its column, and whether the tag only holds columns."""
+    plain = tag.rpartition("}")[2].upper()
+    table = tables().get(table_name)
+    if table is None:
+        return plain, None, False
+    name = table.other_names.get(plain, plain)
+    return name, table.columns.get(name), plain in table.tags
+
+
+def _split(element: XmlElement, table_name: str, strange: Deviations) -> tuple[dict[str, str], list[XmlElement]]:
     """The columns of an element, and the elements in it that are rows or lists of them."""
     row: dict[str, str] = {}
     inner: list[XmlElement] = []
     for child in element:
-        tag = tag_of(child)
-        name = table.other_names.get(tag, tag) if table else tag
-        column = table.columns.get(name) if table else None
-        if column is None and (len(child) or (table and tag in table.tags)):
+        name, column, holds_columns = _place_of(child.tag, table_name)
+        has_children = len(child)
+        if column is None and (holds_columns or has_children):
             inner.append(child)
             continue
-        text = _text(child, table_name, name, strange)
-        if name in row and row[name] and text and row[name] != text:
-            strange.note(table_name, f"{_shown(name)} stands more than once in a row")
-            text = f"{row[name]}\n{text}"
-        row[name] = text or row.get(name, "")
-        if column is None:
-            if table:
-                strange.note(table_name, f"{_shown(name)} is not a column of this table; kept")
-        elif text:
+        text = _marked_up_text(child, table_name, name, strange) if has_children else (child.text or "").strip()
+        if name in row:
+            text = _twice(row[name], text, table_name, name, strange)
+        row[name] = text
+        if column is None and table_name in tables():
+            strange.note(table_name, f"{_shown(name)} is not a column of this table; kept")
+        elif column is not None and text:
             _check(text, column, table_name, strange)
     return row, inner
 
 
-def _text(element: XmlElement, table_name: str, name: str, strange: Deviations) -> str:
-    if not len(element):
-        return (element.text or "").strip()
+def _twice(before: str, text: str, table_name: str, name: str, strange: Deviations) -> str:
+    """A column that stands twice: both values, since nobody knows which one was meant."""
+    if not before or not text or before == text:
+        return before or text
+    strange.note(table_name, f"{_shown(name)} stands more than once in a row")
+    return f"{before}\n{text}"
+
+
+def _marked_up_text(element: XmlElement, table_name: str, name: str, strange: Deviations) -> str:
     strange.note(table_name, f"{_shown(name)} holds markup; its text is kept")
     return "\n".join(part for each in element.itertext() if (part := each.strip()))
 

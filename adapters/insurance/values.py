@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from registry.errors import InvalidValue
 from registry.people import BirthDate, Gender
@@ -40,6 +41,7 @@ class Moment:
         return f"{self.at:%d/%m/%Y}" if self.day_only else f"{self.at:%d/%m/%Y %H:%M}"
 
 
+@lru_cache(maxsize=4096)
 def read_moment(text: str) -> Moment | None:
     """yyyymmdd, yyyymmddHHMM or yyyymmddHHMMSS; None where it is none of them or no such time exists."""
     text = text.strip()
