@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.engine import make_engine
 from adapters.store.keys import PatientKeys
 from adapters.store.migrations import current, expected
 from adapters.store.unit import Storage
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
@@ -54,9 +54,7 @@ def build(settings: Settings) -> House:
 
 def _transport(settings: Settings) -> PeerTransport:
     tls = settings.tls
-    return PeerTransport(
-        certificate=tls / "node.crt", key=tls / "node.key", authority=tls / "federation-ca.crt"
-    )
+    return PeerTransport(certificate=tls / "node.crt", key=tls / "node.key", authority=tls / "federation-ca.crt")
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:

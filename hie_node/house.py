@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
-
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
 from consent.policy import BasePolicy

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import orjson
-from adapters.peers.errors import PeerFailure
 
+from adapters.peers.errors import PeerFailure
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.drop_folder import DropFolder

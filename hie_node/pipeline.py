@@ -53,9 +53,7 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     return response
 
 
-def _authenticated(
-    house: House, transaction: Transaction, request: WireRequest
-) -> tuple[WireRequest, Caller]:
+def _authenticated(house: House, transaction: Transaction, request: WireRequest) -> tuple[WireRequest, Caller]:
     """Before anything of the body is parsed. A peer's token is bound to its body, so that is read first, bounded."""
     if transaction.open_to_all:
         return request, Caller(Requester("anybody", Role.SYSTEM, house.home), request.door)

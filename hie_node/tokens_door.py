@@ -6,10 +6,10 @@ Sources: SMART App Launch 2.2 (Backend Services), RFC 6749 section 5, RFC 8414, 
 from __future__ import annotations
 
 import orjson
-from adapters.catalogue import TRANSACTIONS
-from adapters.store.people import Client
 from flask import Flask, Response, request
 
+from adapters.catalogue import TRANSACTIONS
+from adapters.store.people import Client
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
 from adapters.trust.scopes import granted

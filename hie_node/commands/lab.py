@@ -53,7 +53,13 @@ def seed(
 
     made = seeding.seed(nodes.describe(home), people=people, tell=lambda t: None if as_json else print(t))
     document = [
-        {"hospital": s.hospital, "visits": s.visits, "documents": s.documents, "studies": s.studies, "refused": s.refused}
+        {
+            "hospital": s.hospital,
+            "visits": s.visits,
+            "documents": s.documents,
+            "studies": s.studies,
+            "refused": s.refused,
+        }
         for s in made
     ]
     show(document, [], as_json=as_json)
@@ -81,7 +87,10 @@ def status(home: Home = Path("lab"), as_json: Json = False) -> None:
     from hie_node.lab import nodes
 
     found = nodes.describe(home)
-    lines = [f"{h['title']}: {'runs as ' + str(h['pid']) if h['pid'] else 'down'}  {h['house_url']}" for h in found["hospitals"]]
+    lines = [
+        f"{h['title']}: {'runs as ' + str(h['pid']) if h['pid'] else 'down'}  {h['house_url']}"
+        for h in found["hospitals"]
+    ]
     show(found, lines, as_json=as_json)
 
 

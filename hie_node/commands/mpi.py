@@ -27,7 +27,11 @@ def review(as_json: Json = False) -> None:
         for r in found
     ]
     rows = [[r.id, r.kind, r.opened.strftime("%Y-%m-%d"), "; ".join(r.evidence)] for r in found]
-    show(document, table(rows, head=["review", "kind", "since", "evidence"]) if rows else ["nothing waits"], as_json=as_json)
+    show(
+        document,
+        table(rows, head=["review", "kind", "since", "evidence"]) if rows else ["nothing waits"],
+        as_json=as_json,
+    )
 
 
 @app.command()

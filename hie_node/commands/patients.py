@@ -16,9 +16,7 @@ app = typer.Typer(help="Who is known here.", no_args_is_help=True)
 
 
 @app.command("search")
-def search(
-    number: Number = None, name: Name = None, limit: int = 20, as_json: Json = False
-) -> None:
+def search(number: Number = None, name: Name = None, limit: int = 20, as_json: Json = False) -> None:
     """Find patients of this hospital by number or name; marks and case do not matter."""
     from hie_node.acts import Act
     from hie_node.flows.patients import find_patients
@@ -40,7 +38,9 @@ def search(
 
 
 @app.command("show")
-def show_person(number: Number = None, name: Name = None, birth_date: BirthDay = None, gender: Sex = None, as_json: Json = False) -> None:
+def show_person(
+    number: Number = None, name: Name = None, birth_date: BirthDay = None, gender: Sex = None, as_json: Json = False
+) -> None:
     """One person with all source records and the evidence of each link."""
     from hie_node.acts import Act
     from hie_node.flows.identify import identify

@@ -24,10 +24,18 @@ def list_peers(as_json: Json = False) -> None:
     settings = settings_of_node()
     directory = load(settings.network, now=datetime.now(UTC))
     rows = [
-        [p.community.facility, p.community.name, p.state.value, p.peer_url, "(this node)" * (p.home == settings.home_community_id)]
+        [
+            p.community.facility,
+            p.community.name,
+            p.state.value,
+            p.peer_url,
+            "(this node)" * (p.home == settings.home_community_id),
+        ]
         for p in directory.peers
     ]
-    show([entry_of(p) for p in directory.peers], table(rows, head=["code", "name", "state", "url", ""]), as_json=as_json)
+    show(
+        [entry_of(p) for p in directory.peers], table(rows, head=["code", "name", "state", "url", ""]), as_json=as_json
+    )
 
 
 @app.command()

@@ -45,9 +45,7 @@ def publish(
         caller = caller_of(house, None).requester.subject
         for result in publish_paths(house, paths, who=caller, on_file=lambda _: progress.advance(task)):
             results.append(result)
-    totals = {
-        name: sum(getattr(r, name) for r in results) for name in ("files", "documents", "studies", "instances")
-    }
+    totals = {name: sum(getattr(r, name) for r in results) for name in ("files", "documents", "studies", "instances")}
     outcomes = {o: sum(r.outcome == o for r in results) for o in ("stored", "replaced", "unchanged", "refused")}
     document = {"totals": totals, "outcomes": outcomes, "results": [_published(r) for r in results]}
     show(document, _publish_lines(results, totals, outcomes), as_json=as_json)
@@ -157,11 +155,15 @@ def _find_lines(found: dict[str, Any]) -> list[str]:
     ]
     rows.sort(reverse=True)
     said = [
-        f"  {c['facility_code']}  {c['name']}: {c['outcome']}" + (f", {c['count']}" if c["count"] else "")
+        f"  {c['facility_code']}  {c['name']}: {c['outcome']}"
+        + (f", {c['count']}" if c["count"] else "")
         + (f" ({c['detail']})" if c["detail"] else "")
         for c in found["communities"]
     ]
-    return [*(table(rows, head=["date", "", "what", "id"]) if rows else ["nothing is shown"]), *(["", *said] if said else [])]
+    return [
+        *(table(rows, head=["date", "", "what", "id"]) if rows else ["nothing is shown"]),
+        *(["", *said] if said else []),
+    ]
 
 
 def _day(moment: str | None) -> str:
@@ -169,7 +171,9 @@ def _day(moment: str | None) -> str:
 
 
 def fetch(
-    what: Annotated[str, typer.Argument(help="The id of a document or a study, as `hie find` shows it, or a study UID.")],
+    what: Annotated[
+        str, typer.Argument(help="The id of a document or a study, as `hie find` shows it, or a study UID.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for a document, folder for a study.")],
     as_user: As = None,
     purpose: Purpose = "TREAT",

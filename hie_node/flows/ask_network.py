@@ -16,7 +16,6 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id

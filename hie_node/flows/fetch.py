@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from adapters.peers.errors import PeerBroken, PeerFailure
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
@@ -138,9 +137,7 @@ def _wado_path(command: RetrieveStudy) -> str:
     return path + ("/metadata" if command.metadata_only else "")
 
 
-def _way_back(
-    act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]
-) -> tuple[RemoteEntry, Peer, Receipts]:
+def _way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
     """The hospital that listed it, and the requests that open it there. Asking is written down first."""
     act.direction = "asked"
     with act.unit() as unit:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from adapters.peers.transport import PeerResponse, PeerStream
-
 from adapters.trust.peer_tokens import make_peer_token, receipt_hash
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
@@ -36,9 +35,7 @@ def call_peer(
     if body:
         headers["Content-Type"] = content_type
     deadline = time.monotonic() + limits.answer_budget
-    return house.transport.request(
-        peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer
-    )
+    return house.transport.request(peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer)
 
 
 def stream_from_peer(

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
-
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
 from hie_node.flows.register import resolve_mention

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.publish import with_study
 from hie_node.flows.register import resolve_mention

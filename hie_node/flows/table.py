@@ -8,7 +8,18 @@ from typing import Any
 from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
-from hie_node.flows import ask_network, audit, consents, describe, fetch, find, patients, publish, register, store_instances
+from hie_node.flows import (
+    ask_network,
+    audit,
+    consents,
+    describe,
+    fetch,
+    find,
+    patients,
+    publish,
+    register,
+    store_instances,
+)
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]

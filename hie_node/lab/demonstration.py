@@ -84,9 +84,7 @@ class Demonstration:
 
     def summary(self) -> list[dict[str, Any]]:
         """The steps as one JSON document."""
-        return [
-            {"name": s.name, "ok": s.ok, "seconds": round(s.seconds, 3), "figures": s.figures} for s in self._steps
-        ]
+        return [{"name": s.name, "ok": s.ok, "seconds": round(s.seconds, 3), "figures": s.figures} for s in self._steps]
 
     def stay(self) -> None:
         """Say where everything is and how to use it."""
@@ -175,9 +173,13 @@ class Demonstration:
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             studies = _resources(his.search("/fhir/ImagingStudy", patient), "ImagingStudy")
-            reports = _resources(his.search("/fhir/DocumentReference", patient | {"status": "current"}), "DocumentReference")
+            reports = _resources(
+                his.search("/fhir/DocumentReference", patient | {"status": "current"}), "DocumentReference"
+            )
             whole = [s for s in studies if s.get("numberOfInstances") == len(self._sums)]
-            paired = [r for r in reports if any("urn:dicom:uid" in str(x) for x in r.get("context", {}).get("related", []))]
+            paired = [
+                r for r in reports if any("urn:dicom:uid" in str(x) for x in r.get("context", {}).get("related", []))
+            ]
             if whole and paired:
                 return True, "yes"
             time.sleep(0.25)
@@ -219,9 +221,7 @@ class Demonstration:
             "status": "active",
             "scope": _coded("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
             "category": [_coded("http://loinc.org", "59284-0")],
-            "patient": {
-                "identifier": {"system": his.entry["patient_id_system"], "value": story.numbers["bach-mai"]}
-            },
+            "patient": {"identifier": {"system": his.entry["patient_id_system"], "value": story.numbers["bach-mai"]}},
             "dateTime": now.isoformat(timespec="seconds"),
             "performer": [{"display": "the patient"}],
             "organization": [_organization(self._entry("bach-mai"))],
@@ -229,7 +229,10 @@ class Demonstration:
             "policy": [{"uri": "https://profiles.ihe.net/ITI/PCF/Policy-basic-normal"}],
             "provision": {
                 "type": "permit",
-                "period": {"start": now.isoformat(timespec="seconds"), "end": (now + timedelta(days=180)).isoformat(timespec="seconds")},
+                "period": {
+                    "start": now.isoformat(timespec="seconds"),
+                    "end": (now + timedelta(days=180)).isoformat(timespec="seconds"),
+                },
                 "actor": [
                     {
                         "role": _coded("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
@@ -251,7 +254,9 @@ class Demonstration:
         _must(bool(elsewhere), "nothing came from the other hospitals")
         for found in elsewhere:
             self._tell(f"{found['context'].get('period', {}).get('start', '')[:10]}  {_title(found)}")
-        studies = self._system("bach-mai", DOCTOR).search("/network/fhir/ImagingStudy", _without_status(self._question()))
+        studies = self._system("bach-mai", DOCTOR).search(
+            "/network/fhir/ImagingStudy", _without_status(self._question())
+        )
         images = [s for s in _resources(studies, "ImagingStudy") if "." in s["id"]]
         _must(any(s.get("numberOfInstances") == len(self._sums) for s in images), "the CT study is not listed")
         figures["studies"] = len(images)
@@ -292,7 +297,9 @@ class Demonstration:
             "mb_per_second": round(size / seconds / 1e6, 1),
         }
         self._tell(f"{len(sums)} images through both nodes, every one the same bytes as at the scanner")
-        self._tell(f"first after {first:.2f} s, all {size / 1e6:.0f} MB after {seconds:.2f} s ({size / seconds / 1e6:.0f} MB/s)")
+        self._tell(
+            f"first after {first:.2f} s, all {size / 1e6:.0f} MB after {seconds:.2f} s ({size / seconds / 1e6:.0f} MB/s)"
+        )
 
     def _account(self, figures: dict[str, Any]) -> None:
         """What Bạch Mai wrote down, Bắc Ninh wrote down too, under the same exchange."""
@@ -384,7 +391,10 @@ def _coded(system: str, code: str) -> dict[str, Any]:
 
 
 def _organization(entry: dict[str, Any]) -> dict[str, Any]:
-    return {"identifier": {"system": "urn:ietf:rfc:3986", "value": entry["home_community_id"]}, "display": entry["title"]}
+    return {
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": entry["home_community_id"]},
+        "display": entry["title"],
+    }
 
 
 def _signed_request(name: str) -> bytes:

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import argon2
-from adapters.store.engine import make_engine
-from adapters.store.people import Client, User
-from adapters.store.unit import Storage
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from adapters.store.engine import make_engine
+from adapters.store.people import Client, User
+from adapters.store.unit import Storage
 from adapters.trust import certificates
 from adapters.trust.certificates import Credential
 from adapters.trust.directory import write_by_hand

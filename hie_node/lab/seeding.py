@@ -40,9 +40,7 @@ def seed(
     province = plan(SEED, people)
     if hold_story_back:
         province = without_story(province)
-    return [
-        _seed_one(entry, province, tell) for entry in lab["hospitals"] if entry["name"] in province.hospitals
-    ]
+    return [_seed_one(entry, province, tell) for entry in lab["hospitals"] if entry["name"] in province.hospitals]
 
 
 def without_story(province: Province) -> Province:
