@@ -99,7 +99,7 @@ def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limi
 
 
 def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
-    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that this hospital recorded."""
+    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
         person = _known_here(act, unit, selector)
