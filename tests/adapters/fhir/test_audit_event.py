@@ -5,11 +5,15 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from adapters.fhir import (
     capability,
+    find_imaging_studies,
+    iti66_find_document_lists,
+    iti67_find_document_references,
     iti78_find_patients,
     iti81_find_audit_events,
     iti83_pix,
@@ -225,3 +229,9 @@ def test_another_hospital_is_told_of_its_own_door_only() -> None:
     sound(at_peer_door)
     assert [each["type"] for each in at_peer_door["rest"][0]["resource"]] == ["Consent"]
     assert at_peer_door["rest"][0]["resource"][0]["operation"][0]["name"] == "withdraw-receipt"
+
+
+@pytest.mark.parametrize("module", [iti66_find_document_lists, iti67_find_document_references, find_imaging_studies])
+def test_every_parameter_that_is_understood_is_announced(module: Any) -> None:
+    assert set(module.PARAMETERS) | {"_id", "patient", "patient.identifier"} <= set(module.SEARCH_PARAMETERS)
+    assert set(module.SEARCH_PARAMETERS.values()) <= {"token", "date", "string", "reference"}
