@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.dicom.part10 import read_instance
-from adapters.dropped import kind_of
+from adapters.dropped.kinds import kind_of
 from adapters.dropped.sidecar import read_sidecar
 from adapters.insurance.envelope import DossierFault
 from adapters.insurance.submission import iter_submissions

@@ -37,10 +37,8 @@ BODY_PART = "urn:dicom:body-part-examined"
 LATERALITY = "urn:dicom:laterality"
 
 NO_NAMES: Mapping[HomeCommunityId, str] = {}
-_GOVERNED = frozenset(
-    ("resourceType", "id", "status", "subject", "series", "endpoint", "modality", "identifier")
-    + ("numberOfSeries", "numberOfInstances", "note", "contained")
-)
+_GOVERNED = ("resourceType", "id", "status", "subject", "series", "endpoint", "modality", "identifier", "contained")
+_COUNTED = ("numberOfSeries", "numberOfInstances", "note")
 
 
 def imaging_study(
@@ -160,7 +158,7 @@ def _dcm(modality: str) -> Element:
 
 
 def _described(resource: Resource) -> Resource:
-    rest = without(resource, *_GOVERNED)
+    rest = without(resource, *_GOVERNED, *_COUNTED)
     rest["meta"] = without(resource.get("meta", {}), "versionId", "lastUpdated", "security")
     return without(rest)
 

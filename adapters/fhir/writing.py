@@ -109,11 +109,14 @@ def meta_now() -> Resource:
 
 
 def next_link(request: WireRequest, used: Pairs, after: Cursor) -> str | None:
-    """Where the list goes on. After a POST, what is personal never moves into a URL: a token stands for it."""
+    """Where the list goes on. What is personal never moves from a body into a URL: a token stands for it."""
     continued = (*(pair for pair in used if pair[0] != "_after"), ("_after", after_token(after)))
-    if request.method == "GET" or not any(is_personal(name) for name, _ in continued):
+    if not any(is_personal(name) for name, _ in continued):
         return _link(request, continued)
-    return _link(request, (("_page", request.seal_page(continued)),)) if request.seal_page else None
+    # also after a GET: it may have come by such a token itself
+    if request.seal_page is not None:
+        return _link(request, (("_page", request.seal_page(continued)),))
+    return _link(request, continued) if request.method == "GET" else None
 
 
 def is_personal(name: str) -> bool:

@@ -20,7 +20,7 @@ import urllib3.exceptions
 from urllib3.connection import HTTPSConnection
 
 from adapters.peers.addresses import Resolver
-from adapters.peers.errors import PeerBroken, PeerFailure, PeerTooSlow, PeerUnreachable
+from adapters.peers.errors import PeerBroken, PeerError, PeerTooSlow, PeerUnreachable
 from adapters.trust import certificates
 from adapters.trust.errors import CertificateUnusable
 from registry.directory import Peer
@@ -103,8 +103,8 @@ class PeerConnection(HTTPSConnection):
         try:
             addresses = self._resolver.addresses(self.host, self.port or 443, deadline=self._deadline)
         except OSError as error:
-            raise PeerUnreachable(home, "address") from error
-        failure = PeerUnreachable(home, "connect-timeout")
+            raise PeerUnreachable("address", home) from error
+        failure = PeerUnreachable("connect-timeout", home)
         for number, address in enumerate(addresses):
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -115,7 +115,7 @@ class PeerConnection(HTTPSConnection):
             except TimeoutError:
                 continue
             except OSError:
-                failure = PeerUnreachable(home, "refused")
+                failure = PeerUnreachable("refused", home)
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # the handshake as a whole has what is left (OpenSSL is driven with one deadline for it)
@@ -137,17 +137,17 @@ class PeerConnection(HTTPSConnection):
         try:
             found = certificates.home_of(der)
         except CertificateUnusable as error:
-            raise PeerBroken(self._peer.home, "certificate") from error
+            raise PeerBroken("certificate", self._peer.home) from error
         if found != self._peer.home:
-            raise PeerBroken(self._peer.home, "other-community")
+            raise PeerBroken("other-community", self._peer.home)
         if self._peer.thumbprints and certificates.thumbprint(der) not in self._peer.thumbprints:
-            raise PeerBroken(self._peer.home, "certificate")
+            raise PeerBroken("certificate", self._peer.home)
 
     @property
     def tls(self) -> WatchedSocket:
         sock = self.sock
         if not isinstance(sock, WatchedSocket):
-            raise PeerBroken(self._peer.home, "closed")
+            raise PeerBroken("closed", self._peer.home)
         return sock
 
     @property
@@ -156,23 +156,23 @@ class PeerConnection(HTTPSConnection):
 
 
 @contextmanager
-def as_peer_failures(home: HomeCommunityId, *, too_slow: str = "deadline") -> Iterator[None]:
+def as_peer_errors(home: HomeCommunityId, *, too_slow: str = "deadline") -> Iterator[None]:
     """What the network libraries raise, as one of the three nouns."""
     try:
         yield
-    except PeerFailure:
+    except PeerError:
         raise
     except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-        raise PeerTooSlow(home, too_slow) from error
+        raise PeerTooSlow(too_slow, home) from error
     except ssl.SSLCertVerificationError as error:
-        raise PeerBroken(home, "certificate") from error
+        raise PeerBroken("certificate", home) from error
     except (ssl.SSLError, urllib3.exceptions.SSLError) as error:
-        raise PeerBroken(home, "tls") from error
+        raise PeerBroken("tls", home) from error
     except Overrun as error:
-        raise PeerBroken(home, "too-much") from error
+        raise PeerBroken("too-much", home) from error
     except urllib3.exceptions.HTTPError as error:
-        raise PeerBroken(home, "cut-off") from error
+        raise PeerBroken("cut-off", home) from error
     except OSError as error:  # before the next: a hang-up is both
-        raise PeerBroken(home, "closed") from error
+        raise PeerBroken("closed", home) from error
     except (http.client.HTTPException, ValueError) as error:
-        raise PeerBroken(home, "not-http") from error
+        raise PeerBroken("not-http", home) from error

@@ -24,8 +24,8 @@ from urllib3.response import HTTPResponse
 
 from adapters.peers.addresses import Resolver
 from adapters.peers.breaker import CircuitBreaker
-from adapters.peers.connection import PeerConnection, WatchedSocket, as_peer_failures
-from adapters.peers.errors import PeerBroken, PeerFailure, PeerUnreachable
+from adapters.peers.connection import PeerConnection, WatchedSocket, as_peer_errors
+from adapters.peers.errors import PeerBroken, PeerError, PeerUnreachable
 from adapters.peers.identity import Identity, IdentityFiles
 from registry.directory import Peer
 from registry.identifiers import HomeCommunityId
@@ -77,7 +77,7 @@ class _Lane:
 class PeerTransport:
     """The way to all peers. Threads share it; each question has a connection to itself."""
 
-    def __init__(self, *, certificate: Path, key: Path, authority: Path, limits: TransportLimits | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, authority: Path, *, limits: TransportLimits | None = None) -> None:
         self._identity = IdentityFiles(certificate, key, authority)
         self._limits = limits or TransportLimits()
         self._resolver = Resolver()
@@ -105,12 +105,12 @@ class PeerTransport:
         deadline: float,
         max_bytes: int,
     ) -> PeerResponse:
-        """The whole answer before `deadline` (`time.monotonic()`), or a PeerFailure; never more than `max_bytes`."""
+        """The whole answer before `deadline` (`time.monotonic()`), or a PeerError; never more than `max_bytes`."""
         _check(path, headers)
         with self._attempt(peer) as lane:
             exchange = self._ask(lane, peer, (method, path, headers, body), deadline)
             try:
-                with as_peer_failures(peer.home):
+                with as_peer_errors(peer.home):
                     content = exchange.whole(max_bytes, deadline)
             except BaseException:
                 exchange.close()
@@ -126,19 +126,25 @@ class PeerTransport:
         headers: Mapping[str, str],
         body: bytes = b"",
         *,
-        deadline: float,
+        deadline: float | None = None,
+        stall: float | None = None,
         max_bytes: int | None = None,
     ) -> PeerStream:
-        """The answer as it flows; `deadline` is for its headers. To be used as a context manager, or closed."""
+        """The answer as it flows; to be used as a context manager, or closed.
+
+        `deadline` is for its headers (or as long as one part may take); `stall` in seconds is for each part after them.
+        """
         _check(path, headers)
+        stall = self._limits.stall_seconds if stall is None else stall
+        deadline = time.monotonic() + stall if deadline is None else deadline
         with self._attempt(peer) as lane:
             exchange = self._ask(lane, peer, (method, path, headers, body), deadline)
             if max_bytes is not None and (exchange.response.length_remaining or 0) > max_bytes:
                 exchange.close()
-                raise PeerBroken(peer.home, "too-much")
-        return PeerStream(self, lane, exchange, max_bytes=max_bytes, stall_seconds=self._limits.stall_seconds)
+                raise PeerBroken("too-much", peer.home)
+        return PeerStream(self, lane, exchange, max_bytes=max_bytes, stall=stall)
 
-    def warm(self, peers: Sequence[Peer], *, deadline: float) -> dict[HomeCommunityId, PeerFailure]:
+    def warm(self, peers: Sequence[Peer], *, deadline: float) -> dict[HomeCommunityId, PeerError]:
         """Connect to peers that have no connection waiting, so that the first question is as quick as the next.
 
         Returns the failures, for the record; nothing is raised.
@@ -155,12 +161,12 @@ class PeerTransport:
             _clear(lane)
         self._resolver.close()
 
-    def _warm_one(self, peer: Peer, deadline: float) -> PeerFailure | None:
+    def _warm_one(self, peer: Peer, deadline: float) -> PeerError | None:
         try:
             with self._attempt(peer) as lane:
                 connection = self._waiting(lane) or self._connected(lane, peer, deadline)
                 self._keep(lane, connection)
-        except PeerFailure as failure:
+        except PeerError as failure:
             return failure
         return None
 
@@ -169,10 +175,10 @@ class PeerTransport:
         """One try, counted by the peer's breaker."""
         lane = self._lane(peer)
         if not lane.breaker.admits(time.monotonic()):
-            raise PeerUnreachable(peer.home, "circuit-open")
+            raise PeerUnreachable("circuit-open", peer.home)
         try:
             yield lane
-        except PeerFailure:
+        except PeerError:
             lane.breaker.failed(time.monotonic())
             raise
         except BaseException:
@@ -221,7 +227,7 @@ class PeerTransport:
         try:
             tls = connection.tls
             tls.watch(deadline=deadline, allowance=self._limits.header_bytes)
-            with as_peer_failures(peer.home):
+            with as_peer_errors(peer.home):
                 connection.request(method, target, body or None, sent, preload_content=False, decode_content=False)
                 exchange = _Exchange(peer.home, connection, tls, connection.getresponse())
         except BaseException:
@@ -249,7 +255,7 @@ class PeerTransport:
         by = min(deadline, time.monotonic() + self._limits.connect_seconds)
         identity = lane.route[2] if lane.route else self._identity.current()
         connection = PeerConnection(peer, identity.context, self._resolver, deadline=by)
-        with as_peer_failures(peer.home):
+        with as_peer_errors(peer.home):
             connection.connect()
         return connection
 
@@ -295,13 +301,13 @@ class _Exchange:
         """Refuse what is not followed, not unpacked, or has no end that could be checked."""
         response = self.response
         if response.status < 200:
-            raise PeerBroken(self.home, "not-http")
+            raise PeerBroken("not-http", self.home)
         if 300 <= response.status < 400 and response.status != 304:
-            raise PeerBroken(self.home, "redirect")
+            raise PeerBroken("redirect", self.home)
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise PeerBroken(self.home, "encoded")
+            raise PeerBroken("encoded", self.home)
         if response.length_remaining is None and not response.chunked:
-            raise PeerBroken(self.home, "unframed")
+            raise PeerBroken("unframed", self.home)
 
     def close(self) -> None:
         """Both, since an answer that ends its connection has taken the socket with it."""
@@ -311,13 +317,13 @@ class _Exchange:
 
     def whole(self, max_bytes: int, deadline: float) -> bytes:
         if (self.response.length_remaining or 0) > max_bytes:
-            raise PeerBroken(self.home, "too-much")
+            raise PeerBroken("too-much", self.home)
         self.tls.watch(deadline=deadline, allowance=2 * max_bytes + CHUNK)
         content = bytearray()
         while chunk := self.response.read(CHUNK, decode_content=False):
             content += chunk
             if len(content) > max_bytes:
-                raise PeerBroken(self.home, "too-much")
+                raise PeerBroken("too-much", self.home)
         return bytes(content)
 
 
@@ -329,12 +335,12 @@ class PeerStream:
     """
 
     def __init__(
-        self, transport: PeerTransport, lane: _Lane, exchange: _Exchange, *, max_bytes: int | None, stall_seconds: float
+        self, transport: PeerTransport, lane: _Lane, exchange: _Exchange, *, max_bytes: int | None, stall: float
     ) -> None:
         self.status, self.headers = exchange.response.status, exchange.headers
         self.length = exchange.response.length_remaining
         self._transport, self._lane, self._exchange = transport, lane, exchange
-        self._left, self._stall = max_bytes, stall_seconds
+        self._left, self._stall = max_bytes, stall
         self._open, self._complete = True, False
 
     def __enter__(self) -> Self:
@@ -345,7 +351,7 @@ class PeerStream:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """Each part once; closes the stream when it ends, breaks or is left."""
         try:
             while not self._complete:
@@ -361,16 +367,16 @@ class PeerStream:
         exchange = self._exchange
         if not self._open:
             # closed here in mid-stream: whoever reads must not take it for the end
-            raise PeerBroken(exchange.home, "cut-off")
+            raise PeerBroken("cut-off", exchange.home)
         exchange.tls.watch(deadline=time.monotonic() + self._stall, allowance=4 * CHUNK)
         try:
-            with as_peer_failures(exchange.home, too_slow="stalled"):
+            with as_peer_errors(exchange.home, too_slow="stalled"):
                 chunk = exchange.response.read(CHUNK, decode_content=False)
             if self._left is not None:
                 self._left -= len(chunk)
                 if self._left < 0:
-                    raise PeerBroken(exchange.home, "too-much")
-        except PeerFailure:
+                    raise PeerBroken("too-much", exchange.home)
+        except PeerError:
             self._lane.breaker.failed(time.monotonic())
             raise
         return chunk

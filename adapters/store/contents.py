@@ -16,7 +16,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -49,7 +49,7 @@ class FolderContentStore:
 
     def __init__(self, folder: Path, keys: PatientKeys) -> None:
         self._folder, self._keys = folder, keys
-        self._batch = threading.local()
+        self._mine = threading.local()
         with _trouble():
             self._incoming, held = _private_corner(folder / "incoming")
         self._let_go = weakref.finalize(self, os.close, held)
@@ -63,10 +63,12 @@ class FolderContentStore:
             place = self._place(owner, stored.content_hash)
             if self._sound(key, place, stored.content_hash):
                 path.unlink()
-            elif (pending := self._pending()) is not None:
-                pending[path] = place
+            elif (batch := self._running()) is not None:
+                batch.add(path, place)
             else:
-                self._settle({path: place})
+                with _trouble():
+                    _sync_file(path)
+                    self._name({path: place})
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -75,22 +77,22 @@ class FolderContentStore:
     @contextmanager
     def batch(self) -> Iterator[None]:
         """What is put inside becomes durable together at the end, and is not there at all after an exception."""
-        if self._pending() is not None:
+        if self._running() is not None:
             raise RuntimeError("a batch inside a batch of the same thread")
-        self._batch.pending = {}
+        self._mine.batch = batch = _Batch()
         try:
             yield
             self.sync()
         finally:
-            for path in self._batch.pending:
-                path.unlink(missing_ok=True)
-            self._batch.pending = None
+            self._mine.batch = None
+            batch.give_up()
 
     def sync(self) -> None:
         """Make durable what this thread's batch holds so far; without a batch everything is already."""
-        if pending := self._pending():
-            self._settle(pending)
-            pending.clear()
+        if (batch := self._running()) is not None:
+            with _trouble():
+                self._name(batch.synced())
+            batch.pending.clear()
 
     def open(self, owner: str, content_hash: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` on, verified piece by piece. Raises NotFound, Gone or ContentDamaged, at once where
@@ -116,21 +118,20 @@ class FolderContentStore:
     def _place(self, owner: str, content_hash: str) -> Path:
         return self._home(owner) / content_hash
 
-    def _pending(self) -> dict[Path, Path] | None:
-        pending: dict[Path, Path] | None = getattr(self._batch, "pending", None)
-        return pending
+    def _running(self) -> _Batch | None:
+        batch: _Batch | None = getattr(self._mine, "batch", None)
+        return batch
 
-    def _settle(self, pending: dict[Path, Path]) -> None:
-        """Bytes first, then names, then the folders that hold the names."""
-        with _trouble():
-            _sync_files(list(pending))
-            with _turn(self._folder / "incoming"):
-                for home in {place.parent for place in pending.values()}:
-                    _make_folder(home, below=self._folder)
-            for path, place in pending.items():
-                path.replace(place)
-            for home in {place.parent for place in pending.values()}:
-                _sync_folder(home)
+    def _name(self, pending: dict[Path, Path]) -> None:
+        """Give files that are on the disk their names, then make the names durable."""
+        homes = {place.parent for place in pending.values()}
+        with _turn(self._folder / "incoming"):
+            for home in homes:
+                _make_folder(home, below=self._folder)
+        for path, place in pending.items():
+            path.replace(place)
+        for home in homes:
+            _sync_folder(home)
 
     def _sound(self, key: PatientKey, place: Path, content_hash: str) -> bool:
         """Whether the same content is here already, complete and under this key."""
@@ -154,6 +155,35 @@ class FolderContentStore:
             header = _header(file, key, content_hash)
             yield b""
             yield from _range(file, key, header, start=start, length=length)
+
+
+class _Batch:
+    """Files on their way to the disk while the next are being written.
+
+    They are synced side by side, so that the file system can gather them into few commits of its journal.
+    """
+
+    def __init__(self) -> None:
+        self.pending: dict[Path, Path] = {}
+        self._syncing: list[Future[None]] = []
+        self._pool = ThreadPoolExecutor(_SYNCING_THREADS)
+
+    def add(self, path: Path, place: Path) -> None:
+        self.pending[path] = place
+        self._syncing.append(self._pool.submit(_sync_file, path))
+
+    def synced(self) -> dict[Path, Path]:
+        """Waits for all; raises OSError where one could not be made durable."""
+        for one in self._syncing:
+            one.result()
+        self._syncing.clear()
+        return self.pending
+
+    def give_up(self) -> None:
+        """Ends the threads and removes what got no name."""
+        self._pool.shutdown(cancel_futures=True)
+        for path in self.pending:
+            path.unlink(missing_ok=True)
 
 
 def _write(path: Path, key: PatientKey, chunks: Iterable[bytes]) -> StoredContent:
@@ -244,16 +274,6 @@ def _trouble() -> Iterator[None]:
 
 def _unavailable(error: OSError) -> StorageUnavailable:
     return StorageUnavailable("content store", errno.errorcode.get(error.errno or 0, "input/output error"))
-
-
-def _sync_files(paths: list[Path]) -> None:
-    if len(paths) == 1:
-        _sync_file(paths[0])
-        return
-    # together, so that the file system can gather them into few commits of its journal
-    with ThreadPoolExecutor(min(_SYNCING_THREADS, len(paths) or 1)) as pool:
-        for _ in pool.map(_sync_file, paths):
-            pass
 
 
 def _sync_file(path: Path) -> None:

@@ -7,6 +7,7 @@ with storage.begin() as unit:
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -97,10 +98,16 @@ class Storage:
 
     def flush(self) -> None:
         """SQLite: empty the write-ahead log into the file, so that what was deleted is not in the log any more."""
-        if self._turn is not None:
-            with _taken(self._turn, self._patience), _connected(self._writing) as connection:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._turn is None:
+            return
+        with _taken(self._turn, self._patience):
+            connection = self._writing.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise StorageUnavailable("database", error.sqlite_errorname) from error
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close all connections."""

@@ -51,7 +51,7 @@ def seed(
     """Publish a year of an invented province."""
     from hie_node.lab import nodes, seeding
 
-    made = seeding.seed(nodes.describe(home), people=people, tell=lambda t: None if as_json else print(t))
+    made = seeding.seed(nodes.describe(home), people=people, tell=lambda text: None if as_json else typer.echo(text))
     document = [
         {
             "hospital": s.hospital,

@@ -99,7 +99,7 @@ def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limi
 
 
 def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
-    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that this hospital recorded."""
+    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
         person = _known_here(act, unit, selector)
@@ -196,7 +196,7 @@ def _ask_one(
             receipts=addressed_to(peer, receipts),
         )
         if answer.status != 200:
-            raise PeerBroken(peer.home, f"status-{answer.status}")
+            raise PeerBroken(f"status-{answer.status}")
         found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)

@@ -8,10 +8,10 @@ import time
 from contextlib import suppress
 
 import pytest
-from conftest import OTHER, OURS, THEIRS, answer
+from peer_nodes import OTHER, OURS, THEIRS, answer
 
 from adapters.peers.breaker import CircuitBreaker
-from adapters.peers.errors import PeerBroken, PeerFailure, PeerTooSlow, PeerUnreachable
+from adapters.peers.errors import PeerBroken, PeerError, PeerTooSlow, PeerUnreachable
 from adapters.peers.transport import PeerTransport, TransportLimits
 from adapters.trust import certificates
 
@@ -105,7 +105,7 @@ def test_a_certificate_that_is_not_the_listed_one_is_refused(node, ask, desk):
 def test_a_peer_that_refuses_our_certificate_is_a_line_in_the_answer(node, desk):
     stranger = certificates.make_authority("strangers", now=desk.now)
     certificate, key = desk.write("stranger", desk.credential(OURS, authority=stranger))
-    ours = PeerTransport(certificate=certificate, key=key, authority=desk.ca)
+    ours = PeerTransport(certificate, key, desk.ca)
     bac_ninh = node(polite)
     with pytest.raises(PeerBroken):
         ours.request(bac_ninh.peer(), "GET", "/", {}, deadline=time.monotonic() + 5, max_bytes=10)
@@ -263,7 +263,7 @@ def test_a_study_flows_through_and_its_connection_is_kept(node, transport):
     for _ in range(2):
         with streamed(transport, bac_ninh.peer()) as stream:
             assert (stream.status, stream.length) == (200, len(content))
-            parts = list(stream)
+            parts = list(stream.chunks())
     assert b"".join(parts) == content
     assert max(map(len, parts)) <= 65536
     assert bac_ninh.connections == 1
@@ -281,14 +281,14 @@ def test_a_reader_who_leaves_stops_the_holder(node, transport):
 
     bac_ninh = node(endless)
     with streamed(transport, bac_ninh.peer()) as stream:
-        next(iter(stream))
+        next(stream.chunks())
     assert bac_ninh.gone.wait(5) and stopped
 
 
 def test_a_stream_closed_from_outside_is_not_taken_for_complete(node, transport):
     bac_ninh = node(sends(answer(b"x" * 1_000_000)))
     stream = streamed(transport, bac_ninh.peer())
-    parts = iter(stream)
+    parts = stream.chunks()
     next(parts)
     stream.close()
     with pytest.raises(PeerBroken):
@@ -305,16 +305,16 @@ def test_a_stream_that_stalls_or_drips_is_given_up(node, transport, framing):
 
     box.append(node(behaviour))
     with streamed(transport, box[0].peer()) as stream:
-        assert failure_of(lambda: list(stream), PeerTooSlow) == "stalled"
+        assert failure_of(lambda: list(stream.chunks()), PeerTooSlow) == "stalled"
 
 
 def test_a_stream_that_breaks_says_so(node, transport):
     half = answer(b"x" * 300_000)[:200_000]
     with streamed(transport, node(sends(half, then_close=True)).peer()) as stream:
-        assert failure_of(lambda: list(stream), PeerBroken) == "cut-off"
+        assert failure_of(lambda: list(stream.chunks()), PeerBroken) == "cut-off"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"100\r\n" + b"x" * 256 + b"\r\n"
     with streamed(transport, node(sends(chunked * 1, then_close=True)).peer()) as stream:
-        assert failure_of(lambda: list(stream), PeerBroken) == "cut-off"
+        assert failure_of(lambda: list(stream.chunks()), PeerBroken) == "cut-off"
 
 
 def test_a_stream_larger_than_announced_or_allowed_is_refused(node, transport):
@@ -322,10 +322,10 @@ def test_a_stream_larger_than_announced_or_allowed_is_refused(node, transport):
     assert failure_of(lambda: streamed(transport, bac_ninh.peer(), max_bytes=1000), PeerBroken) == "too-much"
     chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"1000\r\n" + b"x" * 4096 + b"\r\n") * 50
     with streamed(transport, node(sends(chunks + b"0\r\n\r\n")).peer(), max_bytes=100_000) as stream:
-        assert failure_of(lambda: list(stream), PeerBroken) == "too-much"
+        assert failure_of(lambda: list(stream.chunks()), PeerBroken) == "too-much"
 
 
 def test_failures_name_the_hospital_and_nothing_of_its_answer():
-    failure: PeerFailure = PeerBroken(THEIRS, "not-http")
+    failure: PeerError = PeerBroken("not-http", THEIRS)
     assert str(failure) == f"{THEIRS} cannot be used: not-http"
     assert TransportLimits().failures == 5
