@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
 REQUESTS = Counter("hie_requests_total", "Answered requests", ["transaction", "door", "status"])
 SECONDS = Histogram(
@@ -15,7 +15,7 @@ SECONDS = Histogram(
 )
 OUTCOMES = Counter("hie_community_outcomes_total", "What became of each community in a question", ["facility", "kind"])
 DROPPED = Counter("hie_dropped_files_total", "Files of the drop folder", ["outcome"])
-SEALED = Gauge("hie_sealed_rows", "Rows of the record of disclosures under a seal", multiprocess_mode="mostrecent")
+SEALED = Counter("hie_sealed_rows_total", "Rows of the record of disclosures brought under a seal")
 
 
 def observe(transaction: str, door: str, status: int, seconds: float) -> None:

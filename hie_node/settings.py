@@ -83,6 +83,8 @@ class Settings:
     home                     the folder that holds everything of this node
     name                     of the hospital, as doctors elsewhere read it
     patient_id_system        assigning authority of the hospital's own patient numbers (MA_BN), a URI
+    issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
+                             facility code and name
     lab                      a node for training and tests: invented people only, relaxed checks, and it says so
     data_protection_officer  who is told of emergency access; without one there is none
     """
@@ -102,6 +104,7 @@ class Settings:
     dicom_aet: str = "HIE"
     workers: int = 1
     threads: int = 32
+    issuers: tuple[str, ...] = ()
     data_protection_officer: str = ""
     limits: Limits = field(default_factory=Limits)
 
@@ -180,6 +183,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         | {
             "facility_code": FacilityCode(node["facility_code"]),
             "home_community_id": HomeCommunityId(node["home_community_id"]),
+            "issuers": tuple(node.get("issuers", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=Listener(**values["house"]),

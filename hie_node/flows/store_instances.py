@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.publish import with_study
@@ -17,7 +18,7 @@ from hie_node.house import new_id
 from registry.commands import InstanceFailure, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.errors import SubmissionRejected
-from registry.identifiers import DICOM_UID
+from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
 from registry.searches import DocumentSearch
@@ -64,7 +65,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
     same = [part for part in parts if part[0].patient == first.patient]
     strays = [_failure(p[0], MISMATCH, "another patient in the same study") for p in parts if p not in same]
     assert first.patient is not None
-    mention = PatientMention(first.patient, first.numbers, first.demographics)
+    mention = PatientMention(_as_numbered_here(act, first.patient), first.numbers, first.demographics)
     while True:
         owner = _owner(act, mention)
         with act.house.contents.batch():
@@ -82,6 +83,13 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
         return replace(result, failed=(*result.failed, *strays))
+
+
+def _as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
+    """A modality that writes this hospital's code or name as issuer means the hospital's own patient number."""
+    settings = act.house.settings
+    own = {issuer_system(text) for text in (str(settings.facility_code), settings.name, *settings.issuers)}
+    return PatientIdentifier(settings.patient_id_system, patient.value) if patient.system in own else patient
 
 
 def _owner(act: Act, mention: PatientMention) -> str:
