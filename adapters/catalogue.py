@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
+    capability,
     find_imaging_studies,
     iti65_provide_document_bundle,
     iti66_find_document_lists,
@@ -17,21 +18,31 @@ from adapters.fhir import (
     iti108_access_consent,
     iti119_match,
     read_document_reference,
+    read_imaging_study,
     read_list,
     withdraw_receipt,
 )
 from adapters.transactions import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
+    *capability.TRANSACTIONS,
     iti65_provide_document_bundle.TRANSACTION,
     iti66_find_document_lists.TRANSACTION,
     iti67_find_document_references.TRANSACTION,
     iti68_retrieve_document.TRANSACTION,
-    iti78_find_patients.TRANSACTION,
-    iti83_pix.TRANSACTION,
-    iti104_feed.TRANSACTION,
+    *iti78_find_patients.TRANSACTIONS,
+    *iti81_find_audit_events.TRANSACTIONS,
+    *iti83_pix.TRANSACTIONS,
+    *iti104_feed.TRANSACTIONS,
     iti105_simplified_publish.TRANSACTION,
-    iti119_match.TRANSACTION,
+    *iti108_access_consent.TRANSACTIONS,
+    *iti119_match.TRANSACTIONS,
     read_document_reference.TRANSACTION,
     read_list.TRANSACTION,
+    find_imaging_studies.TRANSACTION,
+    read_imaging_study.TRANSACTION,
+    *withdraw_receipt.TRANSACTIONS,
+    *rad107_retrieve.TRANSACTIONS,
+    *rad108_store.TRANSACTIONS,
+    *rad129_search.TRANSACTIONS,
 )

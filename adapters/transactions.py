@@ -34,6 +34,7 @@ class Transaction:
     doors      where it can be asked
     discloses  whether its answer shows something of a patient, so that it must be recorded
     family     `fhir`, `dicomweb`: the base path and the error language
+    open_to_all  answered without a token: what a client has to know before it can get one
     form       accepts the same parameters as application/x-www-form-urlencoded (FHIR `_search`)
     """
 
@@ -50,3 +51,4 @@ class Transaction:
     discloses: bool = True
     family: Literal["fhir", "dicomweb"] = "fhir"
     form: bool = False
+    open_to_all: bool = False

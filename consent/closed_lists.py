@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from registry.coded import HIV, ICD10, UNREVIEWED_TEXT, CodedValue
 from registry.vietnamese import folded
@@ -19,6 +20,7 @@ _MEDICINES = re.compile(
     r"\b(tenofovir|lamivudin|efavirenz|dolutegravir|zidovudin|nevirapin|abacavir|lopinavir|ritonavir|atazanavir"
     r"|emtricitabin|raltegravir|darunavir|bictegravir|rilpivirin|arv)",
 )
+_WORD = re.compile(r"\w+")
 _WORDS = re.compile(r"\bh\s?i\s?v\b|\baids\b|\bsida\b|khang retro|sui giam mien dich mac phai|\barv\b|\bcd4\b")
 
 
@@ -47,5 +49,10 @@ def is_closed_diagnosis(code: CodedValue) -> bool:
 
 
 def _fold(text: str) -> str:
+    return " ".join(map(_fold_word, _WORD.findall(text)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _fold_word(word: str) -> str:
     # `folded` turns y into i and drops digits; digits matter for CD4, so they are kept apart
-    return " ".join(folded(part) if part.isalpha() else part.lower() for part in re.findall(r"\w+", text))
+    return folded(word) if word.isalpha() else word.lower()

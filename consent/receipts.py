@@ -108,17 +108,14 @@ def receipt_of(
     simple = not root.looks_at_items and not root.provisions and not root.labels
     if consent.receipt or not (consent.permits_something and consent.in_force(now) and names_us and simple):
         return None
-    if (
-        consent.is_unresolved
-        or consent.custodian == signer
-        or consent.evidence is None
-        or len(consent.evidence.hash) != 64
-    ):
+    if consent.is_unresolved or consent.evidence is None or len(consent.evidence.hash) != 64:
         return None
+    # FHIR names the keeper of the consent where others name the holder of the data: our own name means everybody
+    holder = None if consent.custodian == signer else consent.custodian
     return ConsentReceipt(
         id=consent.id,
         patient=frozenset(number.normal for number in numbers),
-        holders=frozenset({consent.custodian} if consent.custodian else ()),
+        holders=frozenset({holder} if holder else ()),
         recipient=signer,
         signer=signer,
         purposes=root.purposes or frozenset({PurposeOfUse.TREAT}),

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
-
 from consent.consents import Consent, labels_of
 from consent.decide import AccessRequest, Decision, Item, decide
 from consent.disclosures import Action, Direction, Disclosure

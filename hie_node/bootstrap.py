@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from adapters.peers.transport import PeerTransport
-from adapters.store.contents import FolderContentStore, PatientKeys
-from adapters.store.engine import make_engine
-from adapters.store.migrations import current, expected
-from adapters.store.unit import Storage
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from adapters.trust import certificates
+from adapters.peers.transport import PeerTransport
+from adapters.store.contents import FolderContentStore
+from adapters.store.engine import make_engine
+from adapters.store.keys import PatientKeys
+from adapters.store.migrations import current, expected
+from adapters.store.unit import Storage
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
@@ -34,6 +33,8 @@ def build(settings: Settings) -> House:
         raise UnsafeSettings(
             f"the database is at version {found or 'none'}, this program needs {expected()}; run: hie upgrade"
         )
+    # a worker is forked from here; a database connection must not be shared with it
+    engine.dispose()
     storage = Storage(engine)
     contents = FolderContentStore(settings.contents, PatientKeys(storage, kek))
     directory = LiveDirectory(settings.network)
@@ -47,29 +48,14 @@ def build(settings: Settings) -> House:
         matcher=CorroboratedNumber(),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
-        certificate=lambda: _thumbprint(settings.tls / "node.crt"),
         page_key=_derived(kek, b"page tokens"),
     )
 
 
 def _transport(settings: Settings) -> PeerTransport:
-    return PeerTransport(
-        settings.tls / "node.crt", settings.tls / "node.key", settings.tls / "federation-ca.crt"
-    )
+    tls = settings.tls
+    return PeerTransport(certificate=tls / "node.crt", key=tls / "node.key", authority=tls / "federation-ca.crt")
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=None, info=b"hie-node " + purpose).derive(key)
-
-
-_thumbprints: dict[Path, tuple[float, str]] = {}
-
-
-def _thumbprint(path: Path) -> str:
-    """Of the certificate as it is on disk now: it may be renewed while the node runs."""
-    changed = path.stat().st_mtime
-    known = _thumbprints.get(path)
-    if known is None or known[0] != changed:
-        known = (changed, certificates.thumbprint(certificates.to_der(path.read_bytes())))
-        _thumbprints[path] = known
-    return known[1]

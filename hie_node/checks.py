@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.peers.errors import PeerError
-
+from adapters.peers.errors import PeerFailure
 from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
@@ -61,7 +60,9 @@ def _certificates(house: House) -> Iterator[Check]:
     for name in ("node", "house"):
         left = certificates.days_left((house.settings.tls / f"{name}.crt").read_bytes(), now=house.now())
         state: State = "failed" if left < 0 else "warning" if left < WARN_DAYS else "ok"
-        yield Check(f"certificate {name}.crt", state, f"{left} days left" + ("; renew it now" if left < WARN_DAYS else ""))
+        yield Check(
+            f"certificate {name}.crt", state, f"{left} days left" + ("; renew it now" if left < WARN_DAYS else "")
+        )
     for text in house.directory.warnings():
         yield Check("directory", "warning", text)
 
@@ -86,7 +87,9 @@ def _record(house: House) -> Iterator[Check]:
     if result.findings:
         yield Check("record of disclosures", "failed", "; ".join(finding.text for finding in result.findings[:3]))
         return
-    yield Check("record of disclosures", "ok", f"{result.rows} rows sealed in {result.seals} seals, {result.unsealed} not yet")
+    yield Check(
+        "record of disclosures", "ok", f"{result.rows} rows sealed in {result.seals} seals, {result.unsealed} not yet"
+    )
 
 
 def _peers(house: House) -> Iterator[Check]:
@@ -99,7 +102,7 @@ def _peers(house: House) -> Iterator[Check]:
         started = time.monotonic()
         try:
             answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
-        except PeerError as failure:
+        except PeerFailure as failure:
             yield Check(name, "warning", str(failure))
             continue
         seconds = time.monotonic() - started

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from adapters.catalogue import TRANSACTIONS
 from flask import Flask, Response, request
 
+from adapters.catalogue import TRANSACTIONS
 from adapters.fhir import outcome
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction

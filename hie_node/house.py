@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
-
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
 from consent.policy import BasePolicy
@@ -31,7 +30,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One hospital's node. `now` is the only clock; `certificate` gives the thumbprint of its certificate."""
+    """One hospital's node. `now` is the only clock, `page_key` seals links to next pages."""
 
     settings: Settings
     storage: Storage
@@ -41,7 +40,6 @@ class House:
     transport: PeerTransport
     matcher: Matcher
     policy: BasePolicy
-    certificate: Callable[[], str]
     page_key: bytes = field(repr=False)
     now: Callable[[], datetime] = field(default=_now)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from adapters.store.engine import make_engine
 from adapters.store.migrations import migrate
-
 from adapters.trust import certificates
 from adapters.trust.certificates import Credential
 from adapters.trust.directory import write_by_hand
@@ -47,7 +46,9 @@ class NewNode:
 
 def derived_community(facility_code: str) -> HomeCommunityId:
     """A community id for a hospital that has no OID of its own yet: 2.25 and a UUID (X.667)."""
-    return HomeCommunityId(f"urn:oid:2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:hie-node:facility:{facility_code}').int}")
+    return HomeCommunityId(
+        f"urn:oid:2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:hie-node:facility:{facility_code}').int}"
+    )
 
 
 def create(home: Path, node: NewNode, *, authority: Credential | None = None) -> Settings:

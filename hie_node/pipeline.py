@@ -18,6 +18,7 @@ from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
 from consent.errors import ConsentError, TokenRefused
+from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.authentication import at_the_house_door, at_the_peer_door
@@ -52,10 +53,10 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     return response
 
 
-def _authenticated(
-    house: House, transaction: Transaction, request: WireRequest
-) -> tuple[WireRequest, Caller]:
+def _authenticated(house: House, transaction: Transaction, request: WireRequest) -> tuple[WireRequest, Caller]:
     """Before anything of the body is parsed. A peer's token is bound to its body, so that is read first, bounded."""
+    if transaction.open_to_all:
+        return request, Caller(Requester("anybody", Role.SYSTEM, house.home), request.door)
     if request.door == "peer":
         body = request.read(house.settings.limits.fhir_body)
         caller = at_the_peer_door(house, request.headers, method=request.method, path=_path(request), body=body)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.dropped import kind_of
-from adapters.dropped.sidecar import read_sidecar
-from adapters.insurance.submission import DossierFault, iter_submissions
-
 from adapters.dicom.part10 import read_instance
+from adapters.dropped.kinds import kind_of
+from adapters.dropped.sidecar import read_sidecar
+from adapters.insurance.envelope import DossierFault
+from adapters.insurance.submission import iter_submissions
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node.acts import Act, Caller
@@ -56,7 +56,9 @@ def publisher(house: House, who: str) -> Caller:
     return Caller(requester, "house")
 
 
-def publish_paths(house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None) -> Iterator[Published]:
+def publish_paths(
+    house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None
+) -> Iterator[Published]:
     """Everything below these paths, in the order of names; a document waits for its sidecar, a sidecar is not one."""
     tell = on_file or (lambda path: None)
     for path in paths:
@@ -95,7 +97,7 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
 
 def _kind(file: Path) -> str:
     with file.open("rb") as opened:
-        return kind_of(file, opened.read(HEAD))
+        return kind_of(str(file), opened.read(HEAD))
 
 
 def _document_of(sidecar: Path) -> Path | None:
@@ -159,14 +161,14 @@ def _document(house: House, file: Path, who: str) -> Published:
     if not sidecar.is_file():
         return Published(file, "document", "refused", reason=f"its sidecar {sidecar.name} is not beside it")
     settings = house.settings
-    submission = read_sidecar(
+    described = read_sidecar(
         file.read_bytes(),
         sidecar.read_bytes(),
         patient_id_system=settings.patient_id_system,
         home=settings.home_community_id,
     )
-    result = Published(file, "document", "stored")
-    result.outcome = _submit(house, submission, who, result)
+    result = Published(file, "document", "stored", warnings=list(described.warnings))
+    result.outcome = _submit(house, described.submission, who, result)
     return result
 
 
@@ -187,7 +189,9 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
         read.append((instance, FilePart(str(file), 0, size)))
         names[instance.instance.sop_instance_uid] = file
     if read:
-        stored = store_instances(Act(house, publisher(house, who), "publish"), StoreInstances(StudySubmission(tuple(read))))
+        stored = store_instances(
+            Act(house, publisher(house, who), "publish"), StoreInstances(StudySubmission(tuple(read)))
+        )
         _count(result, stored)
         refused += [f"{names[f.sop_instance_uid].name}: {f.text}" for f in stored.failed]
     if refused:

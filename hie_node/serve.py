@@ -1,4 +1,4 @@
-"""Run a node: the edge in front, the workers behind it, and the jobs, each a process that is started again if it dies."""
+"""Run a node: the edge in front, the workers behind it, the jobs; each a process that is started again if it dies."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Limits:
     page_size           entries of a page when the question names none, and
     page_cap            the most that a question may name
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
-    fetch_stall         seconds without a byte until a transfer counts as broken
+    open_budget         seconds until the first byte of a document or study from a peer
     peer_answer         bytes that a peer may answer to a search
     peer_entries        entries that a peer may answer to a search
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
@@ -64,7 +64,7 @@ class Limits:
     page_size: int = 50
     page_cap: int = 1000
     answer_budget: float = 2.0
-    fetch_stall: float = 30.0
+    open_budget: float = 10.0
     peer_answer: int = 5 << 20
     peer_entries: int = 1000
     ask_everyone_up_to: int = 34

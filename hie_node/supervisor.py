@@ -105,9 +105,7 @@ class Supervisor:
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
         except BaseException as error:  # noqa: BLE001 - it ends here: nothing of the parent may run in a child
-            LOG.error(
-                "%s ended: %s", child.name, error if isinstance(error, OSError) else type(error).__name__
-            )
+            LOG.error("%s ended: %s", child.name, error if isinstance(error, OSError) else type(error).__name__)
         finally:
             logging.shutdown()
             os._exit(status)

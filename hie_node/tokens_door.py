@@ -6,11 +6,10 @@ Sources: SMART App Launch 2.2 (Backend Services), RFC 6749 section 5, RFC 8414, 
 from __future__ import annotations
 
 import orjson
-from adapters.catalogue import TRANSACTIONS
-from adapters.fhir.capability import capability_response
-from adapters.store.people import Client
 from flask import Flask, Response, request
 
+from adapters.catalogue import TRANSACTIONS
+from adapters.store.people import Client
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
 from adapters.trust.scopes import granted
@@ -23,7 +22,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def mount(app: Flask, house: House) -> None:
-    """The token endpoint, metadata, public keys, and the CapabilityStatement: what needs no token."""
+    """The token endpoint, its metadata and the public keys: what needs no token."""
     base = house.settings.house.url
     app.add_url_rule("/oauth/token", "token", lambda: _token(house), methods=["POST"])
     known = {
@@ -34,13 +33,7 @@ def mount(app: Flask, house: House) -> None:
         "/.well-known/jwks.json": lambda: house.keys.jwks(now=house.now()),
     }
     for path, document in known.items():
-        app.add_url_rule(path, path, lambda make=document: _json(make()))  # type: ignore[misc]
-    for door, path in (("house", "/fhir"), ("network", "/network/fhir")):
-        app.add_url_rule(
-            f"{path}/metadata",
-            f"metadata {door}",
-            lambda door=door, path=path: _metadata(house, door, path),  # type: ignore[misc]
-        )
+        app.add_url_rule(path, path, lambda make=document: _json(make()))
 
 
 def _scopes() -> list[str]:
@@ -53,12 +46,6 @@ def _scopes() -> list[str]:
 
 def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(document), status, headers, content_type="application/json")
-
-
-def _metadata(house: House, door: str, path: str) -> Response:
-    from hie_node.doors import flask_response, wire_request
-
-    return flask_response(capability_response(wire_request(house, door, path, {}), TRANSACTIONS))
 
 
 def _token(house: House) -> Response:

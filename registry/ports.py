@@ -6,6 +6,7 @@ All methods of one unit of work see and change one transaction; what it did is d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -129,6 +130,11 @@ class ContentStore(Protocol):
     """Bytes named by their SHA-256, encrypted under a key of their patient, durable once `put` has returned."""
 
     def put(self, owner: str, chunks: Iterable[bytes]) -> StoredContent: ...
+    def batch(self) -> AbstractContextManager[None]:
+        """What this thread puts inside becomes durable, and visible, together at the end or at `sync`; an exception
+        takes back what no `sync` has covered."""
+        ...
+
     def sync(self) -> None: ...
     def open(self, owner: str, content_hash: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]: ...
     def exists(self, owner: str, content_hash: str) -> bool: ...

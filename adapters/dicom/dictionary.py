@@ -8,8 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import cast
 
+from pydicom import config
 from pydicom.charset import CODES_TO_ENCODINGS, handled_encodings, python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.uid import UID
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -48,3 +50,8 @@ def codec_of_escape(text: bytes) -> tuple[str | None, int]:
     length = 4 if text.startswith((b"\x1b$(", b"\x1b$)")) else 3
     name = cast("str | None", CODES_TO_ENCODINGS.get(text[:length]))
     return name, 0 if name in handled_encodings else length
+
+
+def is_image(sop_class: str) -> bool:
+    """Whether objects of this class consist of pixels (CT Image Storage; not a report or a presentation state)."""
+    return "Image Storage" in UID(sop_class, validation_mode=config.IGNORE).name

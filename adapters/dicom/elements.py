@@ -110,6 +110,9 @@ class Walker:
             self._within(end, length)
             element = self._element(tag, vr, length, depth=depth, implicit=implicit, kept=kept, end=end)
             if element is not None:
+                # two readers would take two different ones, and one of them may be another patient's number
+                if tag in found.elements:
+                    raise Unreadable(WHAT, "an element stands twice")
                 found.elements[tag] = element
         if end is not None and self.source.position > end:
             raise Unreadable(WHAT, "an item is longer than it announces")

@@ -10,6 +10,8 @@ from datetime import date
 
 from adapters.dicom.errors import BadParameter
 
+_TIMES = re.compile(r"(\d\d){0,3}(\.\d{1,6})?(-(\d\d){0,3}(\.\d{1,6})?)?", re.ASCII)
+
 Matches = Callable[[str], bool]
 
 
@@ -34,6 +36,16 @@ def date_range(name: str, value: str) -> tuple[date, date]:
     if not dash:
         return begin, begin
     return begin, _day(name, last) if last else date.max
+
+
+def time_range(name: str, value: str) -> tuple[str, str]:
+    """`0800`, `080000-`, `-12` or `08-12`: first and last second as HHMMSS. A shorter time is all that it begins."""
+    if value == "-" or not _TIMES.fullmatch(value):
+        raise BadParameter(name, "expected a time or a range of times, HHMMSS")
+    first, dash, last = (part.split(".", maxsplit=1)[0] for part in value.partition("-"))
+    if not dash:
+        last = first
+    return first.ljust(6, "0"), last + "235959"[len(last) :]
 
 
 def _expression(pattern: str) -> str:

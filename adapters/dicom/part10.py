@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adapters.dicom import header_values as values
-from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, is_image
 from adapters.dicom.elements import PIXELS, DataSet, Keep, Walker
 from adapters.dicom.sources import WHAT, FileSource, Source, inflated
 from adapters.dicom.texts import UNDECLARED, Charset
@@ -34,7 +34,8 @@ _MACH_O = frozenset(
 _TRANSFER_SYNTAX, _MEDIA_SOP_INSTANCE = 0x00020010, 0x00020003
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_ROWS, _COLUMNS, _PIXELS_ELSEWHERE = 0x00280010, 0x00280011, 0x00287FE0
+_ROWS, _COLUMNS = 0x00280010, 0x00280011
+_HAS_PIXELS = PIXELS | {0x00287FE0}  # or the address where they are
 _LONGEST_WANTED = 64 * 1024
 
 
@@ -48,25 +49,28 @@ class Header:
 
 
 def read_instance(
-    content: Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, zone: tzinfo = INDOCHINA
+    content: str | Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, timezone: tzinfo = INDOCHINA
 ) -> ReadInstance:
     """What the file of `size` bytes at `offset` says; raises Unreadable and nothing else for what it cannot read.
 
     own_issuer  assigning authority of this hospital's own patient numbers: meant where the header names no issuer
-    zone        the hospital's clock, for headers that do not say theirs
+    timezone    the hospital's clock, for headers that do not say theirs
     """
-    if isinstance(content, Path):
-        with content.open("rb") as file:
-            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, zone=zone)
+    if isinstance(content, str | Path):
+        with Path(content).open("rb") as file:
+            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, timezone=timezone)
+    header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
     try:
-        header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
-        return _instance(header, size=size, own_issuer=own_issuer, zone=zone)
+        return _instance(header, size=size, own_issuer=own_issuer, zone=timezone)
     except InvalidValue as error:
         raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
 
 
 def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
-    """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`."""
+    """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`.
+
+    Raises Unreadable.
+    """
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
@@ -75,7 +79,10 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
     meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
     group = meta.until(lambda tag: tag >> 16 != 0x0002)
     syntax = values.uid(group.bytes(_TRANSFER_SYNTAX))
-    check_uid(syntax, "Transfer Syntax UID")
+    try:
+        check_uid(syntax, "Transfer Syntax UID")
+    except InvalidValue as error:
+        raise Unreadable(WHAT, "does not name its transfer syntax") from error
     if syntax == DEFLATED:
         source = inflated(source)
     order = ">" if syntax == EXPLICIT_BIG else "<"
@@ -161,13 +168,13 @@ def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
 
 
 def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
-    elements = header.dataset.elements
-    rows = header.dataset.number(_ROWS)
-    if rows and not (PIXELS & elements.keys()) and _PIXELS_ELSEWHERE not in elements:
+    rows, sop_class = header.dataset.number(_ROWS), check_uid(read.uid(_SOP_CLASS), "SOP Class UID")
+    # a file that was cut between two elements shows only here
+    if (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
         raise Unreadable(WHAT, "an image without its pixels: the end of the file is missing")
     return Instance(
         sop_instance_uid=read.uid(_SOP_INSTANCE),
-        sop_class_uid=read.uid(_SOP_CLASS),
+        sop_class_uid=sop_class,
         transfer_syntax=header.transfer_syntax,
         content_hash="",
         size=size,

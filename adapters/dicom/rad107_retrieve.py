@@ -53,6 +53,8 @@ def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireR
     if request.path.rstrip("/").endswith("/metadata"):
         return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result))
     announced = _selected(result, request)
+    if not announced:
+        raise NotFound("instance")
     wanted = _wanted_syntaxes(request)
     if "*" not in wanted and not all(instance.transfer_syntax in wanted for instance in announced):
         raise NotAcceptable(_AS_STORED)

@@ -39,7 +39,9 @@ def decode(request: WireRequest) -> StoreInstances:
         if part.media_type.value not in (DICOM, ""):
             raise UnsupportedMedia(f"parts of type {DICOM}")
         try:
-            instance = _read(content, request.patient_id_system)
+            instance = read_instance(
+                content.path, size=content.length, offset=content.offset, own_issuer=request.patient_id_system
+            )
         except Unreadable as error:
             refused.append(InstanceFailure("", "", CANNOT_UNDERSTAND, error.reason))
             continue
@@ -53,11 +55,6 @@ def decode(request: WireRequest) -> StoreInstances:
 def _pieces(request: WireRequest) -> Iterator[bytes]:
     while request.body is not None and (piece := request.body.read(_PIECE)):
         yield piece
-
-
-def _read(content: SpooledPart, own_issuer: str) -> ReadInstance:
-    with open(content.path, "rb") as file:  # noqa: PTH123 (/proc/self/fd/N cannot be resolved as a path)
-        return read_instance(file, size=content.length, offset=content.offset, own_issuer=own_issuer)
 
 
 def _refusal(instance: Instance, failure: int, text: str) -> InstanceFailure:

@@ -17,7 +17,7 @@ from adapters.dicom.dicom_json import Json
 from adapters.dicom.dictionary import keyword_of, tag_of
 from adapters.dicom.errors import BadParameter, problem
 from adapters.dicom.header_values import issuer_system
-from adapters.dicom.matching import date_range, like, name_like
+from adapters.dicom.matching import Matches, date_range, like, name_like, time_range
 from adapters.dicom.negotiation import accepted
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
@@ -34,20 +34,33 @@ LIMIT = 1_000
 OFFSET_LIMIT = 10_000
 
 _STUDY_KEYS = frozenset(
-    [
+    {
         "PatientID",
         "IssuerOfPatientID",
         "PatientName",
         "StudyInstanceUID",
+        "StudyID",
         "StudyDate",
+        "StudyTime",
+        "StudyDescription",
         "ModalitiesInStudy",
         "AccessionNumber",
-    ]
+        "ReferringPhysicianName",
+    }
 )
 _SERIES_KEYS = frozenset({"SeriesInstanceUID", "Modality", "SeriesNumber"})
 _INSTANCE_KEYS = frozenset({"SOPInstanceUID", "SOPClassUID", "InstanceNumber"})
 _CONTROLS = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
 _TAG = re.compile(r"[0-9a-fA-F]{8}")
+
+# the keys that are text, how they match, and where the index keeps what they are compared with
+_TEXTS: dict[str, tuple[Callable[[str], Matches], Callable[[Study], str | None]]] = {
+    "AccessionNumber": (like, lambda study: study.accession_number),
+    "PatientName": (name_like, lambda study: study.extra.get("PatientName")),
+    "ReferringPhysicianName": (name_like, lambda study: study.referrer),
+    "StudyDescription": (name_like, lambda study: study.description),
+    "StudyID": (like, lambda study: study.extra.get("StudyID")),
+}
 
 Row = tuple[Study, Series | None, Instance | None]
 
@@ -154,7 +167,7 @@ def _uids(asked: dict[str, str], keyword: str) -> tuple[str, ...] | None:
     if keyword not in asked:
         return None
     try:
-        return tuple(check_uid(uid) for uid in re.split(r"[,\\]", asked[keyword]))
+        return tuple(check_uid(uid) for uid in _listed(asked[keyword]))
     except InvalidValue as error:
         raise BadParameter(keyword, error.expected) from error
 
@@ -162,19 +175,30 @@ def _uids(asked: dict[str, str], keyword: str) -> tuple[str, ...] | None:
 def _conditions(asked: dict[str, str]) -> Iterator[Callable[[Study], bool]]:
     if "StudyDate" in asked:
         yield _performed_within(*date_range("StudyDate", asked["StudyDate"]))
+    if "StudyTime" in asked:
+        yield _performed_between(*time_range("StudyTime", asked["StudyTime"]))
     if "ModalitiesInStudy" in asked:
-        wanted = like(*re.split(r"[,\\]", asked["ModalitiesInStudy"]))
+        wanted = like(*_listed(asked["ModalitiesInStudy"]))
         yield lambda study: any(wanted(modality) for modality in study.modalities)
-    if "AccessionNumber" in asked:
-        accession = like(asked["AccessionNumber"])
-        yield lambda study: accession(study.accession_number or "")
-    if "PatientName" in asked:
-        name = name_like(asked["PatientName"])
-        yield lambda study: name(str(study.extra.get("PatientName", "")))
+    for keyword, (matching, read) in _TEXTS.items():
+        if keyword in asked:
+            yield _said(matching(asked[keyword]), read)
+
+
+def _said(matches: Matches, read: Callable[[Study], str | None]) -> Callable[[Study], bool]:
+    return lambda study: matches(read(study) or "")
 
 
 def _performed_within(first: date, last: date) -> Callable[[Study], bool]:
     return lambda study: study.started is not None and first <= study.started.date() <= last
+
+
+def _performed_between(first: str, last: str) -> Callable[[Study], bool]:
+    return lambda study: study.started is not None and first <= study.started.strftime("%H%M%S") <= last
+
+
+def _listed(value: str) -> list[str]:
+    return re.split(r"[,\\]", value)
 
 
 def _rows(studies: Sequence[Study], request: WireRequest) -> Iterator[Row]:
@@ -209,7 +233,7 @@ def _instance_fits(instance: Instance, asked: dict[str, str]) -> bool:
 
 
 def _fits(asked: dict[str, str], **found: Any) -> bool:
-    return all(like(*re.split(r"[,\\]", value))(str(found[keyword])) for keyword, value in asked.items())
+    return all(like(*_listed(value))(str(found[keyword])) for keyword, value in asked.items())
 
 
 def _answer(row: Row, base: str) -> Json:

@@ -242,6 +242,11 @@ def _checked(version: int, expires: datetime | None, peers: tuple[Peer, ...]) ->
         raise DirectoryRefused(str(error)) from error
 
 
+def read_entry(entry: Any) -> Peer:
+    """One entry as another hospital exported it; raises DirectoryRefused."""
+    return _peer(entry, 1)
+
+
 def _peers(entries: Any) -> tuple[Peer, ...]:
     if not isinstance(entries, list):
         raise DirectoryRefused("no list of peers")

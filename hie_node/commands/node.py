@@ -115,7 +115,6 @@ def add_client(
 ) -> None:
     """Admit one of the hospital's own systems."""
     from adapters.store.people import Client
-
     from adapters.trust.scopes import granted
     from consent.requesters import PurposeOfUse, Role
 
@@ -160,8 +159,8 @@ def add_user(
 ) -> None:
     """Add somebody of this hospital; the password is asked for."""
     import argon2
-    from adapters.store.people import User
 
+    from adapters.store.people import User
     from consent.requesters import Role
 
     chosen = Role(role)
@@ -183,5 +182,3 @@ def list_users(as_json: Json = False) -> None:
     rows = [[u.username, u.role.value, u.name, "disabled" if u.disabled else ""] for u in found]
     document = [{"username": u.username, "role": u.role.value, "name": u.name, "disabled": u.disabled} for u in found]
     show(document, table(rows, head=["user", "role", "name", ""]), as_json=as_json)
-
-

@@ -96,10 +96,7 @@ async def read_body(wire: Wire, body: Body, length: int | None, *, most: int) ->
                 if reader.done:
                     return
                 elapsed = time.monotonic() - started
-                if (
-                    elapsed > limits.body_gap_seconds
-                    and body.size < elapsed * limits.slowest_bytes_per_second
-                ):
+                if elapsed > limits.body_gap_seconds and body.size < elapsed * limits.slowest_bytes_per_second:
                     raise Refusal(408, "the body comes too slowly")
                 patience.reschedule(min(loop.time() + limits.body_gap_seconds, last))
                 if not await wire.more():

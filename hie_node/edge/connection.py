@@ -36,9 +36,7 @@ NOT_FORWARDED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization proxy te trailer "
     b"transfer-encoding upgrade expect content-length host forwarded x-real-ip".split()
 )
-NOT_RETURNED = frozenset(
-    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade server".split()
-)
+NOT_RETURNED = frozenset(b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade server".split())
 
 
 class Phase(IntEnum):
@@ -187,9 +185,7 @@ class Connection:
             body.close()
             seconds = time.monotonic() - exchange.started
             hint = route_hint(exchange.path) if exchange.head else "/*"
-            self._edge.on_access(
-                self._door, exchange.method, hint, exchange.status, seconds, exchange.bytes_out
-            )
+            self._edge.on_access(self._door, exchange.method, hint, exchange.status, seconds, exchange.bytes_out)
 
     async def _exchange(self, exchange: Exchange, body: Body) -> bool:
         edge = self._edge
@@ -284,9 +280,7 @@ class Connection:
         """Writes and waits for the client, so that a slow reader slows its worker and fills no memory."""
         wire, limits = self._wire, self._edge.limits
         wire.write(data)
-        if wire.blocked and not await wire.drained(
-            limits.reader_gap_seconds, limits.slowest_bytes_per_second
-        ):
+        if wire.blocked and not await wire.drained(limits.reader_gap_seconds, limits.slowest_bytes_per_second):
             raise StalledReader
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> bool:
@@ -307,9 +301,7 @@ class Connection:
         if discard:
             await self._discard()
         wire.transport.close()
-        await asyncio.sleep(
-            limits.reader_gap_seconds + 1
-        )  # ended by _lost, as soon as the last byte has gone
+        await asyncio.sleep(limits.reader_gap_seconds + 1)  # ended by _lost, as soon as the last byte has gone
 
     async def _discard(self) -> None:
         """Reads what is still on its way, until it pauses."""

@@ -121,7 +121,5 @@ class CertificateWatch:
                 self._context = server_context(self._tls)
                 LOG.info("the certificate of a door was read again")
         except (OSError, ssl.SSLError) as error:
-            LOG.error(
-                "the new certificate of a door cannot be used, the last one stays: %s", type(error).__name__
-            )
+            LOG.error("the new certificate of a door cannot be used, the last one stays: %s", type(error).__name__)
         return self._context

@@ -23,9 +23,7 @@ LOG = logging.getLogger("hie.edge")
 ACCEPT_AT_ONCE = 64
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TCP_NOTSENT_LOWAT = 25  # linux/tcp.h; Python names it from 3.12 on
-UNSENT_IN_KERNEL = (
-    128 * 1024
-)  # bytes the kernel takes ahead of the line; more would only arrive after a withdrawal
+UNSENT_IN_KERNEL = 128 * 1024  # bytes the kernel takes ahead of the line; more would only arrive after a withdrawal
 
 
 class EdgeServer:

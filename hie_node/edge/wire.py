@@ -9,9 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 MOST_UNREAD = 128 * 1024  # bytes received and not yet taken; past it the sender is stopped
-MOST_UNSENT = (
-    768 * 1024
-)  # bytes written and not yet sent: a normal answer fits, so its worker is free at once
+MOST_UNSENT = 768 * 1024  # bytes written and not yet sent: a normal answer fits, so its worker is free at once
 RESUME_UNSENT = 256 * 1024
 LOOK_SECONDS = 0.05
 

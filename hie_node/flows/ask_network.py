@@ -16,7 +16,6 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
@@ -100,7 +99,7 @@ def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limi
 
 
 def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
-    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that this hospital recorded."""
+    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
         person = _known_here(act, unit, selector)
@@ -197,12 +196,12 @@ def _ask_one(
             receipts=addressed_to(peer, receipts),
         )
         if answer.status != 200:
-            raise PeerBroken(f"status {answer.status}")
+            raise PeerBroken(peer.home, f"status-{answer.status}")
         found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
-        return _failed(peer, OutcomeKind.SILENT, str(failure), started)
+        return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:
-        return _failed(peer, OutcomeKind.BROKEN, str(failure), started)
+        return _failed(peer, OutcomeKind.BROKEN, failure.reason, started)
     seconds = time.monotonic() - started
     return PeerAnswer(CommunityOutcome(peer.community, outcome, len(found), detail, seconds), found)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
-
 from adapters.trust.receipts import read_withdrawal, write_withdrawal
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent, WithdrawReceipt
 from consent.consents import Consent, Evidence, Provision

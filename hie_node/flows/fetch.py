@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from adapters.peers.errors import PeerBroken, PeerUnreachable
+from adapters.peers.errors import PeerBroken, PeerFailure
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
-from hie_node.flows.find import permitted_one
+from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.peer_call import Receipts, stream_from_peer
 from hie_node.flows.streaming import Transfer, verified
@@ -44,7 +43,7 @@ def _flow(act: Act, content: Iterator[bytes], still: Callable[[], bool]) -> Iter
         transfer.finish()
 
 
-def _still(act: Act, item: DocumentEntry | Study) -> bool:
+def _still(act: Act, item: Thing) -> bool:
     """The decision again, with the consents as they are now; what it weighs is not written down each time."""
     one = act.fork()
     one.now = act.house.now()
@@ -95,7 +94,7 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     accept = remote.content_type or "*/*"
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
     whole = not range_
-    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
+    content = verified(iter(stream), sha1=remote.hash if whole else None, size=remote.size if whole else None)
     flowing = _relay(act, stack, content)
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
 
@@ -114,12 +113,12 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         own = unit.studies.by_uid(uid)
     if own is not None:
         return retrieve_study(act, command)
-    remote, peer, receipts = _way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    _, peer, receipts = _way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
     stack = ExitStack()
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
     length = stream.headers.get("content-length")
-    flowing = _relay(act, stack, stream.chunks())
+    flowing = _relay(act, stack, iter(stream))
     return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
 
 
@@ -138,9 +137,7 @@ def _wado_path(command: RetrieveStudy) -> str:
     return path + ("/metadata" if command.metadata_only else "")
 
 
-def _way_back(
-    act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]
-) -> tuple[RemoteEntry, Peer, Receipts]:
+def _way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
     """The hospital that listed it, and the requests that open it there. Asking is written down first."""
     act.direction = "asked"
     with act.unit() as unit:
@@ -170,9 +167,9 @@ def _open(
         if stream.status in (401, 403, 404, 410):
             raise NotFound("this entry of another hospital")
         if stream.status not in (200, 206):
-            raise PeerBroken(f"status {stream.status}")
+            raise PeerBroken(peer.home, f"status-{stream.status}")
         return stream
-    except (NotFound, PeerBroken, PeerUnreachable):
+    except (NotFound, PeerFailure):
         stack.close()
         raise
 

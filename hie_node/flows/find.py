@@ -12,7 +12,6 @@ from itertools import islice
 from typing import TypeVar
 
 from adapters.store.unit import UnitOfWork
-
 from consent.consents import Consent, labels_of, look_at_items
 from consent.decide import Item
 from consent.reasons import Reason
@@ -81,7 +80,9 @@ def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
     """Whether there is a request of the patient at all, looked at without looking at any item."""
     if act.decide(Item(), consents).permit:
         return True
-    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(act, consents)
+    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(
+        act, consents
+    )
 
 
 def _named(act: Act, consents: Sequence[Consent]) -> bool:
@@ -142,9 +143,7 @@ def _of_many(
     return Page(tuple(shown), total=total, next=_cursor(shown[-1]) if more else None)
 
 
-def _consents_of_record(
-    act: Act, unit: UnitOfWork, record_id: str
-) -> tuple[Identified | None, tuple[Consent, ...]]:
+def _consents_of_record(act: Act, unit: UnitOfWork, record_id: str) -> tuple[Identified | None, tuple[Consent, ...]]:
     person = by_record_id(unit, record_id)
     return person, consents_for(act, unit, person) if person else ()
 
@@ -203,10 +202,13 @@ def find_submissions(act: Act, command: FindSubmissions) -> Page[SubmissionSet |
         if search.patient.is_given:
             person = identify(act, unit, search.patient)
             if person is None:
-                return _nobody(act)
+                act.refused(Reason.NOT_HERE)
+                return Page((), total=0)
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
-        sets: list[SubmissionSet | Folder] = list(unit.documents.find_submissions(search)) if command.submission_sets else []
+        sets: list[SubmissionSet | Folder] = []
+        if command.submission_sets:
+            sets += unit.documents.find_submissions(search)
         if command.folders:
             sets += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
         act.items += [item.id for item in sets]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from registry.errors import NotUnique
 from registry.matching import Zone, compare_with_person

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 from adapters.peers.transport import PeerResponse, PeerStream
-
 from adapters.trust.peer_tokens import make_peer_token, receipt_hash
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
@@ -37,20 +35,19 @@ def call_peer(
     if body:
         headers["Content-Type"] = content_type
     deadline = time.monotonic() + limits.answer_budget
-    return house.transport.request(
-        peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer
-    )
+    return house.transport.request(peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer)
 
 
 def stream_from_peer(
     house: House, requester: Requester, peer: Peer, *, path: str, accept: str, receipts: Receipts, range_: str = ""
-) -> AbstractContextManager[PeerStream]:
+) -> PeerStream:
     """Open a transfer that flows through; closing it closes the peer's side."""
     headers = _headers(house, requester, peer, method="GET", path=path, body=b"", receipts=receipts)
     headers["Accept"] = accept
     if range_:
         headers["Range"] = range_
-    return house.transport.stream(peer, "GET", path, headers, stall=house.settings.limits.fetch_stall)
+    deadline = time.monotonic() + house.settings.limits.open_budget
+    return house.transport.stream(peer, "GET", path, headers, deadline=deadline)
 
 
 def _headers(
@@ -63,7 +60,7 @@ def _headers(
         method=method,
         path=path,
         body=body,
-        certificate_thumbprint=house.certificate(),
+        certificate_thumbprint=house.transport.thumbprint,
         receipts=[receipt_hash(jws) for _, jws in receipts],
         now=house.now(),
     )

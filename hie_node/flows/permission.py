@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from adapters.store.unit import UnitOfWork
-
 from consent.consents import Consent
 from consent.errors import InvalidReceipt
 from hie_node.acts import Act

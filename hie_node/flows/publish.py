@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
-
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
 from hie_node.flows.register import resolve_mention
 from hie_node.house import new_id
+from registry.coded import HIV, UNREVIEWED_TEXT, CodedValue
 from registry.commands import Provided, ProvideSubmission
 from registry.documents import DocumentEntry, DocumentStatus, Folder, Relation, RelationKind, SubmissionSet
 from registry.errors import (
@@ -127,7 +127,7 @@ def _judge(
     act: Act, unit: UnitOfWork, document: SubmittedDocument, record: SourceRecord, content: StoredContent
 ) -> Judged:
     """Is it news, the same again, a correction, or a contradiction?"""
-    labels = sensitivity(document.codes, texts=document.texts) or document.entry.sensitivity
+    labels = _closed_by(document.entry.sensitivity, sensitivity(document.codes, texts=document.texts))
     entry = replace(
         document.entry,
         patient=record.identifier,
@@ -144,15 +144,34 @@ def _judge(
         raise PatientMismatch("document", expected="the patient it was published for", found="another patient")
     if same_id is not None and (earlier is None or earlier.id == same_id.id):
         if same_id.attachment.content_hash == content.content_hash:
-            return Judged(same_id, None, "unchanged")
+            return _unchanged(act, unit, same_id, labels)
         if earlier is None:
             raise NonIdenticalHash(entry.unique_id, registered=same_id.attachment.hash, received=content.sha1)
     if earlier is not None:
         if earlier.attachment.content_hash == content.content_hash:
-            return Judged(earlier, None, "unchanged")
+            return _unchanged(act, unit, earlier, labels)
+        if same_id is not None:
+            # corrected back to an earlier text: that version keeps its id, this one is a new document
+            fresh = new_id()
+            entry = replace(entry, id=fresh, entry_uuid=f"urn:uuid:{fresh}", unique_id=f"urn:uuid:{fresh}")
         entry = replace(entry, relations=(*entry.relations, Relation(RelationKind.REPLACES, earlier.id)))
     entry, warning = _find_its_study(unit, entry, document)
     return Judged(entry, document.source_key, "replaced" if earlier else "stored", warning)
+
+
+def _closed_by(first: tuple[CodedValue, ...], second: tuple[CodedValue, ...]) -> tuple[CodedValue, ...]:
+    """Both sets of labels; what is closed for certain needs nobody to read it."""
+    labels = tuple(dict.fromkeys((*first, *second)))
+    return tuple(label for label in labels if label != UNREVIEWED_TEXT) if HIV in labels else labels
+
+
+def _unchanged(act: Act, unit: UnitOfWork, known: DocumentEntry, labels: tuple[CodedValue, ...]) -> Judged:
+    """The same document again; what is known of its patient since then can close it, never open it."""
+    closed = _closed_by(known.sensitivity, labels)
+    if closed != known.sensitivity:
+        known = replace(known, sensitivity=closed, version=known.version + 1, updated=act.now)
+        unit.documents.replace(known)
+    return Judged(known, None, "unchanged")
 
 
 def _refuse_twins(judged: Sequence[Judged]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES
 from hie_node.house import new_id
@@ -155,5 +154,3 @@ def _with_what_is_new(known: SourceRecord, mention: PatientMention) -> SourceRec
         deceased=mine.deceased or theirs.deceased,
     )
     return replace(known, numbers=numbers, demographics=demographics)
-
-

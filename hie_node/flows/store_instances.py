@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
-
 from hie_node.acts import Act
 from hie_node.flows.publish import with_study
 from hie_node.flows.register import resolve_mention
@@ -65,7 +64,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
     same = [part for part in parts if part[0].patient == first.patient]
     strays = [_failure(p[0], MISMATCH, "another patient in the same study") for p in parts if p not in same]
     assert first.patient is not None
-    mention = PatientMention(first.patient, (), first.demographics)
+    mention = PatientMention(first.patient, first.numbers, first.demographics)
     while True:
         owner = _owner(act, mention)
         with act.house.contents.batch():

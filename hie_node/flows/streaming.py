@@ -1,4 +1,4 @@
-"""Content on its way out: the permission is looked at again while it flows, and its end is recorded, whole or broken."""
+"""Content on its way out: the permission is looked at again while it flows, and its end is recorded."""
 
 from __future__ import annotations
 

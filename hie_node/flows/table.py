@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
-from hie_node.flows import ask_network, audit, consents, fetch, find, patients, publish, register, store_instances
+from hie_node.flows import (
+    ask_network,
+    audit,
+    consents,
+    describe,
+    fetch,
+    find,
+    patients,
+    publish,
+    register,
+    store_instances,
+)
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]
@@ -34,6 +46,7 @@ HERE: dict[type, Flow] = {
     rules.DeleteConsent: consents.delete_consent,
     rules.WithdrawReceipt: consents.withdraw_receipt,
     rules.FindDisclosures: audit.find_disclosures,
+    DescribeNode: describe.describe,
 }
 
 EVERYWHERE: dict[type, Flow] = {
@@ -41,6 +54,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    DescribeNode: describe.describe,
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from adapters.store.unit import UnitOfWork
-
 from adapters.trust.receipts import write_receipt
 from consent.receipts import receipt_of
 from hie_node.acts import Act

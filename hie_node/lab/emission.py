@@ -50,9 +50,7 @@ def write(province: Province, folder: Path, hospital: str, *, story_slices: int 
     return Written((*insurance, *images, *reports), counts)
 
 
-def study_spec(
-    visit: Visit, one: Examination, hospital: Hospital, *, series: tuple[SeriesSpec, ...]
-) -> StudySpec:
+def study_spec(visit: Visit, one: Examination, hospital: Hospital, *, series: tuple[SeriesSpec, ...]) -> StudySpec:
     """The study that belongs to an examination, under the name the desk typed and the hospital's number."""
     who = visit.registration
     family, _, rest = who.name.strip().partition(" ")

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import argon2
-from adapters.store.engine import make_engine
-from adapters.store.people import Client, User
-from adapters.store.unit import Storage
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from adapters.store.engine import make_engine
+from adapters.store.people import Client, User
+from adapters.store.unit import Storage
 from adapters.trust import certificates
 from adapters.trust.certificates import Credential
 from adapters.trust.directory import write_by_hand
@@ -201,7 +201,10 @@ def _people(settings: Settings) -> None:
     """Two systems with keys, and one person for each role, with passwords that only this lab has."""
     folder = settings.home / "clients"
     folder.mkdir(mode=0o700, exist_ok=True)
-    keys = {"his": ("ES384", ec.generate_private_key(ec.SECP384R1())), "pacs": ("RS384", rsa.generate_private_key(65537, 3072))}
+    keys: dict[str, tuple[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]] = {
+        "his": ("ES384", ec.generate_private_key(ec.SECP384R1())),
+        "pacs": ("RS384", rsa.generate_private_key(65537, 3072)),
+    }
     clients = []
     storage = Storage(make_engine(settings.database_url))
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=19456)

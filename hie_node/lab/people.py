@@ -91,11 +91,7 @@ class SyntheticPerson:
         return _full(self.family, self.middle, self.given)
 
     def age(self, on: date = TODAY) -> int:
-        return (
-            on.year
-            - self.birth_date.year
-            - ((on.month, on.day) < (self.birth_date.month, self.birth_date.day))
-        )
+        return on.year - self.birth_date.year - ((on.month, on.day) < (self.birth_date.month, self.birth_date.day))
 
 
 def people(count: int, seed: int, province: str) -> list[SyntheticPerson]:
@@ -175,9 +171,7 @@ class _Census:
         mother_age = min(88, max(20, round(rng.gauss(48, 17))))
         mother, father = self._parents(home, mother_age)
         if mother_age < 50 and rng.random() < 0.2:
-            self._elder(
-                home, family=father.family if father else mother.family, age=mother_age + rng.randint(22, 34)
-            )
+            self._elder(home, family=father.family if father else mother.family, age=mother_age + rng.randint(22, 34))
         self._children(home, mother, father, mother_age)
         return self._made[start:]
 
@@ -221,11 +215,7 @@ class _Census:
     def _twin(self, home: "_Home", first: SyntheticPerson) -> None:
         second = self._person(
             home,
-            gender=first.gender
-            if self._rng.random() < 0.7
-            else "male"
-            if first.gender == "female"
-            else "female",
+            gender=first.gender if self._rng.random() < 0.7 else "male" if first.gender == "female" else "female",
             birth_date=first.birth_date,
             family=first.family,
             mother_name=first.mother_name,
@@ -264,9 +254,7 @@ class _Census:
             gender=gender,
             national_id=self._national_id(birth_date, gender, home, age),
             insurance_number=None if rng.random() < 0.07 else self._card(birth_date),
-            old_card=f"9{rng.randrange(10**8):08d}"
-            if birth_date.year < 2000 and rng.random() < 0.85
-            else None,
+            old_card=f"9{rng.randrange(10**8):08d}" if birth_date.year < 2000 and rng.random() < 0.85 else None,
             phone=home.phone if age < 15 or rng.random() < 0.4 else phone_number(rng),
             address=home.address,
             mother_name=mother_name or self._mother_of(birth_date),
@@ -275,9 +263,7 @@ class _Census:
         self._made.append(person)
         return person
 
-    def _named(
-        self, gender: Gender, birth_date: date, family: str | None
-    ) -> tuple[tuple[str, str, str], date]:
+    def _named(self, gender: Gender, birth_date: date, family: str | None) -> tuple[tuple[str, str, str], date]:
         """A name; now and then, for who founds a household, that of a stranger born in the same year."""
         rng = self._rng
         if family is None and self._made and rng.random() < _NAMESAKES:
@@ -321,9 +307,7 @@ class _Census:
         if (TODAY - birth_date).days < 60 or self._rng.random() < without:
             return None
         prefix = _NUMBER_PREFIX[home.address.former_province]
-        return self._unused(
-            lambda: national_id(self._rng, prefix=prefix, birth_date=birth_date, gender=gender)
-        )
+        return self._unused(lambda: national_id(self._rng, prefix=prefix, birth_date=birth_date, gender=gender))
 
     def _card(self, birth_date: date) -> str:
         return self._unused(lambda: insurance_number(self._rng, birth_date=birth_date))

@@ -12,9 +12,7 @@ from typing import ClassVar, Literal
 Region = Literal["head", "chest"]
 
 _WATER = 1024  # stored value of 0 HU with the intercept of -1024
-_Ellipse = tuple[
-    float, float, float, float, int
-]  # centre x, y and half axes as shares of the image, value in HU
+_Ellipse = tuple[float, float, float, float, int]  # centre x, y and half axes as shares of the image, value in HU
 
 _ORGANS: Mapping[Region, tuple[_Ellipse, ...]] = {
     # painted in this order, the later over the earlier

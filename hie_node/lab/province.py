@@ -65,9 +65,7 @@ class _Planner:
         self._examinations = 0
 
     def province(self) -> Province:
-        population = {
-            key: self._population(key, offset) for offset, key in enumerate(("bac-ninh", "thai-nguyen"))
-        }
+        population = {key: self._population(key, offset) for offset, key in enumerate(("bac-ninh", "thai-nguyen"))}
         story = self._story()
         for key, inhabitants in population.items():
             for person in self._rng.sample(inhabitants, self._each - 1):
@@ -82,9 +80,7 @@ class _Planner:
             hospitals=HOSPITALS,
             people=tuple(everyone.values()),
             patients=tuple(self._patients),
-            visits={
-                key: tuple(sorted(visits, key=lambda one: one.left)) for key, visits in self._visits.items()
-            },
+            visits={key: tuple(sorted(visits, key=lambda one: one.left)) for key, visits in self._visits.items()},
             story=story,
         )
 
@@ -108,9 +104,7 @@ class _Planner:
 
     def _register(self, hospital: Hospital, registration: Registration) -> Patient:
         known = sum(patient.hospital == hospital.key for patient in self._patients)
-        patient = Patient(
-            hospital.key, hospital.number_format.format(hospital.first_number + 37 * known), registration
-        )
+        patient = Patient(hospital.key, hospital.number_format.format(hospital.first_number + 37 * known), registration)
         self._patients.append(patient)
         return patient
 
@@ -225,9 +219,7 @@ class _Planner:
             for service, indicator, unit, low, high in chosen
         )
 
-    def _course(
-        self, arrived: datetime, left: datetime, *, inpatient: bool
-    ) -> tuple[tuple[datetime, str], ...]:
+    def _course(self, arrived: datetime, left: datetime, *, inpatient: bool) -> tuple[tuple[datetime, str], ...]:
         first = (
             arrived + timedelta(minutes=20),
             "Tỉnh, tiếp xúc tốt, huyết áp 130/80 mmHg, mạch 82 lần/phút",
@@ -257,9 +249,7 @@ class _Planner:
         scanned = self._fixed_scan()
         stay = _Stay(_at(2026, 11, 2, 7, 50), scanned.kind)
         visit = self._finish(sending, HOSPITALS["bac-ninh"], stay, (scanned,))
-        visit = replace(
-            visit, care_form="01", admitted=None, left=_at(2026, 11, 2, 11, 5), course=visit.course[:1]
-        )
+        visit = replace(visit, care_form="01", admitted=None, left=_at(2026, 11, 2, 11, 5), course=visit.course[:1])
         slip = replace(self._slip(visit), slip_number="00417/2026/GCT", transport="Xe cứu thương")
         visit = replace(visit, referral=slip)
         self._visits["bac-ninh"].append(visit)

@@ -227,15 +227,11 @@ def _parent_number(registration: Registration, desk: _Desk) -> Registration:
     person = registration.truth
     if person.age() >= 18:
         return registration
-    parents = [
-        one.national_id for one in desk.household if one.national_id and one.age() - person.age() >= 17
-    ]
+    parents = [one.national_id for one in desk.household if one.national_id and one.age() - person.age() >= 17]
     if parents:
         return replace(registration, national_id=desk.rng.choice(parents))
     born = person.birth_date.replace(year=person.birth_date.year - 27, day=1)
-    return replace(
-        registration, national_id=national_id(desk.rng, prefix="927", birth_date=born, gender="female")
-    )
+    return replace(registration, national_id=national_id(desk.rng, prefix="927", birth_date=born, gender="female"))
 
 
 FAULTS: Mapping[str, _Fault] = {

@@ -32,9 +32,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 def short(tmp_path: Path) -> Iterator[Front]:
     """A front with short limits, so that a test sees them end."""
     limits = {"head_seconds": 0.3, "body_gap_seconds": 0.3, "answer_seconds": 0.5, "slot_seconds": 0.5}
-    running = start_front(
-        tmp_path, limits={**limits, "reader_gap_seconds": 0.5, "connections": 40}, threads=2
-    )
+    running = start_front(tmp_path, limits={**limits, "reader_gap_seconds": 0.5, "connections": 40}, threads=2)
     yield running
     running.close()
 
@@ -76,9 +74,7 @@ def test_the_application_sees_the_certificate_of_a_peer(front: Front) -> None:
 @pytest.mark.parametrize("door", ["house", "peer", "ops"])
 @pytest.mark.parametrize("style", ["X-Hie-", "x-hie-", "X_Hie_", "X-Hie_"])
 def test_nobody_can_say_who_they_are_in_our_words(front: Front, door: str, style: str) -> None:
-    forged = [
-        style + name for name in ("Door: forged", "Client-Address: forged", "Client-Certificate: forged")
-    ]
+    forged = [style + name for name in ("Door: forged", "Client-Address: forged", "Client-Certificate: forged")]
     lines = [line.replace("-C", "_C") if "_" in style else line for line in forged]
     seen = front.get(door, "/", *lines, "X-Forwarded-Proto: gopher", "Proxy: forged").json()["environ"]
     assert seen["HTTP_X_HIE_DOOR"] == door
@@ -110,7 +106,7 @@ def test_old_tls_and_weak_ciphers_are_refused(front: Front) -> None:
 AMBIGUOUS = {
     "length and chunks": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",  # noqa: E501
     "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
-    "the same length twice": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",  # noqa: E501
+    "the same length twice": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     "a list of lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc",
     "a signed length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
     "a hexadecimal length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc",
@@ -178,9 +174,9 @@ def test_a_broken_chunk_is_refused(front: Front, body: bytes) -> None:
 
 
 OVER_THE_LIMIT = {
-    "compressed": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 415),  # noqa: E501
+    "compressed": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 415),
     "announced too long": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\nx", 413),
-    "announced absurdly long": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999\r\n\r\n", 413),  # noqa: E501
+    "announced absurdly long": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999\r\n\r\n", 413),
     "too long in chunks": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1ffff\r\n" + b"x" * 110000, 413),  # noqa: E501
     "head too long": (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 17000 + b"\r\n\r\n", 431),
     "head without end": (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 17000, 431),
@@ -196,9 +192,7 @@ def test_what_is_too_much_is_refused_with_its_reason(front: Front, raw: bytes, s
 
 def test_a_request_is_read_the_same_way_however_it_is_cut(front: Front) -> None:
     raw = (
-        b"POST /a?b=c|d HTTP/1.1\r\n"
-        + HEAD
-        + b"Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        b"POST /a?b=c|d HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     )
     with front.connect("ops") as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -306,17 +300,11 @@ def test_readers_who_stop_keep_nobody_waiting(front: Front) -> None:
 def test_an_early_answer_reaches_a_client_that_still_sends(front: Front) -> None:
     with front.connect("house") as sock:
         size = 8 * MEGABYTE
-        sock.sendall(
-            b"POST /dicomweb/upload HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
-        )
+        sock.sendall(b"POST /dicomweb/upload HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + bytes(size))
         assert read_answer(sock).status == 200
-        sock.sendall(
-            b"POST /ignores-body HTTP/1.1\r\n" + HEAD + b"Content-Length: 90000\r\n\r\n" + bytes(90000)
-        )
+        sock.sendall(b"POST /ignores-body HTTP/1.1\r\n" + HEAD + b"Content-Length: 90000\r\n\r\n" + bytes(90000))
         assert read_answer(sock).status == 200
-        sock.sendall(
-            b"POST /too-long HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
-        )
+        sock.sendall(b"POST /too-long HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + bytes(size))
         assert read_answer(sock).status == 413
 
 

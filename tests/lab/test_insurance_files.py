@@ -102,12 +102,8 @@ def test_who_the_patient_is_stands_in_table_one() -> None:
 
 def test_the_scan_is_joined_by_episode_and_service_and_has_its_times() -> None:
     content = insurance_file([SENT])
-    service = next(
-        r for r in rows(table(content, "XML3"), "CHI_TIET_DVKT") if r["MA_DICH_VU"] == "18.0149.0040"
-    )
-    result = next(
-        r for r in rows(table(content, "XML4"), "CHI_TIET_CLS") if r["MA_DICH_VU"] == "18.0149.0040"
-    )
+    service = next(r for r in rows(table(content, "XML3"), "CHI_TIET_DVKT") if r["MA_DICH_VU"] == "18.0149.0040")
+    result = next(r for r in rows(table(content, "XML4"), "CHI_TIET_CLS") if r["MA_DICH_VU"] == "18.0149.0040")
     assert service["MA_LK"] == result["MA_LK"] == SENT.episode_key
     assert (service["NGAY_YL"], service["NGAY_TH_YL"]) == ("202611020810", "202611020845")
     assert service["NGAY_KQ"] == result["NGAY_KQ"] == "202611020930"

@@ -23,9 +23,7 @@ def test_a_list_has_the_length_that_was_asked_for_and_its_own_keys() -> None:
         assert [person.key for person in found] == list(range(count))
 
 
-@pytest.mark.parametrize(
-    ("family", "share"), [("Nguyễn", 0.384), ("Trần", 0.115), ("Lê", 0.095), ("Phạm", 0.071)]
-)
+@pytest.mark.parametrize(("family", "share"), [("Nguyễn", 0.384), ("Trần", 0.115), ("Lê", 0.095), ("Phạm", 0.071)])
 def test_surnames_are_as_frequent_as_in_the_country(family: str, share: float) -> None:
     found = sum(person.family == family for person in MANY["bac-ninh"]) / len(MANY["bac-ninh"])
     assert abs(found - share) < 0.03
@@ -67,9 +65,7 @@ def test_a_personal_number_agrees_with_sex_and_birth_and_belongs_to_no_province(
 
 def test_cards_and_phones_have_the_right_shape_and_a_range_that_is_never_issued() -> None:
     for person in EVERYONE:
-        assert person.insurance_number is None or re.fullmatch(
-            r"[A-Z]{2}[1-5]00\d{10}", person.insurance_number
-        )
+        assert person.insurance_number is None or re.fullmatch(r"[A-Z]{2}[1-5]00\d{10}", person.insurance_number)
         assert person.old_card is None or re.fullmatch(r"9\d{8}", person.old_card)
         assert re.fullmatch(r"010\d{7}", person.phone)
 
@@ -94,9 +90,7 @@ def test_a_household_shares_its_address_and_its_children_the_surname() -> None:
     for person in MANY["bac-ninh"][:2000]:
         roof = household_of(person, MANY["bac-ninh"][max(0, person.key - 12) : person.key + 12])
         assert all(other.address == person.address for other in roof)
-        mother = [
-            other for other in roof if other.full_name == person.mother_name and other.age() > person.age()
-        ]
+        mother = [other for other in roof if other.full_name == person.mother_name and other.age() > person.age()]
         if mother and person.age() < 15:
             assert person.phone in {one.phone for one in roof} | {mother[0].phone, person.phone}
             assert person.family in {one.family for one in roof}

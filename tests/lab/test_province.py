@@ -55,9 +55,7 @@ def test_the_story_is_a_woman_sent_to_bach_mai_after_a_plain_brain_ct() -> None:
 
 
 def test_whoever_was_sent_is_received_with_the_code_of_the_sender() -> None:
-    sent = Counter(
-        v.registration.truth.key for k in ("bac-ninh", "thai-nguyen") for v in FULL.visits[k] if v.referral
-    )
+    sent = Counter(v.registration.truth.key for k in ("bac-ninh", "thai-nguyen") for v in FULL.visits[k] if v.referral)
     received = Counter(v.registration.truth.key for v in FULL.visits["bach-mai"] if v.referred_from)
     assert sent == received
 
@@ -91,9 +89,7 @@ def test_episode_and_accession_numbers_are_used_once() -> None:
     for visits in FULL.visits.values():
         keys = [visit.episode_key for visit in visits]
         assert len(set(keys)) == len(keys)
-    numbers = [
-        one.accession_number for visits in FULL.visits.values() for v in visits for one in v.examinations
-    ]
+    numbers = [one.accession_number for visits in FULL.visits.values() for v in visits for one in v.examinations]
     assert len(set(numbers)) == len(numbers)
     assert max(map(len, numbers)) <= 16
 

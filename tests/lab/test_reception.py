@@ -110,9 +110,7 @@ def test_old_cards_and_new_cards_of_the_same_person() -> None:
 
 
 def test_numbers_of_relatives_land_on_the_wrong_record() -> None:
-    mother = replace(
-        LAN, key=9, phone="0107777777", insurance_number="HT3000099999999", national_id="927165999999"
-    )
+    mother = replace(LAN, key=9, phone="0107777777", insurance_number="HT3000099999999", national_id="927165999999")
     assert typed(CHILD, "relative_phone", mother).phone == mother.phone
     assert typed(CHILD, "borrowed_card", mother).insurance_number == mother.insurance_number
     assert typed(CHILD, "parent_number", mother).national_id == mother.national_id

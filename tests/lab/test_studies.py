@@ -92,9 +92,7 @@ def test_dirty_names_arrive_without_a_declared_charset(style: NameStyle, raw: by
 
 def test_a_generated_study_has_two_series_with_their_parameters(tmp_path: Path) -> None:
     series = (
-        SeriesSpec(
-            2, "Nhu mô 5 mm", slices=3, slice_thickness=5.0, kernel="H31s", contrast_agent="Iohexol 300"
-        ),
+        SeriesSpec(2, "Nhu mô 5 mm", slices=3, slice_thickness=5.0, kernel="H31s", contrast_agent="Iohexol 300"),
         SeriesSpec(3, "Xương 1,25 mm", slices=4, slice_thickness=1.25, kernel="H60s", region="chest"),
     )
     found = [dcmread(path) for path in write_study(replace(SPEC, series=series), tmp_path)]
@@ -144,9 +142,7 @@ def test_a_study_of_three_hundred_slices_has_the_size_of_a_real_one(tmp_path: Pa
 def test_slices_are_never_in_memory_together(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
-        slices = sum(
-            1 for _ in write_study(replace(SPEC, series=(SeriesSpec(1, "Não", slices=40),)), tmp_path)
-        )
+        slices = sum(1 for _ in write_study(replace(SPEC, series=(SeriesSpec(1, "Não", slices=40),)), tmp_path))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,0 +1,186 @@
+"""Which rows are CT and MRI reports, and when each examination was performed.
+
+Table 4 has the report and no time of performance; table 3 has the time and no report. They are joined by the bare
+service code, then by an equal NGAY_KQ, then by order. A join that these do not settle is made and called approximate.
+Source: notes on tables 3 and 4 in QĐ 4750/QĐ-BYT; the order of the rules is ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapters.insurance.rows import Row
+from adapters.insurance.values import Moment, read_moment
+from registry.coded import IMAGING_REPORT, LOINC, CodedValue
+from registry.examinations import Examination, by_service_code, from_header
+from registry.vietnamese import folded
+
+MODALITIES = {"CT": "Computed Tomography", "MR": "Magnetic Resonance"}
+_MODALITY_WORDS = (
+    ("MR", ("cong huong tu", "mri", "cht")),
+    ("CT", ("cat lop vi tinh", "clvt", "ct scanner", "ct scan")),
+)
+_MACHINES = {"CL": "CT", "MRI": "MR"}
+
+_TYPES: dict[tuple[str, str, bool | None], tuple[str, str]] = {
+    ("CT", "brain", None): ("24725-4", "Head CT"),
+    ("CT", "brain", False): ("30799-1", "Head CT WO"),
+    ("CT", "brain", True): ("24727-0", "Head CT W contrast"),
+    ("CT", "chest", None): ("24627-2", "Chest CT"),
+    ("CT", "chest", False): ("29252-4", "Chest CT WO"),
+    ("CT", "chest", True): ("24628-0", "Chest CT W"),
+    ("CT", "abdomen", None): ("41806-1", "Abdomen CT"),
+    ("CT", "upper_abdomen", None): ("41806-1", "Abdomen CT"),
+    ("CT", "abdomen_pelvis", None): ("44115-4", "Abdomen+pelvis CT"),
+    ("CT", "abdomen_pelvis", True): ("36813-4", "Abdomen+pelvis CT W"),
+    ("CT", "cervical_spine", None): ("24932-6", "Cervical spine CT"),
+    ("MR", "brain", None): ("24590-2", "Brain MRI"),
+    ("MR", "brain", False): ("30657-1", "Brain MRI WO"),
+    ("MR", "brain", True): ("24589-4", "Brain MRI W"),
+    ("MR", "lumbar_spine", None): ("24968-0", "Lumbar spine MRI"),
+    ("MR", "cervical_spine", None): ("24935-9", "Cervical spine MRI"),
+    ("MR", "thoracic_spine", None): ("24980-5", "Thoracic spine MRI"),
+    ("MR", "abdomen", None): ("24556-3", "Abdomen MRI"),
+    ("MR", "chest", None): ("24629-8", "Chest MRI"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One CT or MRI report: the row of table 4 and, where there is one, the row of table 3 that it belongs to.
+
+    code           the service code without its suffixes
+    number         which of the reports with this code, in the order of the file, from 1
+    row            the place of the row in table 4, from 1
+    approximate    why the row of table 3, hence the time, may be that of another examination; empty where it is not
+    """
+
+    code: str
+    number: int
+    row: int
+    modality: str
+    examination: Examination | None
+    result: Row
+    service: Row | None = None
+    approximate: str = ""
+
+    @property
+    def name(self) -> str:
+        """What was done, in the words of the hospital."""
+        known = by_service_code(self.code)
+        told = (self.service or {}).get("TEN_DICH_VU") or self.result.get("TEN_CHI_SO")
+        return told or (known.name if known else "")
+
+    @property
+    def performed(self) -> Moment | None:
+        return read_moment((self.service or {}).get("NGAY_TH_YL", ""))
+
+    @property
+    def resulted(self) -> Moment | None:
+        return read_moment(self.result.get("NGAY_KQ", "")) or read_moment((self.service or {}).get("NGAY_KQ", ""))
+
+    @property
+    def type(self) -> CodedValue:
+        """The LOINC code of the examination, or of imaging studies in general."""
+        if self.examination is None:
+            return IMAGING_REPORT
+        asked = (self.examination.modality, self.examination.region)
+        found = _TYPES.get((*asked, self.examination.contrast)) or _TYPES.get((*asked, None))
+        return CodedValue(found[0], LOINC, found[1]) if found else IMAGING_REPORT
+
+
+def bare_code(code: str) -> str:
+    """`18.0149.0040_GT` and `18.0149.0040.K.01929` are 18.0149.0040: how and where it was done is not what."""
+    return ".".join(code.strip().upper().split("_")[0].split(".")[:3])
+
+
+def performed_elsewhere(code: str) -> str | None:
+    """The facility that did the examination for this one (`.K.01929`)."""
+    before, found, facility = code.strip().upper().partition(".K.")
+    return facility[:5] if before and found and len(facility) >= 5 else None
+
+
+def imaging_reports(results: Sequence[Row], services: Sequence[Row]) -> tuple[Report, ...]:
+    """The CT and MRI reports among the rows of table 4, each with its row of table 3."""
+    by_code: dict[str, list[Row]] = defaultdict(list)
+    for row in services:
+        by_code[bare_code(row.get("MA_DICH_VU", ""))].append(row)
+    reports: dict[str, list[Report]] = defaultdict(list)
+    for place, row in enumerate(results, 1):
+        code = bare_code(row.get("MA_DICH_VU", ""))
+        found = _examination(code, row, by_code.get(code, ()))
+        if found is not None:
+            modality, examination = found
+            reports[code].append(Report(code, len(reports[code]) + 1, place, modality, examination, row))
+    joined = [one for code, group in reports.items() for one in _join(group, by_code.get(code, []))]
+    return tuple(sorted(joined, key=lambda one: one.row))
+
+
+def _examination(code: str, result: Row, services: Sequence[Row]) -> tuple[str, Examination | None] | None:
+    """Modality and examination by the national list, else by the words of the hospital, else by its machine."""
+    known = by_service_code(code)
+    if known is not None:
+        return known.examination.modality, known.examination
+    names = [result.get("TEN_CHI_SO", ""), *(row.get("TEN_DICH_VU", "") for row in services)]
+    modality = _modality_of_words(names) or _modality_of_machine([result, *services])
+    return (modality, from_header(modality, *names)) if modality else None
+
+
+def _modality_of_words(names: Sequence[str]) -> str | None:
+    words = [f" {folded(name)} " for name in names if name]
+    for modality, known in _MODALITY_WORDS:
+        if any(f" {word} " in name for word in known for name in words):
+            return modality
+    return None
+
+
+def _modality_of_machine(rows: Sequence[Row]) -> str | None:
+    machines = (row.get("MA_MAY", "").strip().upper().split(".")[0] for row in rows)
+    return next((_MACHINES[prefix] for prefix in machines if prefix in _MACHINES), None)
+
+
+def _join(reports: Sequence[Report], services: Sequence[Row]) -> list[Report]:
+    """Give each report of one code its row of table 3."""
+    if len(reports) == 1 and len(services) == 1:
+        return [_with(reports[0], services[0])]
+    open_reports, open_services = list(reports), list(services)
+    joined: list[Report] = []
+    for report in reports:
+        same_time = [row for row in open_services if _same_result_time(row, report)]
+        rivals = [one for one in open_reports if _same_result_time(report.result, one)]
+        if len(same_time) == len(rivals) == 1:
+            joined.append(_with(report, same_time[0]))
+            open_reports.remove(report)
+            open_services.remove(same_time[0])
+    return joined + _join_by_order(open_reports, open_services, services)
+
+
+def _join_by_order(reports: Sequence[Report], left: Sequence[Row], services: Sequence[Row]) -> list[Report]:
+    if len(reports) == len(left):
+        said = "the code stands several times in this visit and rows were joined by their order"
+        doubt = "" if len({row.get("NGAY_TH_YL", "") for row in left}) <= 1 else said
+        return [_with(report, row, doubt) for report, row in zip(reports, left, strict=True)]
+    candidates = left or services
+    if not candidates:
+        return list(reports)
+    said = f"{len(reports)} reports and {len(candidates)} rows of table 3 share this code"
+    doubt = "" if len({row.get("NGAY_TH_YL", "") for row in candidates}) <= 1 else said
+    return [_with(report, _last_before(report, candidates), doubt) for report in reports]
+
+
+def _last_before(report: Report, services: Sequence[Row]) -> Row:
+    """The latest examination that was performed before the result was there; else the first."""
+    until = report.resulted
+    times = [(moment.at, row) for row in services if (moment := read_moment(row.get("NGAY_TH_YL", "")))]
+    before = [(at, row) for at, row in times if until is not None and at <= until.at]
+    return max(before, key=lambda pair: pair[0])[1] if before else services[0]
+
+
+def _same_result_time(row: Row, report: Report) -> bool:
+    return bool(row.get("NGAY_KQ")) and row.get("NGAY_KQ") == report.result.get("NGAY_KQ")
+
+
+def _with(report: Report, service: Row, approximate: str = "") -> Report:
+    return replace(report, service=service, approximate=approximate)

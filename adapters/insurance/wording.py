@@ -1,0 +1,83 @@
+"""A report and a referral slip as plain text, in Vietnamese, with the headings that doctors expect.
+
+Source: usual shape of Vietnamese imaging reports (KỸ THUẬT, MÔ TẢ, KẾT LUẬN); form PL VI of TT 01/2025/TT-BYT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapters.insurance.imaging import Report, performed_elsewhere
+from adapters.insurance.rows import Row
+from registry.identifiers import FacilityCode
+from registry.vietnamese import folded
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+LANGUAGE = "vi-VN"
+_OWN_HEADINGS = ("ki thuat", "mo ta")
+_NOT_WRITTEN = "không ghi"
+
+REFERRAL_REASONS = {
+    "1": "Đủ điều kiện chuyển tuyến",
+    "2": "Vượt quá khả năng của cơ sở khám bệnh, chữa bệnh",
+    "3": "Theo yêu cầu của người bệnh hoặc người đại diện",
+}
+_REFERRAL_SECTIONS = (
+    ("DẤU HIỆU LÂM SÀNG", "DAU_HIEU_LS"),
+    ("QUÁ TRÌNH BỆNH LÝ", "QT_BENHLY"),
+    ("KẾT QUẢ XÉT NGHIỆM, CẬN LÂM SÀNG", "TOMTAT_KQ"),
+    ("CHẨN ĐOÁN", "CHAN_DOAN_RV"),
+    ("DỊCH VỤ KỸ THUẬT ĐÃ THỰC HIỆN", "TEN_DICH_VU"),
+    ("THUỐC ĐÃ DÙNG", "TEN_THUOC"),
+    ("PHƯƠNG PHÁP ĐIỀU TRỊ", "PP_DIEUTRI"),
+    ("TÌNH TRẠNG NGƯỜI BỆNH LÚC CHUYỂN", "PP_DIEU_TRI"),
+    ("HƯỚNG ĐIỀU TRỊ", "HUONG_DIEU_TRI"),
+    ("PHƯƠNG TIỆN VẬN CHUYỂN", "PHUONGTIEN_VC"),
+)
+
+
+def report_text(report: Report, facility: FacilityCode) -> str:
+    """The report as it is published."""
+    performed, resulted = report.performed, report.resulted
+    when = performed.spoken if performed else _NOT_WRITTEN
+    elsewhere = performed_elsewhere((report.service or report.result).get("MA_DICH_VU", ""))
+    heads = [
+        "KẾT QUẢ CHẨN ĐOÁN HÌNH ẢNH",
+        f"Cơ sở khám bệnh, chữa bệnh: {facility}",
+        f"Thực hiện tại cơ sở: {elsewhere}" if elsewhere else "",
+        f"Kỹ thuật thực hiện: {' '.join(filter(None, (report.code, report.name)))}",
+        f"Thời điểm thực hiện: {when}" + (" (ước tính)" if performed and report.approximate else ""),
+        f"Thời điểm có kết quả: {resulted.spoken if resulted else _NOT_WRITTEN}",
+    ]
+    sections = _report_sections(report.result)
+    return "\n".join(filter(None, heads)) + "".join(f"\n\n{section}" for section in sections) + "\n"
+
+
+def has_text(row: Row) -> bool:
+    """Whether a row of table 4 says anything of what was seen."""
+    return any(row.get(column) for column in ("MO_TA", "KET_LUAN", "GIA_TRI"))
+
+
+def _report_sections(row: Row) -> Iterable[str]:
+    description = row.get("MO_TA", "")
+    if description:
+        own_heading = folded(description[:40]).startswith(_OWN_HEADINGS)
+        yield description if own_heading else f"MÔ TẢ\n{description}"
+    if row.get("GIA_TRI"):
+        yield f"GIÁ TRỊ\n{row['GIA_TRI']} {row.get('DON_VI_DO', '')}".rstrip()
+    if row.get("KET_LUAN"):
+        yield f"KẾT LUẬN\n{row['KET_LUAN']}"
+
+
+def referral_text(slip: Row, facility: FacilityCode) -> str:
+    """The referral slip as it is published; who the patient is stands in the index, not in the text."""
+    heads = [
+        "PHIẾU CHUYỂN CƠ SỞ KHÁM BỆNH, CHỮA BỆNH",
+        f"Nơi chuyển đi: {facility}",
+        f"Nơi chuyển đến: {slip.get('MA_NOI_DEN') or _NOT_WRITTEN}",
+        f"Số chuyển tuyến: {slip.get('SO_CHUYENTUYEN') or slip.get('GIAY_CHUYEN_TUYEN') or _NOT_WRITTEN}",
+        f"Lý do chuyển: {REFERRAL_REASONS.get(slip.get('MA_LYDO_CT', ''), _NOT_WRITTEN)}",
+        f"Mã bệnh: {'; '.join(filter(None, (slip.get('MA_BENH_CHINH'), slip.get('MA_BENH_KT')))) or _NOT_WRITTEN}",
+    ]
+    sections = [f"{heading}\n{slip[column]}" for heading, column in _REFERRAL_SECTIONS if slip.get(column)]
+    return "\n".join(heads) + "".join(f"\n\n{section}" for section in sections) + "\n"

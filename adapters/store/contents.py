@@ -1,0 +1,332 @@
+"""The bytes of documents and images: files named by hash, encrypted under a key of their patient.
+
+A file appears under its name only when its bytes are on the disk: written beside, fsync, rename, fsync of the folder.
+What a killed process leaves lies in `incoming` and is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from adapters.store.keys import PatientKey, PatientKeys
+from adapters.store.sealed_file import (
+    CHUNK,
+    HEADER,
+    ContentDamaged,
+    Header,
+    chunk_count,
+    chunk_span,
+    cut,
+    new_prefix,
+    read_header,
+    seal_chunks,
+)
+from registry.errors import NotFound, StorageUnavailable
+from registry.ports import StoredContent
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SYNCING_THREADS = 8
+
+
+class FolderContentStore:
+    """Implements `registry.ports.ContentStore` in one folder. The owner of content is its patient's source record.
+
+    Several processes may share the folder. A batch belongs to the thread that opened it.
+    """
+
+    def __init__(self, folder: Path, keys: PatientKeys) -> None:
+        self._folder, self._keys = folder, keys
+        self._mine = threading.local()
+        with _trouble():
+            self._incoming, held = _private_corner(folder / "incoming")
+        self._let_go = weakref.finalize(self, os.close, held)
+
+    def put(self, owner: str, chunks: Iterable[bytes]) -> StoredContent:
+        """Write content; durable when it returns, or once the batch ends in which it was put."""
+        key = self._keys.for_writing(owner)
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            stored = _write(path, key, chunks)
+            place = self._place(owner, stored.content_hash)
+            if self._sound(key, place, stored.content_hash):
+                path.unlink()
+            elif (batch := self._running()) is not None:
+                batch.add(path, place)
+            else:
+                with _trouble():
+                    _sync_file(path)
+                    self._name({path: place})
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return stored
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What is put inside becomes durable together at the end, and is not there at all after an exception."""
+        if self._running() is not None:
+            raise RuntimeError("a batch inside a batch of the same thread")
+        self._mine.batch = batch = _Batch()
+        try:
+            yield
+            self.sync()
+        finally:
+            self._mine.batch = None
+            batch.give_up()
+
+    def sync(self) -> None:
+        """Make durable what this thread's batch holds so far; without a batch everything is already."""
+        if (batch := self._running()) is not None:
+            with _trouble():
+                self._name(batch.synced())
+            batch.pending.clear()
+
+    def open(self, owner: str, content_hash: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` on, verified piece by piece. Raises NotFound, Gone or ContentDamaged, at once where
+        the header tells, else in place of the first wrong piece."""
+        reading = self._reading(owner, content_hash, start, length)
+        next(reading)  # opens and checks now, not when the answer is on its way
+        return reading
+
+    def exists(self, owner: str, content_hash: str) -> bool:
+        return _HASH.fullmatch(content_hash) is not None and self._place(owner, content_hash).is_file()
+
+    def erase(self, owner: str) -> None:
+        """Destroy the owner's key, which makes every copy unreadable, then remove the files."""
+        self._keys.destroy(owner)
+        with _trouble(), suppress(FileNotFoundError):
+            shutil.rmtree(self._home(owner))
+
+    def _home(self, owner: str) -> Path:
+        # names on disk are our own hash, never input
+        name = hashlib.sha256(owner.encode()).hexdigest()
+        return self._folder / name[:2] / name[2:34]
+
+    def _place(self, owner: str, content_hash: str) -> Path:
+        return self._home(owner) / content_hash
+
+    def _running(self) -> _Batch | None:
+        batch: _Batch | None = getattr(self._mine, "batch", None)
+        return batch
+
+    def _name(self, pending: dict[Path, Path]) -> None:
+        """Give files that are on the disk their names, then make the names durable."""
+        homes = {place.parent for place in pending.values()}
+        with _turn(self._folder / "incoming"):
+            for home in homes:
+                _make_folder(home, below=self._folder)
+        for path, place in pending.items():
+            path.replace(place)
+        for home in homes:
+            _sync_folder(home)
+
+    def _sound(self, key: PatientKey, place: Path, content_hash: str) -> bool:
+        """Whether the same content is here already, complete and under this key."""
+        try:
+            with place.open("rb") as file:
+                _header(file, key, content_hash)
+        except (FileNotFoundError, ContentDamaged):
+            return False
+        except OSError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def _reading(self, owner: str, content_hash: str, start: int, length: int | None) -> Iterator[bytes]:
+        if _HASH.fullmatch(content_hash) is None:
+            raise NotFound("content")
+        with _opened(self._place(owner, content_hash)) as file:
+            found = read_header(_read(file, 0, HEADER))
+            if found is None:
+                raise ContentDamaged(content_hash)
+            key = self._keys.for_reading(owner, found[0].key_id)
+            header = _header(file, key, content_hash)
+            yield b""
+            yield from _range(file, key, header, start=start, length=length)
+
+
+class _Batch:
+    """Files on their way to the disk while the next are being written.
+
+    They are synced side by side, so that the file system can gather them into few commits of its journal.
+    """
+
+    def __init__(self) -> None:
+        self.pending: dict[Path, Path] = {}
+        self._syncing: list[Future[None]] = []
+        self._pool = ThreadPoolExecutor(_SYNCING_THREADS)
+
+    def add(self, path: Path, place: Path) -> None:
+        self.pending[path] = place
+        self._syncing.append(self._pool.submit(_sync_file, path))
+
+    def synced(self) -> dict[Path, Path]:
+        """Waits for all; raises OSError where one could not be made durable."""
+        for one in self._syncing:
+            one.result()
+        self._syncing.clear()
+        return self.pending
+
+    def give_up(self) -> None:
+        """Ends the threads and removes what got no name."""
+        self._pool.shutdown(cancel_futures=True)
+        for path in self.pending:
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, key: PatientKey, chunks: Iterable[bytes]) -> StoredContent:
+    """An encrypted file whose header is written last. The three passes over each chunk run while it is in the cache."""
+    sha256, sha1, size, prefix = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0, new_prefix()
+    with _trouble():
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0)
+
+    def measured() -> Iterator[bytes]:
+        nonlocal size
+        for piece in chunks:
+            sha256.update(piece)
+            sha1.update(piece)
+            size += len(piece)
+            yield piece
+
+    with file:
+        with _trouble():
+            _write_all(file, bytes(HEADER))
+        for sealed in seal_chunks(key, prefix, cut(measured())):
+            with _trouble():
+                _write_all(file, sealed)
+        header = Header(key.id, prefix, sha256.hexdigest(), size)
+        with _trouble():
+            file.seek(0)
+            _write_all(file, header.sealed(key))
+    return StoredContent(sha256.hexdigest(), sha1.hexdigest(), size)
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _header(file: BinaryIO, key: PatientKey, content_hash: str) -> Header:
+    """The header, verified: of this key, of this content, and the file as long as it says."""
+    found = read_header(_read(file, 0, HEADER))
+    if found is not None:
+        header, tag = found
+        if (
+            header.key_id == key.id
+            and header.content_hash == content_hash
+            and header.file_size == os.fstat(file.fileno()).st_size
+            and header.verify(key, tag)
+        ):
+            return header
+    raise ContentDamaged(content_hash)
+
+
+def _range(file: BinaryIO, key: PatientKey, header: Header, *, start: int, length: int | None) -> Iterator[bytes]:
+    end = header.size if length is None else min(header.size, start + length)
+    # an empty range still proves the file: its one chunk is read, so damage is never served as silence
+    for number in range(start // CHUNK, min(chunk_count(header.size), max(1, -(-end // CHUNK)))):
+        offset, size = chunk_span(number)
+        block = header.open_chunk(key, number, _read(file, offset, size))
+        first = max(0, start - number * CHUNK)
+        last = min(len(block), end - number * CHUNK)
+        if first < last:
+            yield block if (first, last) == (0, len(block)) else block[first:last]
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+    with _trouble():
+        return os.pread(file.fileno(), size, offset)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise NotFound("content") from None
+    except OSError as error:
+        raise _unavailable(error) from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _trouble() -> Iterator[None]:
+    """What the file system cannot do now."""
+    try:
+        yield
+    except OSError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: OSError) -> StorageUnavailable:
+    return StorageUnavailable("content store", errno.errorcode.get(error.errno or 0, "input/output error"))
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(path: Path, *, below: Path) -> None:
+    """The folder, and the entries that lead to it, durable."""
+    if path.is_dir():
+        return
+    if path.parent != below:
+        _make_folder(path.parent, below=below)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(path.parent)
+
+
+def _private_corner(incoming: Path) -> tuple[Path, int]:
+    """A folder of this process for files on their way, held by a lock; corners that nobody holds are swept out."""
+    incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _turn(incoming):
+        for corner in incoming.iterdir():
+            if corner.is_dir() and _abandoned(corner):
+                shutil.rmtree(corner)
+        mine = incoming / secrets.token_hex(8)
+        mine.mkdir(mode=0o700)
+        held = os.open(mine / ".held", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    return mine, held
+
+
+@contextmanager
+def _turn(incoming: Path) -> Iterator[None]:
+    """One thread of one process at a time, so that nobody relies on a folder whose entry is not on the disk yet."""
+    with (incoming / ".turn").open("wb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+
+
+def _abandoned(corner: Path) -> bool:
+    try:
+        with (corner / ".held").open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,119 @@
+"""The record of disclosures: rows are added and never changed; triggers refuse it, and seals prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import orjson
+from sqlalchemy import bindparam, func, insert, select, update
+
+from adapters.store.codec import dump, load
+from adapters.store.rows import Part, insert_once, moment
+from adapters.store.schema import disclosure, seal
+from consent.disclosures import Disclosure
+from consent.merkle import leaf_hash
+from consent.ports import Seal
+from registry.errors import VersionConflict
+
+_BATCH = 1000
+_ADD = insert(disclosure).inline()
+_BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
+_NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
+_SEALED = (
+    select(disclosure.c.position, disclosure.c.body)
+    .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
+    .order_by(disclosure.c.position)
+)
+_UNSEALED = (
+    select(disclosure.c.number, disclosure.c.body)
+    .where(disclosure.c.position.is_(None))
+    .order_by(disclosure.c.number)
+    .limit(bindparam("size"))
+)
+_PLACE = (
+    update(disclosure)
+    .where(disclosure.c.number == bindparam("row"), disclosure.c.position.is_(None))
+    .values(position=bindparam("place"))
+)
+_SEALS = select(seal.c.size, seal.c.body).order_by(seal.c.size)
+
+
+class StoredDisclosures(Part):
+    """Implements `consent.ports.Disclosures`."""
+
+    __slots__ = ()
+
+    def add(self, disclosure_: Disclosure) -> None:
+        values = {
+            "id": disclosure_.id,
+            "record_id": disclosure_.record_id,
+            "recorded": moment(disclosure_.recorded),
+            "body": disclosure_.canonical().decode(),
+        }
+        self._connection.execute(_ADD, values)
+
+    def disclosure(self, disclosure_id: str) -> Disclosure | None:
+        row = self._connection.execute(_BY_ID, {"id": disclosure_id}).first()
+        return None if row is None else _read(row.body)
+
+    def search(
+        self,
+        *,
+        record_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+    ) -> tuple[Disclosure, ...]:
+        """Newest first, from `since` until before `until`."""
+        statement = _NEWEST.limit(limit)
+        if record_ids is not None:
+            statement = statement.where(disclosure.c.record_id.in_(list(record_ids)))
+        if since is not None:
+            statement = statement.where(disclosure.c.recorded >= moment(since))
+        if until is not None:
+            statement = statement.where(disclosure.c.recorded < moment(until))
+        return tuple(_read(row.body) for row in self._connection.execute(statement))
+
+    def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
+        """Position and row, positions `first` to before `last`, as they stand in the database now."""
+        for start in range(first, last, _BATCH):
+            for row in self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all():
+                yield row.position, _read(row.body)
+
+    def unsealed(self, limit: int) -> tuple[tuple[int, bytes], ...]:
+        """Row number and leaf hash of the oldest rows that no seal covers yet, oldest first."""
+        rows = self._connection.execute(_UNSEALED, {"size": limit})
+        return tuple((row.number, leaf_hash(row.body.encode())) for row in rows)
+
+    def add_seal(self, seal_: Seal, rows: Sequence[int]) -> None:
+        """Give these rows the positions up to `seal.size`, and keep the seal. Raises VersionConflict where another
+        sealer was faster."""
+        last = self.last_seal()
+        covered = last.size if last else 0
+        if seal_.size != covered + len(rows) or not rows:
+            raise VersionConflict("seal", expected=f"{seal_.size - len(rows)} rows", found=f"{covered} rows")
+        if not insert_once(self._connection, seal, {"size": seal_.size, "body": dump(seal_)}):
+            raise VersionConflict("seal", expected=f"{covered} rows", found=f"{seal_.size} rows")
+        places = [{"row": row, "place": covered + offset} for offset, row in enumerate(rows)]
+        if self._connection.execute(_PLACE, places).rowcount != len(rows):
+            raise VersionConflict("seal", expected="rows without a seal", found="some that have one")
+
+    def seals(self) -> Iterator[Seal]:
+        """All of them, oldest first."""
+        after = -1
+        while rows := self._connection.execute(_SEALS.where(seal.c.size > after).limit(_BATCH)).all():
+            yield from (load(Seal, row.body) for row in rows)
+            after = rows[-1].size
+
+    def last_seal(self) -> Seal | None:
+        row = self._connection.execute(select(seal.c.body).order_by(seal.c.size.desc()).limit(1)).first()
+        return None if row is None else load(Seal, row.body)
+
+    def count(self) -> int:
+        """All rows, sealed or not."""
+        return int(self._connection.execute(select(func.count()).select_from(disclosure)).scalar_one())
+
+
+def _read(body: str) -> Disclosure:
+    return Disclosure.from_json(orjson.loads(body))

@@ -1,0 +1,193 @@
+"""The document registry: entries, submission sets, folders, visits and referrals."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import bindparam, or_, select, update
+
+from adapters.store.codec import dump, dump_as, load, load_as
+from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment, upsert
+from adapters.store.schema import document, folder, referral, submission_set, visit
+from registry.coded import CodedValue
+from registry.documents import DocumentEntry, Folder, SubmissionSet
+from registry.errors import DuplicateUniqueId, NotFound
+from registry.searches import DocumentSearch, SubmissionSearch
+from registry.submissions import Referral, Visit
+
+Labels = tuple[CodedValue, ...]
+
+_body = select(document.c.body)
+_BY_ID = _body.where(document.c.id == bindparam("id"))
+_BY_UNIQUE_ID = _body.where(document.c.unique_id == bindparam("unique_id"))
+_BY_SOURCE_KEY = _body.where(document.c.source_key == bindparam("source_key"))
+_REPLACE = update(document).where(document.c.id == bindparam("key"))
+_SUBMISSION = select(submission_set.c.body).where(submission_set.c.id == bindparam("id"))
+_SUBMISSION_BY_UNIQUE_ID = select(submission_set.c.body).where(submission_set.c.unique_id == bindparam("unique_id"))
+_FOLDER = select(folder.c.body).where(folder.c.id == bindparam("id"))
+_VISIT = select(visit.c.body, visit.c.source).where(
+    visit.c.record_id == bindparam("record_id"), visit.c.key == bindparam("key")
+)
+_REFERRALS = (
+    select(referral.c.body)
+    .where(referral.c.record_id == bindparam("record_id"))
+    .order_by(referral.c.signed.desc(), referral.c.number)
+)
+
+_documents = Listing(
+    document,
+    "performed",
+    {
+        "record_id": document.c.record_id == bindparam("record_id"),
+        "ids": any_of(document.c.id, "ids"),
+        "identifiers": or_(any_of(document.c.unique_id, "identifiers"), any_of(document.c.entry_uuid, "identifiers")),
+        "statuses": any_of(document.c.status, "statuses"),
+    },
+)
+_submissions = Listing(
+    submission_set,
+    "submitted",
+    {
+        "record_id": submission_set.c.record_id == bindparam("record_id"),
+        "ids": any_of(submission_set.c.id, "ids"),
+        "identifiers": or_(
+            any_of(submission_set.c.unique_id, "identifiers"), any_of(submission_set.c.entry_uuid, "identifiers")
+        ),
+    },
+)
+_folders = Listing(folder, "updated", {"record_id": folder.c.record_id == bindparam("record_id")})
+
+
+class StoredDocuments(Part):
+    """Implements `registry.ports.Documents`."""
+
+    __slots__ = ()
+
+    def add(self, entry: DocumentEntry, *, source_key: str | None = None) -> None:
+        """Raises DuplicateUniqueId where an entry with this unique id, entry UUID, id or source key is here."""
+        values = {"id": entry.id, "source_key": source_key, **_columns(entry)}
+        if not insert_once(self._connection, document, values):
+            raise DuplicateUniqueId(entry.unique_id)
+
+    def entry(self, entry_id: str) -> DocumentEntry | None:
+        return self._noun(DocumentEntry, _BY_ID, id=entry_id)
+
+    def by_unique_id(self, unique_id: str) -> DocumentEntry | None:
+        return self._noun(DocumentEntry, _BY_UNIQUE_ID, unique_id=unique_id)
+
+    def by_source_key(self, source_key: str) -> DocumentEntry | None:
+        """The entry that came last under the sender's own key."""
+        return self._noun(DocumentEntry, _BY_SOURCE_KEY, source_key=source_key)
+
+    def replace(self, entry: DocumentEntry) -> None:
+        """Put this in the place of the entry with the same id, for example as superseded."""
+        if self._connection.execute(_REPLACE, {"key": entry.id, **_columns(entry)}).rowcount != 1:
+            raise NotFound("document entry")
+
+    def find(self, search: DocumentSearch) -> Iterator[DocumentEntry]:
+        """Newest first, lazily and without end at `search.limit`: how many are shown is decided by the flow."""
+        bodies = _documents.newest_first(
+            self._connection,
+            _wanted(search),
+            record_ids=search.record_ids,
+            after=search.after,
+            chunk=search.limit,
+        )
+        return filter(search.accepts, (load(DocumentEntry, body) for body in bodies))
+
+    def counts(self, search: DocumentSearch) -> Mapping[Labels, int]:
+        """How many entries there are of each sensitivity, wherever a page ended."""
+        if search.where:
+            return Counter(entry.sensitivity for entry in self.find(replace(search, after=None, limit=500)))
+        counted = _documents.counts(self._connection, _wanted(search), search.record_ids)
+        return {load_as(Labels, labels): count for labels, count in counted.items()}
+
+    def add_submission(self, submission: SubmissionSet) -> None:
+        values = {
+            "id": submission.id,
+            "entry_uuid": submission.entry_uuid,
+            "unique_id": submission.unique_id,
+            "record_id": submission.record_id,
+            "submitted": moment(submission.submitted),
+            "body": dump(submission),
+        }
+        if not insert_once(self._connection, submission_set, values):
+            raise DuplicateUniqueId(submission.unique_id)
+
+    def submission(self, submission_id: str) -> SubmissionSet | None:
+        return self._noun(SubmissionSet, _SUBMISSION, id=submission_id)
+
+    def by_submission_unique_id(self, unique_id: str) -> SubmissionSet | None:
+        return self._noun(SubmissionSet, _SUBMISSION_BY_UNIQUE_ID, unique_id=unique_id)
+
+    def find_submissions(self, search: SubmissionSearch) -> Iterator[SubmissionSet]:
+        """Newest first, lazily."""
+        wanted = _given(ids=search.ids, identifiers=search.identifiers)
+        bodies = _submissions.newest_first(self._connection, wanted, record_ids=search.record_ids, chunk=search.limit)
+        found = (load(SubmissionSet, body) for body in bodies)
+        return (one for one in found if all(condition(one) for condition in search.where))
+
+    def save_folder(self, folder_: Folder) -> None:
+        """Add the folder, or replace the one with its id. Raises DuplicateUniqueId for another folder's unique id."""
+        values = {
+            "id": folder_.id,
+            "unique_id": folder_.unique_id,
+            "record_id": folder_.record_id,
+            "updated": moment(folder_.updated),
+            "body": dump(folder_),
+        }
+        if insert_once(self._connection, folder, values):
+            return
+        statement = update(folder).where(folder.c.id == bindparam("key"), folder.c.unique_id == folder_.unique_id)
+        if self._connection.execute(statement, {"key": values.pop("id"), **values}).rowcount != 1:
+            raise DuplicateUniqueId(folder_.unique_id)
+
+    def folder(self, folder_id: str) -> Folder | None:
+        return self._noun(Folder, _FOLDER, id=folder_id)
+
+    def find_folders(self, record_ids: Sequence[str] | None) -> Iterator[Folder]:
+        """Newest first, lazily."""
+        bodies = _folders.newest_first(self._connection, {}, record_ids=record_ids)
+        return (load(Folder, body) for body in bodies)
+
+    def save_visit(self, record_id: str, visit_: Visit) -> None:
+        """Add the visit, or replace the one with its key. Its source is kept packed: XML shrinks tenfold."""
+        values = {"record_id": record_id, "key": visit_.key, "body": dump(replace(visit_, source=b""))}
+        upsert(self._connection, visit, {**values, "source": zlib.compress(visit_.source, 1)})
+
+    def visit(self, record_id: str, key: str) -> Visit | None:
+        row = self._row(_VISIT, record_id=record_id, key=key)
+        return None if row is None else replace(load(Visit, row.body), source=zlib.decompress(row.source))
+
+    def save_referral(self, record_id: str, referral_: Referral) -> None:
+        """Add the referral, or replace the one with its sender and number."""
+        keys = {"record_id": record_id, "sender": str(referral_.sender), "number": referral_.number}
+        upsert(self._connection, referral, {**keys, "signed": moment(referral_.signed), "body": dump(referral_)})
+
+    def referrals_of(self, record_id: str) -> tuple[Referral, ...]:
+        """Newest first."""
+        return self._nouns(Referral, _REFERRALS, record_id=record_id)
+
+
+def _columns(entry: DocumentEntry) -> Values:
+    return {
+        "entry_uuid": entry.entry_uuid,
+        "unique_id": entry.unique_id,
+        "record_id": entry.record_id,
+        "status": str(entry.status),
+        "performed": moment(entry.performed),
+        "sensitivity": dump_as(Labels, entry.sensitivity),
+        "body": dump(entry),
+    }
+
+
+def _wanted(search: DocumentSearch) -> Values:
+    statuses = None if search.statuses is None else [str(status) for status in search.statuses]
+    return _given(ids=search.ids, identifiers=search.identifiers, statuses=statuses)
+
+
+def _given(**values: Sequence[str] | None) -> Values:
+    return {name: list(value) for name, value in values.items() if value is not None}

@@ -1,0 +1,117 @@
+"""One key for each patient: to erase the key is to erase the contents, in backups too.
+
+A key is 256 random bits, stored only as wrapped by the node's key-encryption key (AES-256-GCM, bound to its owner).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import bindparam, delete, select
+
+from adapters.store.rows import Part, insert_once
+from adapters.store.schema import patient_key
+from registry.errors import Gone, InvalidValue, StorageUnavailable
+
+if TYPE_CHECKING:  # a unit of work holds the table of this file
+    from adapters.store.unit import Storage
+
+_KEPT = 4096
+_WRAPPED = select(patient_key.c.wrapped).where(patient_key.c.owner == bindparam("owner"))
+
+
+class WrappedKeys(Part):
+    """The table of wrapped keys, inside a unit of work."""
+
+    __slots__ = ()
+
+    def wrapped(self, owner: str) -> bytes | None:
+        row = self._connection.execute(_WRAPPED, {"owner": owner}).first()
+        return None if row is None else bytes(row.wrapped)
+
+    def add(self, owner: str, wrapped: bytes) -> bool:
+        """False where the owner has a key already."""
+        return insert_once(self._connection, patient_key, {"owner": owner, "wrapped": wrapped})
+
+    def destroy(self, owner: str) -> None:
+        self._connection.execute(delete(patient_key).where(patient_key.c.owner == owner))
+
+
+@dataclass(frozen=True, slots=True)
+class PatientKey:
+    """The key of one patient. `id` tells which key sealed a file, without telling the key."""
+
+    owner: str
+    id: bytes
+    cipher: AESGCM = field(repr=False)
+
+    @staticmethod
+    def of(owner: str, secret: bytes) -> PatientKey:
+        return PatientKey(owner, hashlib.sha256(b"hie-node content key id\0" + secret).digest()[:8], AESGCM(secret))
+
+
+class PatientKeys:
+    """Keys by owner, made on first use in a small durable transaction of their own, before the first content."""
+
+    def __init__(self, storage: Storage, key_encryption_key: bytes) -> None:
+        if len(key_encryption_key) != 32:
+            raise InvalidValue("key-encryption key", expected="32 bytes")
+        self._storage, self._wrap = storage, AESGCM(key_encryption_key)
+        self._kept: OrderedDict[str, PatientKey] = OrderedDict()
+        self._lock = Lock()
+
+    def for_writing(self, owner: str) -> PatientKey:
+        """The key that the table holds now, so that nothing is written under one that was just destroyed elsewhere."""
+        known = self._read(owner)
+        if known is not None:
+            return known
+        secret, nonce = AESGCM.generate_key(256), os.urandom(12)
+        with self._storage.begin() as unit:
+            unit.wrapped_keys.add(owner, nonce + self._wrap.encrypt(nonce, secret, owner.encode()))
+        made = self._read(owner)  # another process may have been faster
+        if made is None:
+            raise StorageUnavailable("key of a patient", "it was destroyed in the same moment")
+        return made
+
+    def for_reading(self, owner: str, key_id: bytes) -> PatientKey:
+        """The key with this id. Raises Gone when it was destroyed."""
+        with self._lock:
+            kept = self._kept.get(owner)
+        if kept is not None and kept.id == key_id:
+            return kept
+        known = self._read(owner)
+        if known is None or known.id != key_id:
+            raise Gone("content")
+        return known
+
+    def destroy(self, owner: str) -> None:
+        """Durable when it returns: nothing of this owner can be read any more."""
+        with self._storage.begin() as unit:
+            unit.wrapped_keys.destroy(owner)
+        with self._lock:
+            self._kept.pop(owner, None)
+        self._storage.flush()
+
+    def _read(self, owner: str) -> PatientKey | None:
+        with self._storage.read() as unit:
+            wrapped = unit.wrapped_keys.wrapped(owner)
+        if wrapped is None:
+            return None
+        try:
+            secret = self._wrap.decrypt(wrapped[:12], wrapped[12:], owner.encode())
+        except InvalidTag:
+            raise StorageUnavailable("key of a patient", "the node's key does not open it") from None
+        key = PatientKey.of(owner, secret)
+        with self._lock:
+            self._kept[owner] = key
+            self._kept.move_to_end(owner)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return key

@@ -1,0 +1,308 @@
+"""Source records, the persons they belong to, and doubts about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
+
+from adapters.store.codec import dump, load
+from adapters.store.rows import Part, Values, any_of, insert_once, moment, once
+from adapters.store.schema import (
+    assigning_authority,
+    blocking_key,
+    link,
+    name_word,
+    review,
+    source_record,
+    source_record_version,
+)
+from registry.blocking import blocking_keys, number_key, wanted_keys
+from registry.errors import NotFound, VersionConflict
+from registry.identifiers import PatientIdentifier
+from registry.matching import Candidate
+from registry.people import Link, PatientInQuestion, SourceRecord
+from registry.ports import Review
+from registry.searches import PatientSearch
+
+_CROWD = 200
+"""A key under which so many records stand says nothing; no more of them are looked at."""
+_NUMBER_WEIGHT = 8
+_PAGE = 200
+
+_current = select(source_record.c.number, source_record.c.person_id, source_record.c.version, source_record.c.body)
+_BY_IDENTIFIER = _current.where(
+    source_record.c.system == bindparam("system"), source_record.c.value == bindparam("value")
+)
+_BY_ID = _current.where(source_record.c.id == bindparam("id"))
+_OF_PERSON = select(source_record.c.body).where(source_record.c.person_id == bindparam("person_id"))
+_OF_PERSONS = select(source_record.c.person_id, source_record.c.body).where(
+    any_of(source_record.c.person_id, "persons")
+)
+_VERSION = select(source_record_version.c.body).where(
+    source_record_version.c.record_id == bindparam("id"), source_record_version.c.version == bindparam("version")
+)
+_REVISE = update(source_record).where(source_record.c.id == bindparam("key"))
+_LINK = select(link.c.body).where(link.c.id == bindparam("id"))
+_LINKS_OF_PERSON = (
+    select(link.c.body).where(link.c.person_id == bindparam("person_id")).order_by(link.c.created, link.c.id)
+)
+_STANDING_LINKS = select(link.c.body).where(link.c.record_id == bindparam("record_id"), link.c.undone.is_(None))
+_REVIEW = select(review.c.body).where(review.c.id == bindparam("id"))
+_REVIEWS = select(review.c.body).order_by(review.c.opened, review.c.id)
+
+
+class StoredPatients(Part):
+    """The master patient index in tables. Implements `registry.ports.Patients`."""
+
+    __slots__ = ()
+
+    def record(self, identifier: PatientIdentifier) -> SourceRecord | None:
+        """What one authority says of one of its patients."""
+        normal = identifier.normal
+        return self._noun(SourceRecord, _BY_IDENTIFIER, system=normal.system, value=normal.value)
+
+    def record_by_id(self, record_id: str) -> SourceRecord | None:
+        return self._noun(SourceRecord, _BY_ID, id=record_id)
+
+    def version(self, record_id: str, version: int) -> SourceRecord | None:
+        """The record as it was in this version, or as it is."""
+        current = self._noun(SourceRecord, _BY_ID, id=record_id)
+        if current is None or current.version == version:
+            return current
+        row = self._connection.execute(_VERSION, {"id": record_id, "version": version}).first()
+        return None if row is None else load(SourceRecord, row.body)
+
+    def save(self, record: SourceRecord) -> None:
+        """Add a record as a person of its own, or its next version. Raises VersionConflict where another came first."""
+        row = self._row(_BY_ID, id=record.id)
+        if row is None:
+            self._add(record)
+            return
+        known = load(SourceRecord, row.body)
+        if known == record:
+            return
+        if record.version != known.version + 1:
+            raise VersionConflict("patient record", expected=str(record.version - 1), found=str(known.version))
+        history = {"record_id": known.id, "version": known.version, "body": row.body}
+        self._connection.execute(insert(source_record_version), history)
+        self._connection.execute(_REVISE, {"key": known.id, **_columns(record)})
+        self._index(row.number, _keys(record), _keys(known), table=blocking_key)
+        self._index(row.number, _words(record), _words(known), table=name_word)
+        insert_once(self._connection, assigning_authority, {"system": record.identifier.normal.system})
+
+    def _add(self, record: SourceRecord) -> None:
+        statement = once(source_record, self._connection.dialect.name).returning(source_record.c.number)
+        values = {"id": record.id, "person_id": str(uuid4()), **_columns(record)}
+        number = self._connection.execute(statement, values).scalar()
+        if number is None:
+            raise VersionConflict(f"patient {record.identifier}", expected="none", found="registered meanwhile")
+        self._index(number, _keys(record), frozenset(), table=blocking_key)
+        self._index(number, _words(record), frozenset(), table=name_word)
+        insert_once(self._connection, assigning_authority, {"system": record.identifier.normal.system})
+
+    def _index(
+        self, number: int, new: frozenset[int] | frozenset[str], old: frozenset[int] | frozenset[str], *, table: Table
+    ) -> None:
+        name = table.columns.keys()[0]
+        gone = [{"k": value, "n": number} for value in old - new]
+        come = [{name: value, "record_number": number} for value in new - old]
+        if gone:
+            here = and_(table.c[name] == bindparam("k"), table.c.record_number == bindparam("n"))
+            self._connection.execute(delete(table).where(here), gone)
+        if come:
+            self._connection.execute(once(table, self._connection.dialect.name), come)
+
+    def person_of(self, record_id: str) -> str | None:
+        row = self._row(_BY_ID, id=record_id)
+        return None if row is None else str(row.person_id)
+
+    def records_of(self, person_id: str) -> tuple[SourceRecord, ...]:
+        """Every record of the person, the oldest first."""
+        return self._nouns(SourceRecord, _OF_PERSON.order_by(source_record.c.number), person_id=person_id)
+
+    def candidates(self, wanted: PatientInQuestion, *, limit: int) -> tuple[Candidate, ...]:
+        """The persons worth comparing, with all their records; those that share more, or a number, come first."""
+        keys = sorted(wanted_keys(wanted))
+        if not keys:
+            return ()
+        values: Values = {f"key{place}": _hashed(key) for place, key in enumerate(keys)}
+        values |= {f"weight{place}": _weight(key) for place, key in enumerate(keys)}
+        found = self._connection.execute(_persons(len(keys)), {**values, "persons": limit})
+        persons: dict[str, list[SourceRecord]] = {row.person_id: [] for row in found}
+        for row in self._connection.execute(_OF_PERSONS, {"persons": list(persons)}):
+            persons[row.person_id].append(load(SourceRecord, row.body))
+        return tuple(Candidate(person_id, tuple(records)) for person_id, records in persons.items())
+
+    def search(self, search: PatientSearch) -> tuple[SourceRecord, ...]:
+        """Records in the order of their ids, at most `search.limit`, from after `search.after` on."""
+        found: list[SourceRecord] = []
+        for record in self._searched(search):
+            if search.accepts(record) and self._carries(record, search.identifiers):
+                found.append(record)
+                if len(found) == search.limit:
+                    break
+        return tuple(found)
+
+    def _searched(self, search: PatientSearch) -> Iterator[SourceRecord]:
+        statement = select(source_record.c.id, source_record.c.body).where(*_conditions(search))
+        statement = statement.order_by(source_record.c.id).limit(_PAGE)
+        after = search.after
+        while True:
+            page = statement if after is None else statement.where(source_record.c.id > after)
+            rows = self._connection.execute(page).all()
+            yield from (load(SourceRecord, row.body) for row in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].id
+
+    def _carries(self, record: SourceRecord, identifiers: tuple[PatientIdentifier, ...]) -> bool:
+        """Keys are hashes, so what they found is read again; the person's other records may carry the rest."""
+        wanted = {identifier.normal for identifier in identifiers}
+        if not wanted <= {identifier.normal for identifier in record.identifiers}:
+            person_id = self.person_of(record.id)
+            records = self.records_of(person_id) if person_id else ()
+            return wanted <= {identifier.normal for one in records for identifier in one.identifiers}
+        return True
+
+    def link(self, link_: Link) -> None:
+        """Move the record to the person. An earlier link of the same record ends with it."""
+        row = self._row(_BY_ID, id=link_.record_id)
+        if row is None:
+            raise NotFound("patient record")
+        for standing in self._nouns(Link, _STANDING_LINKS, record_id=link_.record_id):
+            self._end(standing, now=link_.created, author=link_.author)
+        values = {"id": link_.id, "record_id": link_.record_id, "person_id": link_.person_id}
+        times = {"created": moment(link_.created), "undone": None, "body": dump(link_)}
+        self._connection.execute(insert(link), values | times)
+        self._connection.execute(_REVISE, {"key": link_.record_id, "person_id": link_.person_id})
+
+    def undo(self, link_id: str, *, now: datetime, author: str) -> None:
+        """The record is a person of its own again. Undone once, it stays undone."""
+        known = self._noun(Link, _LINK, id=link_id)
+        if known is None:
+            raise NotFound("link")
+        if known.undone is None:
+            self._end(known, now=now, author=author)
+            self._connection.execute(_REVISE, {"key": known.record_id, "person_id": str(uuid4())})
+
+    def _end(self, known: Link, *, now: datetime, author: str) -> None:
+        ended = replace(known, undone=now, undone_by=author)
+        statement = update(link).where(link.c.id == bindparam("key"))
+        self._connection.execute(statement, {"key": known.id, "undone": moment(now), "body": dump(ended)})
+
+    def links_of(self, person_id: str) -> tuple[Link, ...]:
+        """Every link to the person, the undone ones too, oldest first."""
+        return self._nouns(Link, _LINKS_OF_PERSON, person_id=person_id)
+
+    def open_review(self, review_: Review) -> None:
+        """Keep a doubt; the same id again changes nothing."""
+        values = {"id": review_.id, "opened": moment(review_.opened), "closed": None, "body": dump(review_)}
+        insert_once(self._connection, review, values)
+
+    def close_review(self, review_id: str, *, now: datetime, author: str, decision: str) -> None:
+        known = self._noun(Review, _REVIEW, id=review_id)
+        if known is None:
+            raise NotFound("review")
+        if known.closed is not None:
+            raise VersionConflict("review", expected="open", found="closed")
+        closed = replace(known, closed=now, closed_by=author, decision=decision)
+        statement = update(review).where(review.c.id == bindparam("key"))
+        self._connection.execute(statement, {"key": review_id, "closed": moment(now), "body": dump(closed)})
+
+    def reviews(self, *, only_open: bool = True) -> tuple[Review, ...]:
+        """Oldest first."""
+        return self._nouns(Review, _REVIEWS.where(review.c.closed.is_(None)) if only_open else _REVIEWS)
+
+    def systems(self) -> frozenset[str]:
+        """The assigning authorities whose patients are known here."""
+        return frozenset(self._connection.execute(select(assigning_authority.c.system)).scalars())
+
+
+def _columns(record: SourceRecord) -> Values:
+    born, name, normal = record.demographics.birth_date, record.demographics.name, record.identifier.normal
+    return {
+        "system": normal.system,
+        "value": normal.value,
+        "birth_year": born.year if born else None,
+        "folded_name": f" {name.folded}" if name else "",
+        "version": record.version,
+        "body": dump(record),
+    }
+
+
+def _hashed(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(errors="replace"), digest_size=8).digest(), "big", signed=True)
+
+
+def _keys(record: SourceRecord) -> frozenset[int]:
+    return frozenset(map(_hashed, blocking_keys(record.identifiers, record.demographics)))
+
+
+def _words(record: SourceRecord) -> frozenset[str]:
+    name = record.demographics.name
+    return frozenset(name.folded.split()) if name else frozenset()
+
+
+def _weight(key: str) -> int:
+    return _NUMBER_WEIGHT if key.startswith("number|") else 1
+
+
+@cache
+def _persons(keys: int) -> Select[tuple[str]]:
+    """Persons under any of the keys, each key an index range of its own, cut where it is a crowd."""
+    ranges = [
+        select(
+            select(blocking_key.c.record_number, bindparam(f"weight{place}", type_=Integer).label("weight"))
+            .where(blocking_key.c.key == bindparam(f"key{place}"))
+            .limit(_CROWD)
+            .subquery(f"range{place}")
+        )
+        for place in range(keys)
+    ]
+    found = union_all(*ranges).subquery("found")
+    return (
+        select(source_record.c.person_id)
+        .join(found, found.c.record_number == source_record.c.number)
+        .group_by(source_record.c.person_id)
+        .order_by(func.sum(found.c.weight).desc(), source_record.c.person_id)
+        .limit(bindparam("persons"))
+    )
+
+
+def _conditions(search: PatientSearch) -> Iterable[ColumnElement[bool]]:
+    if search.ids is not None:
+        yield source_record.c.id.in_(search.ids)
+    for identifier in search.identifiers:
+        key = number_key(identifier)
+        carrying = select(blocking_key.c.record_number).where(blocking_key.c.key == _hashed(key or ""))
+        persons = select(source_record.c.person_id).where(source_record.c.number.in_(carrying))
+        yield source_record.c.person_id.in_(persons)
+    if search.birth_year is not None:
+        yield source_record.c.birth_year == search.birth_year
+    words = sorted(set(search.name_words), key=len)
+    for word in words:
+        yield source_record.c.folded_name.contains(f" {word}", autoescape=True)
+    if words and not search.identifiers:
+        # the longest word narrows it most; the index over words finds it
+        start = words[-1]
+        begins = and_(name_word.c.word >= start, name_word.c.word < start + "\U0010ffff")
+        yield source_record.c.number.in_(select(name_word.c.record_number).where(begins))

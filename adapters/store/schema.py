@@ -1,0 +1,320 @@
+"""The tables. A noun is one JSON text (`body`); the columns beside it are those that are searched.
+
+Names of constraints follow one convention, so that a migration can name what it changes. Texts that are compared or
+sorted use the collation "C" on PostgreSQL, which is SQLite's order and Python's.
+Moments are text in UTC to the microsecond (`rows.moment`): they sort as they read.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    desc,
+)
+from sqlalchemy.dialects import postgresql
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Key = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id() -> Column[str]:
+    return Column("id", Key, primary_key=True)
+
+
+def _body() -> Column[str]:
+    return Column("body", Text, nullable=False)
+
+
+def _record(*, nullable: bool = False) -> Column[str]:
+    return Column("record_id", Key, ForeignKey("source_record.id"), nullable=nullable)
+
+
+# --- patients ---------------------------------------------------------------------------------------------------------
+
+source_record = Table(
+    "source_record",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("id", Key, nullable=False, unique=True),
+    Column("system", Key, nullable=False),
+    Column("value", Key, nullable=False),
+    Column("person_id", Key, nullable=False, index=True),
+    Column("birth_year", Integer),
+    Column("folded_name", Key, nullable=False),
+    Column("version", Integer, nullable=False),
+    _body(),
+)
+Index("uq_source_record_system_value", source_record.c.system, source_record.c.value, unique=True)
+
+source_record_version = Table(
+    "source_record_version",
+    metadata,
+    Column("record_id", Key, ForeignKey("source_record.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    _body(),
+    PrimaryKeyConstraint("record_id", "version"),
+)
+
+# keys are hashed to 64 bits: ten million patients have some sixty million of them, and none of them is readable here
+blocking_key = Table(
+    "blocking_key",
+    metadata,
+    Column("key", BigInteger, nullable=False),
+    Column("record_number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("key", "record_number"),
+    sqlite_with_rowid=False,
+)
+
+name_word = Table(
+    "name_word",
+    metadata,
+    Column("word", Key, nullable=False),
+    Column("record_number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("word", "record_number"),
+    sqlite_with_rowid=False,
+)
+
+assigning_authority = Table("assigning_authority", metadata, Column("system", Key, primary_key=True))
+
+link = Table(
+    "link",
+    metadata,
+    _id(),
+    _record(),
+    Column("person_id", Key, nullable=False, index=True),
+    Column("created", Key, nullable=False),
+    Column("undone", Key),
+    _body(),
+    Index("ix_link_record_id", "record_id"),
+)
+
+review = Table(
+    "review",
+    metadata,
+    _id(),
+    Column("opened", Key, nullable=False),
+    Column("closed", Key),
+    _body(),
+    Index("ix_review_closed_opened", "closed", "opened"),
+)
+
+# --- documents and studies --------------------------------------------------------------------------------------------
+
+document = Table(
+    "document",
+    metadata,
+    _id(),
+    Column("entry_uuid", Key, nullable=False, unique=True),
+    Column("unique_id", Key, nullable=False, unique=True),
+    Column("source_key", Key, unique=True),
+    _record(),
+    Column("status", Key, nullable=False),
+    Column("performed", Key, nullable=False),
+    Column("sensitivity", Key, nullable=False),
+    _body(),
+)
+Index("ix_document_newest", document.c.record_id, desc(document.c.performed), desc(document.c.id))
+Index("ix_document_performed", desc(document.c.performed), desc(document.c.id))
+Index("ix_document_counts", document.c.record_id, document.c.status, document.c.sensitivity)
+
+submission_set = Table(
+    "submission_set",
+    metadata,
+    _id(),
+    Column("entry_uuid", Key, nullable=False),
+    Column("unique_id", Key, nullable=False, unique=True),
+    Column("record_id", Key),
+    Column("submitted", Key, nullable=False),
+    _body(),
+)
+Index("ix_submission_set_entry_uuid", submission_set.c.entry_uuid)
+Index(
+    "ix_submission_set_newest", submission_set.c.record_id, desc(submission_set.c.submitted), desc(submission_set.c.id)
+)
+Index("ix_submission_set_submitted", desc(submission_set.c.submitted), desc(submission_set.c.id))
+
+folder = Table(
+    "folder",
+    metadata,
+    _id(),
+    Column("unique_id", Key, nullable=False, unique=True),
+    _record(),
+    Column("updated", Key, nullable=False),
+    _body(),
+)
+Index("ix_folder_newest", folder.c.record_id, desc(folder.c.updated), desc(folder.c.id))
+Index("ix_folder_updated", desc(folder.c.updated), desc(folder.c.id))
+
+visit = Table(
+    "visit",
+    metadata,
+    _record(),
+    Column("key", Key, nullable=False),
+    _body(),
+    Column("source", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("record_id", "key"),
+)
+
+referral = Table(
+    "referral",
+    metadata,
+    _record(),
+    Column("sender", Key, nullable=False),
+    Column("number", Key, nullable=False),
+    Column("signed", Key, nullable=False),
+    _body(),
+    PrimaryKeyConstraint("record_id", "sender", "number"),
+)
+
+study = Table(
+    "study",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, nullable=False, unique=True),
+    _record(),
+    Column("started", Key, nullable=False),
+    Column("sensitivity", Key, nullable=False),
+    _body(),
+)
+Index("ix_study_newest", study.c.record_id, desc(study.c.started), desc(study.c.id))
+Index("ix_study_started", desc(study.c.started), desc(study.c.id))
+
+remote_entry = Table(
+    "remote_entry",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, index=True),
+    Column("seen", Key, nullable=False, index=True),
+    _body(),
+)
+
+# --- consents and the record of disclosures ---------------------------------------------------------------------------
+
+consent = Table(
+    "consent",
+    metadata,
+    _id(),
+    _record(),
+    Column("status", Key, nullable=False),
+    Column("given", Key, nullable=False),
+    Column("version", Integer, nullable=False),
+    _body(),
+    Index("ix_consent_record_id", "record_id"),
+)
+
+consent_version = Table(
+    "consent_version",
+    metadata,
+    Column("consent_id", Key, ForeignKey("consent.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    _body(),
+    PrimaryKeyConstraint("consent_id", "version"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    _id(),
+    Column("signer", Key, nullable=False),
+    Column("issued", Key, nullable=False),
+    Column("kept", Key, nullable=False),
+    Column("jws", Text, nullable=False),
+    _body(),
+)
+
+# apart from the receipt, since a withdrawal may come first
+receipt_withdrawal = Table(
+    "receipt_withdrawal",
+    metadata,
+    Column("receipt_id", Key, nullable=False),
+    Column("signer", Key, nullable=False),
+    Column("withdrawn", Text, nullable=False),
+    PrimaryKeyConstraint("receipt_id", "signer"),
+)
+
+receipt_holder = Table(
+    "receipt_holder",
+    metadata,
+    Column("receipt_id", Key, nullable=False),
+    Column("home", Key, nullable=False),
+    PrimaryKeyConstraint("receipt_id", "home"),
+)
+
+# body is the canonical JSON whose hash is sealed; triggers refuse any change of it (migration 0001)
+disclosure = Table(
+    "disclosure",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("id", Key, nullable=False, unique=True),
+    Column("record_id", Key),
+    Column("recorded", Key, nullable=False),
+    Column("position", BigInteger, unique=True),
+    _body(),
+)
+Index("ix_disclosure_record_id_recorded", disclosure.c.record_id, disclosure.c.recorded)
+Index("ix_disclosure_recorded", disclosure.c.recorded)
+Index(
+    "ix_disclosure_unsealed",
+    disclosure.c.number,
+    sqlite_where=disclosure.c.position.is_(None),
+    postgresql_where=disclosure.c.position.is_(None),
+)
+
+seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
+
+spent_token = Table(
+    "spent_token",
+    metadata,
+    Column("issuer", Key, nullable=False),
+    Column("token_id", Key, nullable=False),
+    Column("expires", Key, nullable=False, index=True),
+    PrimaryKeyConstraint("issuer", "token_id"),
+)
+
+# --- the house --------------------------------------------------------------------------------------------------------
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("kind", Key, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("run_at", Key, nullable=False, index=True),
+    Column("leased_until", Key),
+    Column("attempts", Integer, nullable=False),
+    Column("dedup_key", Key, unique=True),
+    Column("again", Boolean, nullable=False),
+    Column("error_code", Text),
+)
+
+user = Table("house_user", metadata, Column("username", Key, primary_key=True), _body())
+client = Table("house_client", metadata, Column("client_id", Key, primary_key=True), _body())
+
+patient_key = Table(
+    "patient_key",
+    metadata,
+    Column("owner", Key, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
+)

@@ -1,0 +1,402 @@
+"""The story: one CT from Bắc Ninh, seen at Bạch Mai instead of repeated.
+
+Every step does what a hospital's systems and people would do, through the doors, and checks what must hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from adapters.dicom.client import parts
+from hie_node.lab import nodes
+from hie_node.lab.documents import report_pdf
+from hie_node.lab.his import HospitalSystem
+from hie_node.lab.hospitals import Province
+from hie_node.lab.province import plan, write
+from hie_node.lab.seeding import SEED, only_story, seed
+from hie_node.settings import load
+from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, mask
+
+DOCTOR = "BS. Trần Văn Minh"
+DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+WAIT = 60.0
+
+
+class StepFailed(Exception):
+    """Something that must hold did not."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One step as it was played."""
+
+    name: str
+    ok: bool = False
+    seconds: float = 0.0
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+class Demonstration:
+    """Plays the story once, in a lab of its own."""
+
+    def __init__(self, home: Path, out: TextIO, *, people: int, slices: int) -> None:
+        self._home, self._out = home, out
+        self._people, self._slices = people, slices
+        self._province: Province = plan(SEED, people)
+        self._lab: dict[str, Any] = {}
+        self._steps: list[Step] = []
+        self._consent = ""
+        self._found: dict[str, Any] = {}
+        self._sums: set[str] = set()
+
+    def play(self) -> bool:
+        """Every step in order; the first that fails ends it."""
+        story: list[tuple[str, str, Callable[[dict[str, Any]], None]]] = [
+            ("start", "Three hospitals start", self._start),
+            ("seed", "A year of ordinary work is published", self._seed),
+            ("publish", "Bắc Ninh publishes a CT and its report from files that its systems emit", self._publish),
+            ("refuse", "Bạch Mai asks without the patient's request", self._refuse),
+            ("request", "The patient signs a written request at Bạch Mai", self._request),
+            ("find", "The doctor asks again", self._find),
+            ("open report", "The doctor opens the report", self._open_report),
+            ("open images", "The doctor opens the images", self._open_images),
+            ("account", "Both hospitals have it on record", self._account),
+            ("withdraw", "The patient takes the request back", self._withdraw),
+            ("silence", "Thái Nguyên is switched off", self._silence),
+            ("verify", "The records of disclosures are intact", self._verify),
+        ]
+        self._say("One CT from Bắc Ninh, seen at Bạch Mai instead of repeated.\n")
+        for name, title, act in story:
+            if not self._play_one(name, title, act):
+                return False
+        return True
+
+    def summary(self) -> list[dict[str, Any]]:
+        """The steps as one JSON document."""
+        return [{"name": s.name, "ok": s.ok, "seconds": round(s.seconds, 3), "figures": s.figures} for s in self._steps]
+
+    def stay(self) -> None:
+        """Say where everything is and how to use it."""
+        here = f"./run hie --home {self._home / 'bach-mai'}"
+        numbers = self._province.story.numbers
+        self._say("\nAll three hospitals stay up until Ctrl-C.")
+        for entry in self._lab["hospitals"]:
+            self._say(f"  {entry['title']}: FHIR {entry['house_url']}/fhir, health {entry['ops_url']}/health/ready")
+        self._say(f"  keys, accounts and addresses: {self._home / 'lab.json'}")
+        self._say("Try:")
+        self._say(f"  {here} find --number {numbers['bach-mai']}")
+        self._say(f"  {here} audit search --number {numbers['bach-mai']}")
+        self._say(f"  {here} check")
+
+    def _play_one(self, name: str, title: str, act: Callable[[dict[str, Any]], None]) -> bool:
+        step = Step(name)
+        self._steps.append(step)
+        self._say(f"{len(self._steps):2}. {title}")
+        started = time.monotonic()
+        try:
+            act(step.figures)
+            step.ok = True
+        except StepFailed as failure:
+            self._say(f"    FAILED: {failure}")
+        step.seconds = time.monotonic() - started
+        if step.ok:
+            self._say(f"    {step.seconds:.2f} s")
+        return step.ok
+
+    def _say(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def _tell(self, text: str) -> None:
+        self._say(f"    {text}")
+
+    def _entry(self, slug: str) -> dict[str, Any]:
+        return next(dict(h) for h in self._lab["hospitals"] if h["name"] == slug)
+
+    def _system(self, slug: str, doctor: str | None = None) -> HospitalSystem:
+        return HospitalSystem(self._entry(slug), doctor=doctor)
+
+    # -- the steps ------------------------------------------------------------------------------------------------
+
+    def _start(self, figures: dict[str, Any]) -> None:
+        self._lab = nodes.up(self._home, nodes.DEFAULT)
+        figures["hospitals"] = len(self._lab["hospitals"])
+        for entry in self._lab["hospitals"]:
+            self._tell(f"{entry['title']} ({entry['facility_code']}): {entry['house_url']}, process {entry['pid']}")
+
+    def _seed(self, figures: dict[str, Any]) -> None:
+        made = seed(self._lab, people=self._people, hold_story_back=True, tell=self._tell)
+        _must(not any(s.refused for s in made), f"refused: {[r for s in made for r in s.refused][:3]}")
+        figures |= {
+            "visits": sum(s.visits for s in made),
+            "documents": sum(s.documents for s in made),
+            "studies": sum(s.studies for s in made),
+            "instances": sum(s.instances for s in made),
+        }
+
+    def _publish(self, figures: dict[str, Any]) -> None:
+        """Into the drop folder, as a hospital's systems would leave it."""
+        folder = self._home / "emitted"
+        written = write(only_story(self._province), folder, "bac-ninh", story_slices=self._slices)
+        images = [p for p in written.paths if p.suffix == ".dcm"]
+        self._sums = {hashlib.sha256(p.read_bytes()).hexdigest() for p in images}
+        size = sum(p.stat().st_size for p in images)
+        drop = Path(self._entry("bac-ninh")["drop_folder"])
+        started = time.monotonic()
+        for kind in ("dicom", "insurance", "reports"):
+            for path in sorted((folder / kind).iterdir()):
+                path.rename(drop / path.name)
+        his = self._system("bac-ninh")
+        study, report = self._wait_for_both(his)
+        seconds = time.monotonic() - started
+        shutil.rmtree(folder)
+        figures |= {"images": len(images), "bytes": size, "visible_after_seconds": round(seconds, 2)}
+        self._tell(f"{len(images)} images, {size / 1e6:.0f} MB, and an insurance file, dropped into a folder")
+        self._tell(f"all visible {seconds:.1f} s later; the report knows its study: {report}")
+        _must(study, "the study is not visible")
+
+    def _wait_for_both(self, his: HospitalSystem) -> tuple[bool, str]:
+        """Until the whole study and its report are there, and have found each other."""
+        story = self._province.story
+        patient = {"patient.identifier": f"{his.entry['patient_id_system']}|{story.numbers['bac-ninh']}"}
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            studies = _resources(his.search("/fhir/ImagingStudy", patient), "ImagingStudy")
+            reports = _resources(
+                his.search("/fhir/DocumentReference", patient | {"status": "current"}), "DocumentReference"
+            )
+            whole = [s for s in studies if s.get("numberOfInstances") == len(self._sums)]
+            paired = [
+                r for r in reports if any("urn:dicom:uid" in str(x) for x in r.get("context", {}).get("related", []))
+            ]
+            if whole and paired:
+                return True, "yes"
+            time.sleep(0.25)
+        raise StepFailed("the study and its report did not become visible together")
+
+    def _question(self) -> dict[str, str]:
+        person = self._province.story.person
+        pairs = {"patient.name": person.full_name, "patient.birthdate": person.birth_date.isoformat()}
+        if person.national_id:
+            pairs["patient.identifier"] = f"{NATIONAL_ID}|{person.national_id}"
+        elif person.insurance_number:
+            pairs["patient.identifier"] = f"{INSURANCE_NUMBER}|{person.insurance_number}"
+        return pairs | {"patient.gender": person.gender, "status": "current"}
+
+    def _ask(self, figures: dict[str, Any]) -> dict[str, Any]:
+        his = self._system("bach-mai", DOCTOR)
+        started = time.monotonic()
+        bundle = his.search("/network/fhir/DocumentReference", self._question())
+        figures["answer_seconds"] = round(time.monotonic() - started, 3)
+        lines = _communities(bundle)
+        for line in lines:
+            self._tell(line)
+        figures["communities"] = len(lines)
+        figures["documents"] = len(_resources(bundle, "DocumentReference"))
+        return bundle
+
+    def _refuse(self, figures: dict[str, Any]) -> None:
+        bundle = self._ask(figures)
+        _must(figures["communities"] == 3, "each hospital must have its line in the answer")
+        _must(not _from_elsewhere(bundle, self._lab), "something was shown without the patient's request")
+
+    def _request(self, figures: dict[str, Any]) -> None:
+        his, now = self._system("bach-mai"), datetime.now(UTC)
+        person, story = self._province.story.person, self._province.story
+        paper = _signed_request(person.full_name)
+        consent = {
+            "resourceType": "Consent",
+            "meta": {"profile": ["https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF.consentBasic"]},
+            "status": "active",
+            "scope": _coded("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
+            "category": [_coded("http://loinc.org", "59284-0")],
+            "patient": {"identifier": {"system": his.entry["patient_id_system"], "value": story.numbers["bach-mai"]}},
+            "dateTime": now.isoformat(timespec="seconds"),
+            "performer": [{"display": "the patient"}],
+            "organization": [_organization(self._entry("bach-mai"))],
+            "sourceAttachment": {"contentType": "application/pdf", "data": b64encode(paper).decode()},
+            "policy": [{"uri": "https://profiles.ihe.net/ITI/PCF/Policy-basic-normal"}],
+            "provision": {
+                "type": "permit",
+                "period": {
+                    "start": now.isoformat(timespec="seconds"),
+                    "end": (now + timedelta(days=180)).isoformat(timespec="seconds"),
+                },
+                "actor": [
+                    {
+                        "role": _coded("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
+                        "reference": _organization(self._entry("bach-mai")),
+                    }
+                ],
+                "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}],
+            },
+        }
+        answer = his.post("/fhir/Consent", consent)
+        _must(answer.status_code == 201, f"the request was not recorded: {answer.status_code} {answer.text[:300]}")
+        self._consent = answer.json()["id"]
+        figures["evidence_sha256"] = hashlib.sha256(paper).hexdigest()
+        self._tell(f"recorded as Consent/{self._consent}, with the signed paper")
+
+    def _find(self, figures: dict[str, Any]) -> None:
+        bundle = self._ask(figures)
+        elsewhere = _from_elsewhere(bundle, self._lab)
+        _must(bool(elsewhere), "nothing came from the other hospitals")
+        for found in elsewhere:
+            self._tell(f"{found['context'].get('period', {}).get('start', '')[:10]}  {_title(found)}")
+        studies = self._system("bach-mai", DOCTOR).search(
+            "/network/fhir/ImagingStudy", _without_status(self._question())
+        )
+        images = [s for s in _resources(studies, "ImagingStudy") if "." in s["id"]]
+        _must(any(s.get("numberOfInstances") == len(self._sums) for s in images), "the CT study is not listed")
+        figures["studies"] = len(images)
+        self._found = {"reports": elsewhere, "studies": images}
+
+    def _open_report(self, figures: dict[str, Any]) -> None:
+        his = self._system("bach-mai", DOCTOR)
+        report = next(r for r in self._found["reports"] if "24725" in str(r) or "CLVT" in str(r) or "30799" in str(r))
+        attachment = report["content"][0]["attachment"]
+        answer = his.get(attachment["url"].removeprefix(his.url), headers={"Accept": attachment["contentType"]})
+        _must(answer.status_code == 200, f"the report did not open: {answer.status_code}")
+        _must(len(answer.content) == attachment["size"], "the report is not whole")
+        figures["bytes"] = len(answer.content)
+        text = answer.content.decode("utf-8", "replace") if "text" in attachment["contentType"] else "(PDF)"
+        for line in [line for line in text.splitlines() if line.strip()][-3:]:
+            self._tell(line[:110])
+
+    def _open_images(self, figures: dict[str, Any]) -> None:
+        his = self._system("bach-mai", DOCTOR)
+        study = next(s for s in self._found["studies"] if s.get("numberOfInstances") == len(self._sums))
+        uid = next(i["value"] for i in study["identifier"] if i["system"] == "urn:dicom:uid").removeprefix("urn:oid:")
+        started, first, size, sums = time.monotonic(), 0.0, 0, set()
+        with his.stream(f"/network/dicomweb/studies/{uid}", DICOM_PARTS) as answer:
+            for part in parts(answer.headers["Content-Type"], answer.iter_content(1 << 18)):
+                digest = hashlib.sha256()
+                for piece in part.chunks:
+                    digest.update(piece)
+                    size += len(piece)
+                first = first or time.monotonic() - started
+                sums.add(digest.hexdigest())
+        seconds = time.monotonic() - started
+        _must(sums == self._sums, "the images are not those that Bắc Ninh published")
+        figures |= {
+            "images": len(sums),
+            "bytes": size,
+            "seconds": round(seconds, 2),
+            "first_image_seconds": round(first, 3),
+            "mb_per_second": round(size / seconds / 1e6, 1),
+        }
+        self._tell(f"{len(sums)} images through both nodes, every one the same bytes as at the scanner")
+        self._tell(
+            f"first after {first:.2f} s, all {size / 1e6:.0f} MB after {seconds:.2f} s ({size / seconds / 1e6:.0f} MB/s)"
+        )
+
+    def _account(self, figures: dict[str, Any]) -> None:
+        """What Bạch Mai wrote down, Bắc Ninh wrote down too, under the same exchange."""
+        story = self._province.story
+        here = self._cli("bach-mai", "audit", "search", "--number", story.numbers["bach-mai"])
+        there = self._cli("bac-ninh", "audit", "search", "--number", story.numbers["bac-ninh"])
+        disclosed = [d for d in there if d["direction"] == "disclosed" and d["other"]]
+        received = [d for d in here if d["direction"] == "received"]
+        figures |= {"disclosed_at_bac_ninh": len(disclosed), "received_at_bach_mai": len(received)}
+        _must(bool(disclosed) and bool(received), "a disclosure is not on record")
+        self._tell(f"Bắc Ninh: {len(disclosed)} disclosures; Bạch Mai: {len(received)} receptions, by {DOCTOR}")
+
+    def _withdraw(self, figures: dict[str, Any]) -> None:
+        his = self._system("bach-mai")
+        answer = his.delete(f"/fhir/Consent/{self._consent}")
+        _must(answer.status_code in (200, 204), f"the withdrawal was not taken: {answer.status_code}")
+        bundle = self._ask(figures)
+        _must(not _from_elsewhere(bundle, self._lab), "something was shown after the withdrawal")
+        report = self._found["reports"][0]["content"][0]["attachment"]["url"].removeprefix(his.url)
+        closed = self._system("bach-mai", DOCTOR).get(report, headers={"Accept": "*/*"})
+        _must(closed.status_code == 404, f"the report still opens: {closed.status_code}")
+
+    def _silence(self, figures: dict[str, Any]) -> None:
+        settings = load(self._home / "thai-nguyen")
+        nodes.stop(settings)
+        try:
+            bundle = self._ask(figures)
+            lines = " ".join(_communities(bundle))
+            _must("Thái Nguyên" in lines and "silent" in lines, "the answer does not say who was silent")
+        finally:
+            nodes.start(settings)
+        self._tell("and started again")
+
+    def _verify(self, figures: dict[str, Any]) -> None:
+        rows = 0
+        for entry in self._lab["hospitals"]:
+            result = self._cli(entry["name"], "audit", "verify")
+            _must(result["intact"], f"{entry['title']}: {result['findings']}")
+            rows += result["rows"]
+        figures["rows"] = rows
+        self._tell(f"{rows} rows under signed seals, none changed, removed or moved")
+
+    def _cli(self, slug: str, *command: str) -> Any:
+        """The command line of a node, as its administrator would use it."""
+        run = subprocess.run(
+            [sys.executable, "-m", "hie_node", "--home", str(self._home / slug), *command, "--json"],
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        _must(run.returncode == 0, f"hie {' '.join(command[:2])}: {run.stderr.decode()[-300:]}")
+        return json.loads(run.stdout)
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise StepFailed(otherwise)
+
+
+def _resources(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [e["resource"] for e in bundle.get("entry", []) if e["resource"]["resourceType"] == kind]
+
+
+def _communities(bundle: dict[str, Any]) -> list[str]:
+    """One line for each hospital that was asked, as the answer has it."""
+    lines = []
+    for outcome in _resources(bundle, "OperationOutcome"):
+        for issue in outcome["issue"]:
+            lines.append(issue.get("details", {}).get("text") or issue.get("diagnostics", ""))
+    return lines
+
+
+def _from_elsewhere(bundle: dict[str, Any], lab: dict[str, Any]) -> list[dict[str, Any]]:
+    """Documents of other hospitals: their ids begin with a facility code."""
+    codes = {h["facility_code"] for h in lab["hospitals"]}
+    return [r for r in _resources(bundle, "DocumentReference") if r["id"].partition(".")[0] in codes]
+
+
+def _title(document: dict[str, Any]) -> str:
+    return str(document["content"][0]["attachment"].get("title") or document.get("type", {}).get("text", ""))
+
+
+def _without_status(pairs: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in pairs.items() if name != "status"}
+
+
+def _coded(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def _organization(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": entry["home_community_id"]},
+        "display": entry["title"],
+    }
+
+
+def _signed_request(name: str) -> bytes:
+    """The scan of a signed paper, as far as a demonstration needs one."""
+    return report_pdf(f"VAN BAN YEU CAU CUNG CAP DU LIEU\nNguoi benh: {mask(name)}\nDa ky.")
