@@ -30,7 +30,7 @@ from adapters.fhir.elements import (
     reference,
     unique_id_identifier,
 )
-from adapters.fhir.kept import difference, drop_unreferenced, overlay, without
+from adapters.fhir.kept import drop_unreferenced, give_back, keep, without
 from adapters.fhir.writing import meta
 from registry.coded import CodedValue
 from registry.documents import DocumentStatus, Folder, SubmissionSet
@@ -50,7 +50,7 @@ _GOVERNED = ("resourceType", "id", "identifier", "status", "subject", "entry", "
 def list_of(item: SubmissionSet | Folder) -> Resource:
     """A submission set or folder as a List, with what the sender wrote beyond what the nouns know."""
     known = _set_list(item) if isinstance(item, SubmissionSet) else _folder_list(item)
-    shown: Resource = overlay(known, without(dict(item.extra), "identifier"))
+    shown = give_back(known, without(dict(item.extra), "identifier"))
     return drop_unreferenced(shown | {"identifier": known["identifier"] + item.extra.get("identifier", [])})
 
 
@@ -80,7 +80,7 @@ def read_submission_set(
         intended_recipients=tuple(_recipients(resource, contained)),
         members=tuple(members),
     )
-    return replace(made, extra=difference(_described(resource, uuid), _described(_set_list(made), uuid)) or {})
+    return replace(made, extra=keep(_described(resource, uuid), _described(_set_list(made), uuid)))
 
 
 def read_folder(
@@ -100,7 +100,7 @@ def read_folder(
         codes=tuple(_designations(resource)),
         members=tuple(members),
     )
-    return replace(made, extra=difference(_described(resource, uuid), _described(_folder_list(made), uuid)) or {})
+    return replace(made, extra=keep(_described(resource, uuid), _described(_folder_list(made), uuid)))
 
 
 def kind_of_list(resource: Resource) -> str | None:

@@ -275,6 +275,16 @@ def test_a_patch_that_does_anything_else_is_refused() -> None:
     assert refused(bundle(entry("", other, "PATCH", "DocumentReference/old")))[:2] == (422, "not-supported")
 
 
+def test_a_fault_behind_a_hundred_oddities_is_still_found() -> None:
+    doc = {f"odd{number}": 1 for number in range(150)} | document(status=7)
+    assert refused(bundle(doc=doc))[0] in (400, 422)
+
+
+@pytest.mark.parametrize("meta", [5, "x", [], {"profile": 5}, {"profile": [[], {}]}, None])
+def test_a_bundle_with_a_nonsensical_profile_is_none_of_ours(meta: object) -> None:
+    assert refused(bundle() | {"meta": meta})[:2] == (422, "not-supported")
+
+
 def test_errors_hold_nothing_of_the_patient() -> None:
     doc = document(subject={"identifier": {"system": SYSTEM, "value": "SECRET-987654321"}})
     assert "SECRET" not in refused(bundle(doc=doc))[2]
