@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.peers.errors import PeerFailure
+from adapters.peers.errors import PeerError
 from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
@@ -102,7 +102,7 @@ def _peers(house: House) -> Iterator[Check]:
         started = time.monotonic()
         try:
             answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
-        except PeerFailure as failure:
+        except PeerError as failure:
             yield Check(name, "warning", str(failure))
             continue
         seconds = time.monotonic() - started

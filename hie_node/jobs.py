@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import orjson
 
-from adapters.peers.errors import PeerFailure
+from adapters.peers.errors import PeerError
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.drop_folder import DropFolder
@@ -94,7 +94,7 @@ def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
     requester = Requester("withdrawals", Role.SYSTEM, house.home, purpose=PurposeOfUse.TREAT)
     try:
         answer = call_peer(house, requester, peer, method="POST", path="/fhir/Consent/$withdraw-receipt", body=body)
-    except PeerFailure as failure:
+    except PeerError as failure:
         return type(failure).__name__
     return None if answer.status == 200 else f"status-{answer.status}"
 

@@ -43,8 +43,10 @@ def warning(name: str, **facts: object) -> None:
     _log.warning(name, **facts)
 
 
-def request(transaction: str, door: str, status: int, seconds: float, requester: Requester | None) -> None:
-    """One answered request."""
+def request(
+    transaction: str, door: str, status: int, seconds: float, requester: Requester | None, refused: str = ""
+) -> None:
+    """One answered request; `refused` is the code of why a caller was not let in, which the answer does not tell."""
     _log.info(
         "request",
         transaction=transaction,
@@ -53,6 +55,7 @@ def request(transaction: str, door: str, status: int, seconds: float, requester:
         ms=round(seconds * 1000, 1),
         asker=str(requester.home) if requester and door == "peer" else None,
         purpose=requester.purpose.value if requester else None,
+        **({"refused": refused} if refused else {}),
     )
 
 

@@ -41,15 +41,17 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     """Answer one request of one transaction; whatever goes wrong is answered in the transaction's own language."""
     started = time.perf_counter()
     caller: Caller | None = None
+    refused = ""
     try:
         request, caller = _authenticated(house, transaction, request)
         request = _with_form(house, transaction, request)
         response = _answered(house, transaction, request, caller)
     except Exception as error:
         response = _refused(transaction, request, error)
+        refused = error.reason if isinstance(error, TokenRefused) else ""
     seconds = time.perf_counter() - started
     metrics.observe(transaction.name, request.door, response.status, seconds)
-    log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None)
+    log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None, refused)
     return response
 
 

@@ -52,6 +52,10 @@ _TEXT = CodedValue("urn:ihe:rad:TEXT", FORMAT_CODE, "Radiology XDS-I Text")
 _ANY = CodedValue("urn:ihe:iti:xds:2017:mimeTypeSufficient", FORMAT_CODE, "mimeType Sufficient")
 
 
+# names from old systems hold bytes of TCVN3 read as Latin-1, also those from 0x80 to 0x9F: odd, but somebody's name
+_LINE_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+
+
 @dataclass(frozen=True, slots=True)
 class DescribedDocument:
     """A document ready to be published, what a person should know of it, and what the note said besides."""
@@ -132,8 +136,8 @@ class _Note:
         value = self._value.get(name)
         if value is None and not required:
             return ""
-        if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT or not value.isprintable():
-            raise self.wrong(name, f"1 to {MAX_TEXT} printable characters")
+        if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT or _LINE_CONTROL.search(value):
+            raise self.wrong(name, f"1 to {MAX_TEXT} characters on one line")
         return value.strip()
 
     def moment(self, name: str) -> datetime | None:

@@ -26,7 +26,9 @@ from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
 from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
+from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
+from registry.ports import Documents, Patients, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -49,14 +51,14 @@ class UnitOfWork:
     )
 
     def __init__(self, connection: Connection, *, writing: bool) -> None:
-        self.patients = StoredPatients(connection, writing=writing)
-        self.documents = StoredDocuments(connection, writing=writing)
-        self.studies = StoredStudies(connection, writing=writing)
-        self.remote = StoredRemoteEntries(connection, writing=writing)
-        self.consents = StoredConsents(connection, writing=writing)
-        self.receipts = StoredReceipts(connection, writing=writing)
-        self.disclosures = StoredDisclosures(connection, writing=writing)
-        self.tokens = StoredTokens(connection, writing=writing)
+        self.patients: Patients = StoredPatients(connection, writing=writing)
+        self.documents: Documents = StoredDocuments(connection, writing=writing)
+        self.studies: Studies = StoredStudies(connection, writing=writing)
+        self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
+        self.consents: Consents = StoredConsents(connection, writing=writing)
+        self.receipts: Receipts = StoredReceipts(connection, writing=writing)
+        self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
+        self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
         self.wrapped_keys = WrappedKeys(connection, writing=writing)

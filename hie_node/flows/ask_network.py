@@ -196,7 +196,7 @@ def _ask_one(
             receipts=addressed_to(peer, receipts),
         )
         if answer.status != 200:
-            raise PeerBroken(peer.home, f"status-{answer.status}")
+            raise PeerBroken(f"status-{answer.status}")
         found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from adapters.peers.errors import PeerBroken, PeerFailure
+from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
@@ -94,7 +94,7 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     accept = remote.content_type or "*/*"
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
     whole = not range_
-    content = verified(iter(stream), sha1=remote.hash if whole else None, size=remote.size if whole else None)
+    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
     flowing = _relay(act, stack, content)
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
 
@@ -118,7 +118,7 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
     length = stream.headers.get("content-length")
-    flowing = _relay(act, stack, iter(stream))
+    flowing = _relay(act, stack, stream.chunks())
     return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
 
 
@@ -167,9 +167,9 @@ def _open(
         if stream.status in (401, 403, 404, 410):
             raise NotFound("this entry of another hospital")
         if stream.status not in (200, 206):
-            raise PeerBroken(peer.home, f"status-{stream.status}")
+            raise PeerBroken(f"status-{stream.status}")
         return stream
-    except (NotFound, PeerFailure):
+    except (NotFound, PeerError):
         stack.close()
         raise
 
