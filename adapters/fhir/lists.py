@@ -64,8 +64,7 @@ def read_submission_set(
     institution = first(each.get("valueReference", {}).get("display") for each in _extensions(source, AUTHOR_ORG))
     if author and institution and not author.institution:
         author = replace(author, institution=institution)
-    uuid = read_entry_uuid(resource) or entry_uuid
-    unique_id = _unique_id(resource) or uuid
+    uuid, unique_id = _names(resource, entry_uuid)
     made = SubmissionSet(
         id=str(uuid5(NAMESPACE_URL, unique_id)),
         entry_uuid=uuid,
@@ -87,8 +86,7 @@ def read_folder(
     resource: Resource, *, entry_uuid: str, patient: PatientIdentifier, members: Iterable[str], folder_id: str | None
 ) -> Folder:
     """A Folder List. Its id comes from its unique id, so that the same folder sent again is the same folder."""
-    uuid = read_entry_uuid(resource) or entry_uuid
-    unique_id = _unique_id(resource) or uuid
+    uuid, unique_id = _names(resource, entry_uuid)
     made = Folder(
         id=folder_id or f"{FOLDER_ID}{uuid5(NAMESPACE_URL, unique_id)}",
         entry_uuid=uuid,
@@ -176,6 +174,14 @@ def _described(resource: Resource, uuid: str) -> Resource:
 
 def _is_ours(element: Element, uuid: str) -> bool:
     return element.get("value", "").lower() == uuid or element.get("use") == "usual"
+
+
+def _names(resource: Resource, otherwise: str) -> tuple[str, str]:
+    """entryUUID and uniqueId; one that is missing is told from the other, both missing are `otherwise`."""
+    uuid, unique_id = read_entry_uuid(resource), _unique_id(resource)
+    if uuid is None:
+        uuid = uuid5(NAMESPACE_URL, unique_id).urn if unique_id else otherwise
+    return uuid, unique_id or uuid
 
 
 def _unique_id(resource: Resource) -> str | None:

@@ -300,5 +300,7 @@ def _folder(
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
     members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
+    if known is not None and replace(made, updated=known.updated) == known:
+        return known
     unit.documents.save_folder(made)
     return made

@@ -106,6 +106,14 @@ def test_the_same_bundle_again_gets_the_same_answer() -> None:
     assert iti65.encode(before, request).body == iti65.encode(replace(before, outcome="unchanged"), other).body
 
 
+def test_a_fullurl_that_a_sender_uses_again_and_again_names_nothing() -> None:
+    plain = document()
+    del plain["identifier"]
+    other = plain | {"masterIdentifier": {"value": "urn:oid:1.2.840.99.1.99"}}
+    names = {provide(bundle(doc=each))[0].documents[0].entry.entry_uuid for each in (plain, plain, other)}
+    assert len(names) == 2 and DOC_URL not in names
+
+
 def test_what_is_odd_but_harmless_is_a_warning_in_the_answer() -> None:
     submission, request = provide(bundle(doc=document(invented="x")))
     answer = shown(iti65.encode(replace(stored(submission), warnings=("no study",)), request))
