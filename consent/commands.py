@@ -66,7 +66,8 @@ class WithdrawReceipt:
 class FindDisclosures:
     """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure], newest first.
 
-    where  the other conditions
+    since, until  from `since` until before `until`
+    where         the other conditions, for the flow to apply with `accepts`
     """
 
     patient: PatientSelector = ANYBODY
@@ -80,10 +81,3 @@ class FindDisclosures:
 
     def accepts(self, disclosure: Disclosure) -> bool:
         return all(condition(disclosure) for condition in self.where)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadDisclosure:
-    """One row of the record of disclosures. Answered with Disclosure."""
-
-    id: str

@@ -64,7 +64,7 @@ def _authenticated(house: House, transaction: Transaction, request: WireRequest)
         caller = at_the_peer_door(house, request.headers, method=request.method, path=_path(request), body=body)
         return replace(request, body=io.BytesIO(body), length=len(body)), caller
     caller, scopes = at_the_house_door(house, request.headers)
-    if not scopes.allow(*transaction.scope):
+    if not scopes.cover(*transaction.scope):
         raise ScopeMissing("scope")
     return request, caller
 

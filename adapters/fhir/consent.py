@@ -14,7 +14,7 @@ from adapters.fhir import Resource
 from adapters.fhir.consent_evidence import EVIDENCE, Source, read_source, same_evidence, source_elements
 from adapters.fhir.consent_parties import Hospital, Surroundings, hospital_reference, read_hospital, refused
 from adapters.fhir.consent_rules import provision_element, read_provision
-from adapters.fhir.elements import filled, identifier, instant, read_identifier, referenced_id
+from adapters.fhir.elements import Element, filled, identifier, instant, read_identifier, referenced_id
 from adapters.fhir.keeping import give_back, keep
 from adapters.fhir.preconditions import refuse_implicit_rules
 from adapters.fhir.search_values import interval
@@ -52,7 +52,13 @@ def consent(noun: Consent, base: str) -> Resource:
     where = noun.evidence.reference if noun.evidence else ""
     if where and "sourceAttachment" in whole and "url" not in whole["sourceAttachment"]:
         whole = {**whole, "sourceAttachment": {**whole["sourceAttachment"], "url": where}}
-    return {**whole, **_extensions(whole, shown)}
+    return {**whole, **_extensions(whole, shown), "provision": _with_ids(whole["provision"], noun.provision)}
+
+
+def _with_ids(element: Element, provision: Provision) -> Element:
+    """A provision is shown with the id that decisions name, also where the message gave it none."""
+    nested = [_with_ids(*each) for each in zip(element.get("provision", ()), provision.provisions, strict=True)]
+    return {**filled(id=provision.id), **element, **filled(provision=nested)}
 
 
 def _extensions(whole: Resource, shown: Resource) -> Resource:
@@ -72,7 +78,10 @@ def read_consent(resource: Resource, base: str, *, consent_id: str = "") -> Read
     _refuse_beyond_profile(resource, noun.provision)
     received = {name: value for name, value in resource.items() if not name.startswith("source")}
     others = [each for each in received.pop("extension", ()) if each.get("url") != EVIDENCE]
-    kept = keep(filled(**received, **source.element, extension=others), _from_noun(noun))
+    shown = _from_noun(noun)
+    # The flow has yet to look up the record, and will then know more ways to name the patient than the message did.
+    told = {name: value for name, value in shown.items() if name not in ("patient", "performer")}
+    kept = keep(filled(**received, **source.element, extension=others), told)
     return ReadConsentMessage(replace(noun, extra=kept), patient, source.scan)
 
 
@@ -198,11 +207,11 @@ def _says(resource: Resource, noun: Consent, base: str) -> bool:
 
 
 def _as_named(provision: Provision) -> Provision:
-    """A hospital that was named by its facility code is still named so after the directory has resolved it."""
+    """Without what the flow adds: the id of each provision, and the community behind a facility code."""
     actors = tuple(
         Actor(None, each.subject, each.role, each.facility) if each.facility else each for each in provision.actors
     )
-    return replace(provision, actors=actors, provisions=tuple(map(_as_named, provision.provisions)))
+    return replace(provision, id="", actors=actors, provisions=tuple(map(_as_named, provision.provisions)))
 
 
 def _custodian_as_named(noun: Consent) -> object:

@@ -84,7 +84,10 @@ def read_period(element: Element | None, at: str) -> Period:
         return ALWAYS
     only_known(element, {"id", "start", "end"}, at)
     start = interval(element["start"])[0] if "start" in element else None
-    return Period(start, interval(element["end"])[1] if "end" in element else None)
+    end = interval(element["end"])[1] if "end" in element else None
+    if start and end and end <= start:
+        raise refused(at, "an end after its start", "value")
+    return Period(start, end)
 
 
 def _read_actor(element: Element, around: Surroundings, at: str) -> Actor:

@@ -53,6 +53,22 @@ PARAMETERS = {
     "started": moment(lambda s: s.started),
     "status": token(lambda s: ["available"]),
 }
+SEARCH_PARAMETERS = {
+    "_id": "token",
+    "_lastUpdated": "date",
+    "bodysite": "token",
+    "dicom-class": "token",
+    "identifier": "token",
+    "instance": "token",
+    "modality": "token",
+    "patient": "reference",
+    "patient.identifier": "token",
+    "referrer.name": "string",
+    "series": "token",
+    "started": "date",
+    "status": "token",
+}
+"""For the CapabilityStatement, in the types of the standard."""
 
 
 def decode(request: WireRequest) -> FindStudies:

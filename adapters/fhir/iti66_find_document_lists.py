@@ -50,6 +50,21 @@ PARAMETERS = {
     "sourceId": token(_source),
     "status": token(lambda i: ["current" if i.status is DocumentStatus.CURRENT else "retired"]),
 }
+SEARCH_PARAMETERS = {
+    "_id": "token",
+    "_lastUpdated": "date",
+    "code": "token",
+    "date": "date",
+    "designationType": "token",
+    "identifier": "token",
+    "patient": "reference",
+    "patient.identifier": "token",
+    "source.family": "string",
+    "source.given": "string",
+    "sourceId": "token",
+    "status": "token",
+}
+"""For the CapabilityStatement, in the types of the standard."""
 
 
 def decode(request: WireRequest) -> FindSubmissions:

@@ -60,6 +60,29 @@ PARAMETERS = {
     "status": token(lambda e: [e.status.value]),
     "type": token(lambda e: [e.type]),
 }
+SEARCH_PARAMETERS = {
+    "_id": "token",
+    "_lastUpdated": "date",
+    "author.family": "string",
+    "author.given": "string",
+    "category": "token",
+    "creation": "date",
+    "date": "date",
+    "event": "token",
+    "facility": "token",
+    "format": "token",
+    "identifier": "token",
+    "patient": "reference",
+    "patient.identifier": "token",
+    "period": "date",
+    "related": "reference",
+    "related.identifier": "token",
+    "security-label": "token",
+    "setting": "token",
+    "status": "token",
+    "type": "token",
+}
+"""For the CapabilityStatement, in the types of the standard."""
 
 
 def decode(request: WireRequest) -> FindDocuments:

@@ -19,9 +19,10 @@ from adapters.fhir.whose import WHOSE, whose
 from adapters.fhir.writing import answer_format, respond, searchset
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
-from consent.commands import FindDisclosures, ReadDisclosure
+from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from registry.commands import Page
+from registry.errors import NotFound
 
 SOURCE = "IHE ITI, RESTful ATNA, 2:3.81"
 SEARCH_PARAMETERS = {
@@ -64,13 +65,15 @@ def encode(page: Page[Disclosure], request: WireRequest) -> WireResponse:
     return searchset(request, asked.shown(page), shown, used=asked.used, warnings=(*asked.warnings, *usual))
 
 
-def decode_read(request: WireRequest) -> ReadDisclosure:
+def decode_read(request: WireRequest) -> FindDisclosures:
     answer_format(request)
-    return ReadDisclosure(request.params["id"])
+    return FindDisclosures(ids=(request.params["id"],), limit=1)
 
 
-def encode_read(row: Disclosure, request: WireRequest) -> WireResponse:
-    return respond(request, audit_event(row, request.home))
+def encode_read(page: Page[Disclosure], request: WireRequest) -> WireResponse:
+    if not page.items:
+        raise NotFound("AuditEvent")
+    return respond(request, audit_event(page.items[0], request.home))
 
 
 # ---- when ----
@@ -184,7 +187,7 @@ READ = Transaction(
     "Read an AuditEvent",
     source=SOURCE,
     route=("GET", "/AuditEvent/<id>"),
-    command=ReadDisclosure,
+    command=FindDisclosures,
     decode=decode_read,
     encode=encode_read,
     error=outcome.error,

@@ -53,8 +53,7 @@ _ONE_INSTANT = timedelta(microseconds=1)
 def patient_search(asked: Asked) -> PatientSearch:
     """The search in the registry's words. Raises BadRequest."""
     names = [each for each in asked.conditions if each.name in ("family", "given", "name")]
-    tokens = [_identifiers(each) for each in asked.named("identifier")]
-    single = [values[0] for values in tokens if len(values) == 1 and values[0].system and values[0].code]
+    single = [token for each in asked.named("identifier") if (token := _single_number(each))]
     return PatientSearch(
         ids=_ids(asked),
         identifiers=tuple(PatientIdentifier(each.system or "", each.code or "") for each in single),
@@ -90,6 +89,12 @@ def _identifiers(parameter: Parameter) -> list[TokenValue]:
     return [TokenValue.parse(value) for value in parameter.values] if parameter.modifier is None else []
 
 
+def _single_number(parameter: Parameter) -> TokenValue | None:
+    """The one full number of a parameter: any record of the person may carry it, which only the registry can tell."""
+    tokens = _identifiers(parameter)
+    return tokens[0] if len(tokens) == 1 and tokens[0].system and tokens[0].code else None
+
+
 def _sure_words(parameter: Parameter) -> list[str]:
     """Beginnings of words that a matching name must have, for the index; with alternatives none is sure."""
     if len(parameter.values) != 1 or parameter.modifier not in (None, "exact"):
@@ -106,7 +111,8 @@ def _birth_year(asked: Asked) -> int | None:
 
 
 def _needs_condition(parameter: Parameter) -> bool:
-    return parameter.name != "_id"
+    """What the registry does not look at itself."""
+    return parameter.name != "_id" and not (parameter.name == "identifier" and _single_number(parameter))
 
 
 def _condition(parameter: Parameter) -> Condition:

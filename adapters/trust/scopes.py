@@ -38,7 +38,11 @@ class Scopes:
     def allow(self, resource: str, interaction: str) -> bool:
         """Whether one of them covers this interaction (FHIR's name for it) with this type; unknown ones are not."""
         letter = _LETTERS.get(interaction)
-        return letter is not None and letter in self.letters(resource) | self.letters("*")
+        return letter is not None and self.cover(resource, letter)
+
+    def cover(self, resource: str, letter: str) -> bool:
+        """The same by the letter of SMART: c, r, u, d or s."""
+        return letter in self.letters(resource) | self.letters("*")
 
     def letters(self, resource: str) -> frozenset[str]:
         return frozenset(letter for named, letters in self.pairs if named == resource for letter in letters)

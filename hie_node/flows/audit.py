@@ -38,9 +38,11 @@ def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
         if command.ids is not None:
             found = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
         else:
+            looked_at = BATCH if command.where else command.limit + 1
             found = unit.disclosures.search(
-                record_ids=record_ids, since=command.since, until=command.until, limit=command.limit + 1
+                record_ids=record_ids, since=command.since, until=command.until, limit=looked_at
             )
+        found = tuple(row for row in found if command.accepts(row))
         shown = found[: command.limit]
         total = len(found) if len(found) <= command.limit else None
         return Page(tuple(shown), total=total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES, identify
 from registry.commands import (
@@ -27,7 +29,7 @@ def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
         for system in search.domains:
             if system not in known:
                 raise UnknownTargetSystem(system)
-        found = unit.patients.search(search)
+        found = unit.patients.search(replace(search, limit=search.limit + 1))
         shown = found[: search.limit]
         for record in shown:
             one = act.fork()
