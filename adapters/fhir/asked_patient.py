@@ -19,7 +19,7 @@ class AskedPatient:
     """Gathers the patient parameters of one search; each must be understood."""
 
     def __init__(self, base: str) -> None:
-        self._base = base
+        self._bases = (base + "/", base.replace("/network/", "/") + "/")
         self._record_id: str | None = None
         self._identifiers: list[PatientIdentifier] = []
         self._words: dict[str, str] = {}
@@ -46,13 +46,19 @@ class AskedPatient:
         return PatientSelector(self._record_id, None if described.is_empty else described)
 
     def _add_reference(self, parameter: Parameter) -> None:
-        found = [ReferenceValue.parse(value.removeprefix(self._base + "/")) for value in parameter.values]
+        found = [ReferenceValue.parse(self._relative(value)) for value in parameter.values]
         wanted = {each.id for each in found}
         if len(wanted | ({self._record_id} - {None})) != 1:
             raise BadRequest("A search is about one patient.")
         if any(each.url or each.type not in (None, "Patient") for each in found):
             raise BadRequest("The patient is named by a Patient of this node, or by patient.identifier.")
         self._record_id = found[0].id
+
+    def _relative(self, value: str) -> str:
+        """A Patient of this node is the same from its own base and from that of the network."""
+        for base in self._bases:
+            value = value.removeprefix(base)
+        return value
 
     def _add_words(self, name: str, parameter: Parameter) -> None:
         if len(parameter.values) != 1 or name in self._words:

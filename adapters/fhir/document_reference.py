@@ -48,7 +48,7 @@ from adapters.fhir.elements import (
     unique_id_identifier,
 )
 from adapters.fhir.issues import Issue, Unprocessable
-from adapters.fhir.kept import difference, drop_unreferenced, overlay, without
+from adapters.fhir.kept import drop_unreferenced, give_back, keep, without
 from adapters.fhir.writing import meta
 from registry.coded import NORMAL, CodedValue
 from registry.documents import Attachment, DocumentEntry, DocumentStatus, Relation, RelationKind
@@ -157,7 +157,7 @@ def read_document_reference(
         home=filing.community,
     )
     plain = document_reference(entry, base="", home=home)
-    return replace(entry, extra=difference(_described(resource), _described(plain)) or {})
+    return replace(entry, extra=keep(_described(resource), _described(plain)))
 
 
 def read_attachment(resource: Resource, *, sha1: str, size: int, content_hash: str) -> Attachment:
@@ -268,7 +268,7 @@ def _document_identifier(value: str) -> Element:
 
 def _with_kept(known: Resource, kept: Mapping[str, Any], *, is_remote: bool) -> Resource:
     """Ours with what was kept; lists that both write into are joined, and a remote document keeps our custodian."""
-    resource: Resource = overlay(known, without(dict(kept), "identifier", *(["custodian"] if is_remote else [])))
+    resource = give_back(known, without(dict(kept), "identifier", *(["custodian"] if is_remote else [])))
     resource["identifier"] = known["identifier"] + kept.get("identifier", [])
     ours, theirs = known.get("context", {}).get("related", []), kept.get("context", {}).get("related", [])
     if theirs:

@@ -23,7 +23,7 @@ from adapters.fhir.elements import (
     read_moment,
     reference,
 )
-from adapters.fhir.kept import difference, drop_unreferenced, overlay, without
+from adapters.fhir.kept import drop_unreferenced, give_back, keep, without
 from adapters.fhir.writing import meta
 from registry.coded import DCM, CodedValue
 from registry.errors import InvalidValue
@@ -67,7 +67,7 @@ def imaging_study(
         description=study.description,
         series=[_series(each) for each in study.series],
     )
-    return drop_unreferenced(overlay(known, without(dict(study.extra))))
+    return drop_unreferenced(give_back(known, study.extra))
 
 
 def read_imaging_study(
@@ -97,7 +97,7 @@ def read_imaging_study(
         home=community,
     )
     plain = imaging_study(study, base="", home=home)
-    return replace(study, extra=difference(_described(resource), _described(plain)) or {})
+    return replace(study, extra=keep(_described(resource), _described(plain)))
 
 
 # ---- writing ----
@@ -134,7 +134,7 @@ def _endpoint(base: str, custodian: HomeCommunityId, name: str | None) -> Resour
 def _series(series: Series) -> Element:
     return filled(
         uid=series.series_instance_uid,
-        number=series.number,
+        number=_unsigned(series.number),
         modality=_dcm(series.modality),
         description=series.description,
         numberOfInstances=len(series.instances),
@@ -147,11 +147,16 @@ def _series(series: Series) -> Element:
 
 def _instance(instance: Instance) -> Element:
     sop_class = {"system": URI_SYSTEM, "code": f"urn:oid:{instance.sop_class_uid}"}
-    return filled(uid=instance.sop_instance_uid, sopClass=sop_class, number=instance.number)
+    return filled(uid=instance.sop_instance_uid, sopClass=sop_class, number=_unsigned(instance.number))
 
 
 def _dcm(modality: str) -> Element:
-    return {"system": DCM, "code": modality}
+    return {"system": DCM, "code": modality or "OT"}
+
+
+def _unsigned(number: int | None) -> int | None:
+    """DICOM has negative numbers of series and instances, FHIR has none."""
+    return number if number is not None and 0 <= number < 2**31 else None
 
 
 # ---- reading ----

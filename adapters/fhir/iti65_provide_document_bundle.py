@@ -156,7 +156,6 @@ class _Reader:
             patient=self._mention.identifier,
             record_id=self._record_id,
             home=self._request.home,
-            full_url=entry.full_url,
             entry_id=self._ids[entry.full_url],
             target=lambda element: self._target(element, f"{entry.at}.relatesTo.target"),
         )

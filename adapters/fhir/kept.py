@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from adapters.fhir import Resource
+from adapters.fhir.json_format import decimal_of, decimal_text
+
+_DECIMAL = "decimal()"
+"""Marks a decimal in what is kept: plain JSON would lose its digits. No element of FHIR can have this name."""
+
+
+def keep(original: Resource, known: Resource) -> dict[str, Any]:
+    """What to keep of `original` beside the noun that is written as `known`: plain JSON values."""
+    kept: dict[str, Any] = _packed(difference(original, known) or {})
+    return kept
+
+
+def give_back(known: Resource, kept: Mapping[str, Any]) -> Resource:
+    """`known` with what `keep` kept in its place."""
+    resource: Resource = overlay(known, _unpacked(dict(kept)))
+    return resource
 
 
 def difference(original: Any, known: Any) -> Any:
@@ -51,6 +68,27 @@ def _local_references(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
             yield from _local_references(each)
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return {_DECIMAL: decimal_text(value)}
+    if isinstance(value, list):
+        return [_packed(each) for each in value]
+    return {name: _packed(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpacked(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_DECIMAL} and isinstance(value[_DECIMAL], str):
+        try:
+            return decimal_of(value[_DECIMAL])
+        except ValueError:
+            return value
+    return {name: _unpacked(each) for name, each in value.items()}
 
 
 def _is_single(value: Any) -> bool:

@@ -30,7 +30,7 @@ from adapters.fhir.elements import (
     reference,
     unique_id_identifier,
 )
-from adapters.fhir.kept import difference, drop_unreferenced, overlay, without
+from adapters.fhir.kept import drop_unreferenced, give_back, keep, without
 from adapters.fhir.writing import meta
 from registry.coded import CodedValue
 from registry.documents import DocumentStatus, Folder, SubmissionSet
@@ -50,7 +50,7 @@ _GOVERNED = ("resourceType", "id", "identifier", "status", "subject", "entry", "
 def list_of(item: SubmissionSet | Folder) -> Resource:
     """A submission set or folder as a List, with what the sender wrote beyond what the nouns know."""
     known = _set_list(item) if isinstance(item, SubmissionSet) else _folder_list(item)
-    shown: Resource = overlay(known, without(dict(item.extra), "identifier"))
+    shown = give_back(known, without(dict(item.extra), "identifier"))
     return drop_unreferenced(shown | {"identifier": known["identifier"] + item.extra.get("identifier", [])})
 
 
@@ -64,8 +64,7 @@ def read_submission_set(
     institution = first(each.get("valueReference", {}).get("display") for each in _extensions(source, AUTHOR_ORG))
     if author and institution and not author.institution:
         author = replace(author, institution=institution)
-    uuid = read_entry_uuid(resource) or entry_uuid
-    unique_id = _unique_id(resource) or uuid
+    uuid, unique_id = _names(resource, entry_uuid)
     made = SubmissionSet(
         id=str(uuid5(NAMESPACE_URL, unique_id)),
         entry_uuid=uuid,
@@ -80,15 +79,14 @@ def read_submission_set(
         intended_recipients=tuple(_recipients(resource, contained)),
         members=tuple(members),
     )
-    return replace(made, extra=difference(_described(resource, uuid), _described(_set_list(made), uuid)) or {})
+    return replace(made, extra=keep(_described(resource, uuid), _described(_set_list(made), uuid)))
 
 
 def read_folder(
     resource: Resource, *, entry_uuid: str, patient: PatientIdentifier, members: Iterable[str], folder_id: str | None
 ) -> Folder:
     """A Folder List. Its id comes from its unique id, so that the same folder sent again is the same folder."""
-    uuid = read_entry_uuid(resource) or entry_uuid
-    unique_id = _unique_id(resource) or uuid
+    uuid, unique_id = _names(resource, entry_uuid)
     made = Folder(
         id=folder_id or f"{FOLDER_ID}{uuid5(NAMESPACE_URL, unique_id)}",
         entry_uuid=uuid,
@@ -100,7 +98,7 @@ def read_folder(
         codes=tuple(_designations(resource)),
         members=tuple(members),
     )
-    return replace(made, extra=difference(_described(resource, uuid), _described(_folder_list(made), uuid)) or {})
+    return replace(made, extra=keep(_described(resource, uuid), _described(_folder_list(made), uuid)))
 
 
 def kind_of_list(resource: Resource) -> str | None:
@@ -176,6 +174,14 @@ def _described(resource: Resource, uuid: str) -> Resource:
 
 def _is_ours(element: Element, uuid: str) -> bool:
     return element.get("value", "").lower() == uuid or element.get("use") == "usual"
+
+
+def _names(resource: Resource, otherwise: str) -> tuple[str, str]:
+    """entryUUID and uniqueId; one that is missing is told from the other, both missing are `otherwise`."""
+    uuid, unique_id = read_entry_uuid(resource), _unique_id(resource)
+    if uuid is None:
+        uuid = uuid5(NAMESPACE_URL, unique_id).urn if unique_id else otherwise
+    return uuid, unique_id or uuid
 
 
 def _unique_id(resource: Resource) -> str | None:

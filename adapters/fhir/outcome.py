@@ -13,6 +13,7 @@ from adapters.fhir.issues import FhirError, Issue, operation_outcome
 from adapters.fhir.json_format import to_json
 from adapters.fhir.writing import answer_format
 from adapters.fhir.xml_format import to_xml
+from adapters.peers import errors as peers
 from adapters.wire import WireRequest, WireResponse
 from consent import errors as consent
 from registry import errors as registry
@@ -20,6 +21,7 @@ from registry import errors as registry
 ABSENT = "Nothing is known here under this address."
 UNKNOWN_ASKER = "Who asks could not be established."
 NOT_HONOURED = "The receipt cannot be honoured."
+OTHER_HOSPITAL = "The hospital that holds this cannot be reached now, or its answer cannot be used; try again."
 UNEXPECTED = "Something went wrong here; the request was not carried out."
 RETRY_SECONDS = 30
 
@@ -53,6 +55,10 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     consent.InvalidReceipt: (403, "forbidden"),
     consent.TokenRefused: (401, "login"),
     consent.TokenReplayed: (401, "login"),
+    peers.PeerError: (502, "transient"),
+    peers.PeerBroken: (502, "processing"),
+    peers.PeerUnreachable: (504, "transient"),
+    peers.PeerTooSlow: (504, "timeout"),
     FhirError: (500, "exception"),
     issues.BadRequest: (400, "invalid"),
     issues.NotFound: (404, "not-found"),
@@ -71,6 +77,10 @@ _FIXED_TEXTS: dict[type[Exception], str] = {
     consent.InvalidReceipt: NOT_HONOURED,
     consent.TokenRefused: UNKNOWN_ASKER,
     consent.TokenReplayed: UNKNOWN_ASKER,
+    peers.PeerError: OTHER_HOSPITAL,
+    peers.PeerBroken: OTHER_HOSPITAL,
+    peers.PeerUnreachable: OTHER_HOSPITAL,
+    peers.PeerTooSlow: OTHER_HOSPITAL,
     registry.RegistryError: UNEXPECTED,
     consent.ConsentError: UNEXPECTED,
 }

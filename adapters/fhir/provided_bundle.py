@@ -73,8 +73,9 @@ class ProvidedBundle:
 
 def refuse_other_bundles(bundle: Resource) -> Profile:
     """Which profile the bundle claims; other transactions and batches are not this node's business."""
-    profiles = bundle.get("meta", {}).get("profile", []) if isinstance(bundle.get("meta"), dict) else []
-    claimed = [PROVIDE_BUNDLES[url] for url in profiles if isinstance(url, str) and url in PROVIDE_BUNDLES]
+    meta = bundle.get("meta")
+    profiles = meta.get("profile") if isinstance(meta, dict) else None
+    claimed = [name for url, name in PROVIDE_BUNDLES.items() if isinstance(profiles, list) and url in profiles]
     if bundle.get("type") != "transaction" or not claimed:
         told = "Only an IHE MHD Provide Document Bundle is taken here: a transaction with its profile in Bundle.meta."
         raise Unprocessable(Issue("error", "not-supported", told, ("Bundle.type", "Bundle.meta.profile")))

@@ -59,7 +59,8 @@ def parse_resource(
 def checked(resource: Resource, *, known_modifiers: Set[str] = frozenset()) -> tuple[Issue, ...]:
     """What is odd about it; raises FhirError with all that is wrong: 400 where the form is broken, else 422."""
     issues = check(resource, known_modifiers=known_modifiers)
-    wrong = [issue for issue in issues if issue.is_error]
+    # a list that was cut may end before the fault that matters
+    wrong = [issue for issue in issues if issue.is_error or issue.code == "incomplete"]
     if wrong:
         raise refusal(wrong)
     return tuple(issues)

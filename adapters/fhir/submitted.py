@@ -9,7 +9,7 @@ import binascii
 from base64 import b64decode
 from collections.abc import Callable
 from hashlib import sha1, sha256
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from adapters.fhir import Resource
 from adapters.fhir.document_reference import (
@@ -37,7 +37,6 @@ def submitted_document(
     patient: PatientIdentifier,
     record_id: str,
     home: HomeCommunityId,
-    full_url: str = "",
     entry_id: str = "",
     target: Callable[[Element], str] = relation_target,
 ) -> SubmittedDocument:
@@ -52,7 +51,8 @@ def submitted_document(
         raise NonIdenticalHash(unique_id, registered=announced_hash, received=digest)
     filing = Filing(
         entry_id=entry_id or str(uuid4()),
-        entry_uuid=full_url if full_url.startswith("urn:uuid:") else uuid4().urn,
+        # not the fullUrl: it is a name within one message, and some senders use the same in each
+        entry_uuid=uuid5(NAMESPACE_URL, unique_id).urn,
         patient=patient,
         record_id=record_id,
         attachment=read_attachment(resource, sha1=digest, size=len(content), content_hash=sha256(content).hexdigest()),

@@ -113,7 +113,7 @@ def _read(
         if bundle["resourceType"] == "OperationOutcome" or bundle.get("type") != "searchset":
             raise BadAnswer("not a searchset")
         entries = _entries(bundle)
-        wrong = next((issue for issue in check(bundle) if issue.is_error), None)
+        wrong = next((issue for issue in check(bundle) if issue.is_error or issue.code == "incomplete"), None)
         if wrong is not None:
             raise BadAnswer(f"{wrong.code} at {', '.join(wrong.expression)}")
         found = tuple(
@@ -121,8 +121,8 @@ def _read(
             for resource, mode in entries
             if mode != "outcome" and _is(resource, kind)
         )
-    except (FhirError, RegistryError, ValueError) as error:
-        # the text may quote what the peer sent
+    except (FhirError, RegistryError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # whatever a peer sends costs its own line and nothing else; the text may quote what it sent
         raise BadAnswer(f"an entry that cannot be read ({type(error).__name__})") from error
     if len({item.id for item in found}) != len(found):
         raise BadAnswer("the same entry twice")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
-from hie_node.flows.register import resolve_mention
+from hie_node.flows.register import mentioned, resolve_mention
 from hie_node.house import new_id
 from registry.coded import HIV, UNREVIEWED_TEXT, CodedValue
 from registry.commands import Provided, ProvideSubmission
@@ -61,7 +61,7 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
 def _owner(act: Act, submission: Submission) -> str:
     """The record that the content will belong to: known, or the id it will get."""
     with act.house.storage.read() as unit:
-        known = unit.patients.record(submission.patient.identifier)
+        known = mentioned(unit, submission.patient)
         if known is not None and not known.active and known.replaced_by:
             known = unit.patients.record(known.replaced_by) or known
         return known.id if known else new_id()
@@ -127,6 +127,7 @@ def _judge(
     act: Act, unit: UnitOfWork, document: SubmittedDocument, record: SourceRecord, content: StoredContent
 ) -> Judged:
     """Is it news, the same again, a correction, or a contradiction?"""
+    _refuse_other_record(unit, document.entry.record_id, record)
     labels = _closed_by(document.entry.sensitivity, sensitivity(document.codes, texts=document.texts))
     entry = replace(
         document.entry,
@@ -172,6 +173,15 @@ def _unchanged(act: Act, unit: UnitOfWork, known: DocumentEntry, labels: tuple[C
         known = replace(known, sensitivity=closed, version=known.version + 1, updated=act.now)
         unit.documents.replace(known)
     return Judged(known, None, "unchanged")
+
+
+def _refuse_other_record(unit: UnitOfWork, claimed: str, record: SourceRecord) -> None:
+    """A message may name its patient by number and by our own id: both must lead to the same record."""
+    if claimed in ("", record.id):
+        return
+    other = unit.patients.record_by_id(claimed)
+    if other is None or other.replaced_by != record.identifier:
+        raise PatientMismatch("DocumentReference.subject", expected="one patient", found="another one by reference")
 
 
 def _refuse_twins(judged: Sequence[Judged]) -> None:
@@ -245,25 +255,20 @@ def _superseded(act: Act, entry: DocumentEntry) -> DocumentEntry:
 def _submission_set(
     act: Act, unit: UnitOfWork, submission: Submission, record: SourceRecord, judged: Sequence[Judged], news: bool
 ) -> SubmissionSet | None:
-    """What was handed in together; a message that brought nothing new makes none."""
+    """What was handed in together; a message without a set of its own that brought nothing new makes none."""
     given = submission.submission_set
+    known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
+    listed = tuple(known_ids.get(member, member) for member in given.members) if given else ()
+    members = listed or tuple(one.entry.id for one in judged)
     if given is not None:
         known = unit.documents.by_submission_unique_id(given.unique_id)
         if known is not None:
-            if set(known.members) != {one.entry.id for one in judged} | {f.id for f in submission.folders}:
+            if set(known.members) != set(members):
                 raise DuplicateUniqueId(given.unique_id)
             return known
-    if not news and not submission.folders:
+    elif not news and not submission.folders:
         return None
-    base = given or _derived_set(act)
-    members = base.members or tuple(one.entry.id for one in judged)
-    known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
-    made = replace(
-        base,
-        patient=record.identifier,
-        record_id=record.id,
-        members=tuple(known_ids.get(member, member) for member in members),
-    )
+    made = replace(given or _derived_set(act), patient=record.identifier, record_id=record.id, members=members)
     unit.documents.add_submission(made)
     return made
 
@@ -295,5 +300,7 @@ def _folder(
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
     members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
+    if known is not None and replace(made, updated=known.updated) == known:
+        return known
     unit.documents.save_folder(made)
     return made

@@ -122,21 +122,29 @@ def resolve_mention(act: Act, unit: UnitOfWork, mention: PatientMention, *, new_
 
     Raises UnknownPatient without demographics, PatientMismatch where the message contradicts the index.
     """
-    known = unit.patients.record(mention.identifier)
+    known = mentioned(unit, mention)
     if known is None:
-        if not mention.demographics.enough_to_register:
+        if mention.record_id is not None or not mention.demographics.enough_to_register:
             raise UnknownPatient(str(mention.identifier))
         record = SourceRecord(new_record_id, mention.identifier, mention.demographics, mention.numbers)
         return save_record(act, unit, record, None).record
     if not known.active and known.replaced_by:
         survivor = unit.patients.record(known.replaced_by)
         known = survivor or known
-    described = PatientInQuestion((mention.identifier, *mention.numbers), mention.demographics)
+    named = () if mention.record_id is not None else (mention.identifier,)
+    described = PatientInQuestion((*named, *mention.numbers), mention.demographics)
     comparison = compare(described, known)
     if comparison.contradicted or comparison.conflicting_numbers:
         raise PatientMismatch("patient", expected="the person registered under this number", found="somebody else")
     learnt = _with_what_is_new(known, mention)
     return known if learnt == known else save_record(act, unit, learnt, known).record
+
+
+def mentioned(unit: UnitOfWork, mention: PatientMention) -> SourceRecord | None:
+    """The record that a message names, by the hospital's number or by the registry's own id."""
+    if mention.record_id is not None:
+        return unit.patients.record_by_id(mention.record_id)
+    return unit.patients.record(mention.identifier)
 
 
 def _with_what_is_new(known: SourceRecord, mention: PatientMention) -> SourceRecord:

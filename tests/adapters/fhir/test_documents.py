@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,6 +21,7 @@ from adapters.fhir.document_reference import read_document_reference as read_nou
 from adapters.fhir.issues import BadRequest
 from adapters.fhir.lists import list_of, read_folder, read_submission_set
 from adapters.fhir.writing import is_personal
+from adapters.store.codec import dump, load
 from adapters.wire import Pairs, WireRequest
 from registry.answers import CommunityOutcome, OutcomeKind
 from registry.coded import HIV, IMAGING_REPORT, CodedValue
@@ -116,6 +118,14 @@ def test_what_the_sender_wrote_is_given_back_where_the_nouns_do_not_know_it() ->
     assert back["content"][0]["attachment"]["url"] == f"{BASE}/Binary/{entry.id}"
     assert not [issue for issue in check(back) if issue.is_error]
     assert read_noun(back, filed(entry), home=HOME) == entry
+
+
+def test_what_is_kept_survives_storage_to_the_last_digit() -> None:
+    dose = [{"url": "http://his.example/dose", "valueDecimal": Decimal("1.50")}]
+    odd = {"decimal()": "no number"}
+    noun = read_noun(document(extension=dose, odd=odd), filed(ENTRY), home=HOME)
+    back = document_reference(load(DocumentEntry, dump(noun)), base=BASE, home=HOME)
+    assert str(back["extension"][0]["valueDecimal"]) == "1.50" and back["odd"] == odd
 
 
 def test_what_the_registry_governs_is_never_the_senders() -> None:
@@ -245,6 +255,7 @@ def test_the_patient_is_described_in_the_question() -> None:
     parts = search(("patient.family", "Trần"), ("patient.given", "Thị Thử"))[0].patient.described
     assert parts.demographics.name == HumanName("Trần Thị Thử", "Trần", "Thị Thử")
     assert search(("patient", f"{BASE}/Patient/77"))[0].patient.record_id == "77"
+    assert search(("patient", f"{BASE}/Patient/77"), door="network", base=LONG)[0].patient.record_id == "77"
     assert search(("patient:identifier", "urn:x|2"))[0].patient.described.identifiers[0].value == "2"
 
 

@@ -106,6 +106,14 @@ def test_the_same_bundle_again_gets_the_same_answer() -> None:
     assert iti65.encode(before, request).body == iti65.encode(replace(before, outcome="unchanged"), other).body
 
 
+def test_a_fullurl_that_a_sender_uses_again_and_again_names_nothing() -> None:
+    plain = document()
+    del plain["identifier"]
+    other = plain | {"masterIdentifier": {"value": "urn:oid:1.2.840.99.1.99"}}
+    names = {provide(bundle(doc=each))[0].documents[0].entry.entry_uuid for each in (plain, plain, other)}
+    assert len(names) == 2 and DOC_URL not in names
+
+
 def test_what_is_odd_but_harmless_is_a_warning_in_the_answer() -> None:
     submission, request = provide(bundle(doc=document(invented="x")))
     answer = shown(iti65.encode(replace(stored(submission), warnings=("no study",)), request))
@@ -273,6 +281,16 @@ def test_each_broken_rule_is_told_and_nothing_becomes_a_command(
 def test_a_patch_that_does_anything_else_is_refused() -> None:
     other = nested(patch(), "parameter", 0, "part", 1, "valueString", value="DocumentReference.subject")
     assert refused(bundle(entry("", other, "PATCH", "DocumentReference/old")))[:2] == (422, "not-supported")
+
+
+def test_a_fault_behind_a_hundred_oddities_is_still_found() -> None:
+    doc = {f"odd{number}": 1 for number in range(150)} | document(status=7)
+    assert refused(bundle(doc=doc))[0] in (400, 422)
+
+
+@pytest.mark.parametrize("meta", [5, "x", [], {"profile": 5}, {"profile": [[], {}]}, None])
+def test_a_bundle_with_a_nonsensical_profile_is_none_of_ours(meta: object) -> None:
+    assert refused(bundle() | {"meta": meta})[:2] == (422, "not-supported")
 
 
 def test_errors_hold_nothing_of_the_patient() -> None:

@@ -9,6 +9,7 @@ from exchange import ask, shown
 
 from adapters.fhir import issues, outcome
 from adapters.fhir.check import check
+from adapters.peers import errors as peers
 from consent import errors as consent
 from registry import errors as registry
 
@@ -20,11 +21,11 @@ def below(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def rooms() -> list[type[Exception]]:
-    trees = (registry.RegistryError, consent.ConsentError, issues.FhirError)
+    trees = (registry.RegistryError, consent.ConsentError, peers.PeerError, issues.FhirError)
     return [kind for tree in trees for kind in below(tree) if kind.__module__ in _MODULES]
 
 
-_MODULES = {registry.__name__, consent.__name__, issues.__name__}
+_MODULES = {registry.__name__, consent.__name__, peers.__name__, issues.__name__}
 
 
 @pytest.mark.parametrize("kind", rooms(), ids=lambda kind: kind.__name__)
