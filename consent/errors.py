@@ -5,7 +5,8 @@ ConsentError
 │   └── EvidenceMissing     a permission without the patient's written request behind it
 ├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
 └── TokenRefused            who asks could not be established
-    └── TokenReplayed       a token that was used before
+    ├── TokenReplayed       a token that was used before
+    └── ScopeMissing        a good token that does not reach this far
 """
 
 from __future__ import annotations
@@ -51,3 +52,10 @@ class TokenReplayed(TokenRefused):
 
     def __init__(self) -> None:
         super().__init__("used before")
+
+
+class ScopeMissing(TokenRefused):
+    """A good token that does not reach this far (RFC 6750 section 3.1, insufficient_scope)."""
+
+    def __init__(self) -> None:
+        super().__init__("scope")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
-from consent.errors import ConsentError, TokenRefused
+from consent.errors import ConsentError, ScopeMissing, TokenRefused
 from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
@@ -31,10 +31,6 @@ FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
 
 _ACTIONS: Mapping[str, Action] = {"c": "C", "r": "R", "u": "U", "d": "D", "s": "E"}
-
-
-class ScopeMissing(TokenRefused):
-    """The token is good and does not reach this far."""
 
 
 def handle(house: House, transaction: Transaction, request: WireRequest) -> WireResponse:
@@ -65,7 +61,7 @@ def _authenticated(house: House, transaction: Transaction, request: WireRequest)
         return replace(request, body=io.BytesIO(body), length=len(body)), caller
     caller, scopes = at_the_house_door(house, request.headers)
     if not scopes.cover(*transaction.scope):
-        raise ScopeMissing("scope")
+        raise ScopeMissing
     return request, caller
 
 

@@ -108,6 +108,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.UnresolvedReference: (409, "a reference leads nowhere"),
     registry.DeprecatedTarget: (409, "superseded already"),
     registry.ForeignDomain: (409, "these identifiers are assigned elsewhere"),
+    registry.UnknownAuthority: (400, "this assigning authority is not known here"),
+    registry.UnknownTargetSystem: (400, "this assigning authority is not known here"),
     registry.NotFound: (404, _ABSENT),
     registry.Gone: (410, "deleted"),
     registry.NotUnique: (409, "more than one patient matches"),
@@ -119,6 +121,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     consent.InvalidReceipt: (404, _ABSENT),
     consent.TokenRefused: (401, "who asks could not be established"),
     consent.TokenReplayed: (401, "who asks could not be established"),
+    consent.ScopeMissing: (403, "the token does not reach this far"),
 }
 
 # their texts say more than an outsider may learn, or nothing that helps

@@ -42,7 +42,8 @@ TEXTS: dict[OutcomeKind, str] = {
 def community_outcome(outcome: CommunityOutcome) -> Resource:
     """One line of a federated answer: which community, what became of it, how many entries are from there."""
     community = outcome.community
-    shown = f"{community.name} ({community.facility}): {outcome.detail or TEXTS[outcome.kind]}"
+    why = f" ({outcome.detail})" if outcome.detail and outcome.detail != TEXTS[outcome.kind] else ""
+    shown = f"{community.name} ({community.facility}): {TEXTS[outcome.kind]}{why}"
     if outcome.kind in (OutcomeKind.ANSWERED, OutcomeKind.INCOMPLETE):
         shown += f"; {outcome.count} found"
     said = _outcome(outcome.kind, shown)

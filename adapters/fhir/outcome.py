@@ -20,6 +20,7 @@ from registry import errors as registry
 
 ABSENT = "Nothing is known here under this address."
 UNKNOWN_ASKER = "Who asks could not be established."
+OUT_OF_SCOPE = "The token does not reach this far."
 NOT_HONOURED = "The receipt cannot be honoured."
 OTHER_HOSPITAL = "The hospital that holds this cannot be reached now, or its answer cannot be used; try again."
 UNEXPECTED = "Something went wrong here; the request was not carried out."
@@ -55,6 +56,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     consent.InvalidReceipt: (403, "forbidden"),
     consent.TokenRefused: (401, "login"),
     consent.TokenReplayed: (401, "login"),
+    consent.ScopeMissing: (403, "forbidden"),
     peers.PeerError: (502, "transient"),
     peers.PeerBroken: (502, "processing"),
     peers.PeerUnreachable: (504, "transient"),
@@ -77,6 +79,7 @@ _FIXED_TEXTS: dict[type[Exception], str] = {
     consent.InvalidReceipt: NOT_HONOURED,
     consent.TokenRefused: UNKNOWN_ASKER,
     consent.TokenReplayed: UNKNOWN_ASKER,
+    consent.ScopeMissing: OUT_OF_SCOPE,
     peers.PeerError: OTHER_HOSPITAL,
     peers.PeerBroken: OTHER_HOSPITAL,
     peers.PeerUnreachable: OTHER_HOSPITAL,
@@ -117,5 +120,6 @@ def _special_headers(exception: Exception) -> list[tuple[str, str]]:
     if isinstance(exception, registry.StorageUnavailable):
         return [("Retry-After", str(RETRY_SECONDS))]
     if isinstance(exception, consent.TokenRefused):
-        return [("WWW-Authenticate", "Bearer")]
+        scope = ' error="insufficient_scope"' if isinstance(exception, consent.ScopeMissing) else ""
+        return [("WWW-Authenticate", f"Bearer{scope}")]
     return []

@@ -77,10 +77,7 @@ class Demonstration:
             ("verify", "The records of disclosures are intact", self._verify),
         ]
         self._say("One CT from Bắc Ninh, seen at Bạch Mai instead of repeated.\n")
-        for name, title, act in story:
-            if not self._play_one(name, title, act):
-                return False
-        return True
+        return all(self._play_one(name, title, act) for name, title, act in story)
 
     def summary(self) -> list[dict[str, Any]]:
         """The steps as one JSON document."""
@@ -222,7 +219,7 @@ class Demonstration:
             "scope": _coded("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
             "category": [_coded("http://loinc.org", "59284-0")],
             "patient": {"identifier": {"system": his.entry["patient_id_system"], "value": story.numbers["bach-mai"]}},
-            "dateTime": now.isoformat(timespec="seconds"),
+            "dateTime": _second(now),
             "performer": [{"display": "the patient"}],
             "organization": [_organization(self._entry("bach-mai"))],
             "sourceAttachment": {"contentType": "application/pdf", "data": b64encode(paper).decode()},
@@ -297,9 +294,8 @@ class Demonstration:
             "mb_per_second": round(size / seconds / 1e6, 1),
         }
         self._tell(f"{len(sums)} images through both nodes, every one the same bytes as at the scanner")
-        self._tell(
-            f"first after {first:.2f} s, all {size / 1e6:.0f} MB after {seconds:.2f} s ({size / seconds / 1e6:.0f} MB/s)"
-        )
+        megabytes = size / 1e6
+        self._tell(f"first after {first:.2f} s, all {megabytes:.0f} MB after {seconds:.2f} s")
 
     def _account(self, figures: dict[str, Any]) -> None:
         """What Bạch Mai wrote down, Bắc Ninh wrote down too, under the same exchange."""
@@ -327,8 +323,7 @@ class Demonstration:
         nodes.stop(settings)
         try:
             bundle = self._ask(figures)
-            lines = " ".join(_communities(bundle))
-            _must("Thái Nguyên" in lines and "silent" in lines, "the answer does not say who was silent")
+            _must("silent" in _kinds(bundle), "the answer does not say who was silent")
         finally:
             nodes.start(settings)
         self._tell("and started again")
@@ -372,6 +367,12 @@ def _communities(bundle: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _kinds(bundle: dict[str, Any]) -> list[str]:
+    """What became of each community, as a code."""
+    issues = [issue for outcome in _resources(bundle, "OperationOutcome") for issue in outcome["issue"]]
+    return [coding["code"] for issue in issues for coding in issue["details"].get("coding", [])]
+
+
 def _from_elsewhere(bundle: dict[str, Any], lab: dict[str, Any]) -> list[dict[str, Any]]:
     """Documents of other hospitals: their ids begin with a facility code."""
     codes = {h["facility_code"] for h in lab["hospitals"]}
@@ -384,6 +385,10 @@ def _title(document: dict[str, Any]) -> str:
 
 def _without_status(pairs: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if name != "status"}
+
+
+def _second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def _coded(system: str, code: str) -> dict[str, Any]:

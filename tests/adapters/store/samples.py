@@ -118,7 +118,17 @@ def consent(key: str = "consent", record: SourceRecord | None = None, **changes:
         provisions=(exception,),
     )
     evidence = Evidence("paper", "urn:x:scan", "d" * 64, explained_by="điều dưỡng B", language="vi")
-    full = Consent(id_of(key), whose.identifier, whose.id, "active", NOW, BASIC_NORMAL, rule, BAC_NINH, evidence)
+    full = Consent(
+        id_of(key),
+        whose.identifier,
+        whose.id,
+        "active",
+        NOW,
+        BASIC_NORMAL,
+        rule,
+        custodian=BAC_NINH,
+        evidence=evidence,
+    )
     return replace(full, **changes)
 
 

@@ -90,7 +90,7 @@ def test_a_login_is_added_once_changed_on_purpose_and_disabled(storage: Storage)
 
 
 def test_a_system_is_known_by_its_keys(storage: Storage) -> None:
-    his = Client("his", {"keys": [{"kty": "EC"}]}, ("system/*.rs",), Role.SYSTEM, PurposeOfUse.TREAT)
+    his = Client("his", {"keys": [{"kty": "EC"}]}, ("system/*.rs",), Role.SYSTEM, (PurposeOfUse.TREAT,))
     with storage.begin() as unit:
         unit.people_of_the_house.add_client(his)
         assert unit.people_of_the_house.client("his") == his
