@@ -105,6 +105,8 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
         person = _known_here(act, unit, selector)
         if person is not None:
             act.about(person.first)
+        elif selector.record_id is not None:
+            raise InvalidValue("patient", expected="a patient of this hospital, or a description of one")
         described = _describe(selector, person)
         receipts = signed_requests(act, unit, person) if person else ()
         peers = choose_peers(act.house, described)

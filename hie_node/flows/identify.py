@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from registry.errors import NotUnique
-from registry.matching import Zone, compare_with_person
+from registry.matching import Agreement, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
 from registry.ports import Matcher
 from registry.searches import PatientSelector
@@ -55,13 +55,14 @@ def by_record_id(unit: UnitOfWork, record_id: str) -> Identified | None:
 
 
 def by_identifier(unit: UnitOfWork, wanted: PatientInQuestion) -> Identified | None:
-    """The one person that carries these identifiers and is not contradicted by the rest of the description."""
+    """The one person that carries one of these identifiers and whom nothing else in the description contradicts."""
     if not wanted.identifiers:
         return None
     fitting = []
     for candidate in unit.patients.candidates(PatientInQuestion(wanted.identifiers), limit=CANDIDATES):
         comparison = compare_with_person(wanted, candidate)
-        if comparison.shared_numbers and not comparison.contradicted and not comparison.conflicting_numbers:
+        different = Agreement.DIFFERENT in (comparison.name, comparison.birth_date, comparison.gender)
+        if comparison.shared_numbers and not different and not comparison.conflicting_numbers:
             fitting.append(candidate)
     if len(fitting) > 1:
         raise NotUnique("patient")

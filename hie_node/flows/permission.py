@@ -5,8 +5,10 @@ from __future__ import annotations
 from adapters.store.unit import UnitOfWork
 from consent.consents import Consent
 from consent.errors import InvalidReceipt
+from consent.receipts import ConsentReceipt
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified
+from registry.people import PatientInQuestion
 
 
 def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool = True) -> tuple[Consent, ...]:
@@ -15,6 +17,25 @@ def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool =
     `keep` stores a request that came with the question; a second look while content flows does not.
     """
     return unit.consents.of_records(person.record_ids) + _brought_along(act, unit, person, keep)
+
+
+def carries_a_request(act: Act, unit: UnitOfWork, question: PatientInQuestion | None) -> bool:
+    """Whether the question brings the patient's own request for it: only then may its answer tell none from nothing."""
+    if act.caller.requester.purpose.is_emergency and act.house.policy.emergency_access:
+        return True
+    return any(
+        question is not None and receipt.speaks_of(question) and _is_honoured(act, unit, receipt)
+        for receipt, _ in act.caller.receipts
+    )
+
+
+def _is_honoured(act: Act, unit: UnitOfWork, receipt: ConsentReceipt) -> bool:
+    try:
+        receipt.check(act.caller.requester, act.house.home, now=act.now)
+    except InvalidReceipt:
+        return False
+    kept = unit.receipts.kept(receipt.id)
+    return kept is None or kept.withdrawn is None
 
 
 def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
