@@ -1,6 +1,6 @@
 """Is this the same person? Three zones: link, review, new. In doubt a person decides.
 
-A number alone never links: it must be corroborated by the name or the birth date and contradicted by neither.
+A number alone never links: the birth date must agree, and the name where it is given; nothing may contradict.
 Two different personal numbers forbid a link whatever else agrees. Each answer carries its evidence, field by field.
 This rule is the floor; a weighing matcher takes its place behind the same port (`ports.Matcher`).
 """
@@ -72,25 +72,35 @@ class Comparison:
 
     @property
     def zone(self) -> Zone:
-        """Link only what a shared number, the name and the birth date support together."""
+        """Link only what a shared number and the birth date support together, and the name where it is given.
+
+        A number that does not fit its owner's sex or year (a parent's, often) links only when all the rest is the same.
+        """
         if self.conflicting_numbers:
             return Zone.REVIEW if self._looks_the_same else Zone.NEW
         if not self.shared_numbers:
             return Zone.REVIEW if self._looks_the_same else Zone.NEW
-        if self.newborn or self.implausible_number:
+        if self.newborn or (self.implausible_number and not self._all_the_same):
             return Zone.REVIEW
-        supported = self.name in _AGREES and self.birth_date in _AGREES and self.gender is not Agreement.DIFFERENT
-        certain = Agreement.SAME in (self.name, self.birth_date)
-        return Zone.LINK if supported and certain else Zone.REVIEW
+        return Zone.LINK if self._supported else Zone.REVIEW
+
+    @property
+    def _supported(self) -> bool:
+        if Agreement.DIFFERENT in (self.name, self.birth_date, self.gender) or self.birth_date is Agreement.UNKNOWN:
+            return False
+        if self.name is Agreement.UNKNOWN:
+            return self.birth_date is Agreement.SAME
+        return Agreement.SAME in (self.name, self.birth_date)
+
+    @property
+    def _all_the_same(self) -> bool:
+        return self.name is self.birth_date is self.gender is Agreement.SAME
 
     @property
     def _looks_the_same(self) -> bool:
         return (
             self.name is Agreement.SAME and self.birth_date is Agreement.SAME and self.gender is not Agreement.DIFFERENT
         )
-
-
-_AGREES = frozenset({Agreement.SAME, Agreement.LIKELY})
 
 
 @dataclass(frozen=True, slots=True)
