@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import structlog
 
 from consent.requesters import Requester
+from registry.errors import StorageUnavailable
 
 
 def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
@@ -57,6 +58,11 @@ def request(
         purpose=requester.purpose.value if requester else None,
         **({"refused": refused} if refused else {}),
     )
+
+
+def storage_unavailable(where: str, failure: StorageUnavailable) -> None:
+    """The database or the content store could not take it; the reason is a code, and callers are not told it."""
+    warning("storage unavailable", where=where, what=failure.what, reason=failure.reason)
 
 
 def fault(where: str, error: BaseException, reference: str) -> None:
