@@ -191,6 +191,13 @@ class Consent:
             custodian = _known("Consent.organization", home_of(self.custodian_facility))
         return replace(self, custodian=custodian, provision=_resolved(self.provision, home_of))
 
+    def opens_to(self, home: HomeCommunityId, holder: HomeCommunityId, *, now: datetime) -> bool:
+        """Whether it lets that hospital, by name, see anything of this holder's data now."""
+        speaks = self.permits_something and self.in_force(now) and self.custodian in (None, holder)
+        return speaks and any(
+            actor.home == home for provision in self.provision.everywhere for actor in provision.actors
+        )
+
     def in_force(self, now: datetime) -> bool:
         """Active, given already, and within its period; an expired permit is silence, not refusal."""
         return self.status == "active" and self.given <= now and self.provision.period.holds(now)

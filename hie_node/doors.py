@@ -68,6 +68,8 @@ def _door(house: House, listener: str) -> Flask:
                 _mount(app, house, transaction, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
+    else:
+        tokens_door.mount_keys(app, house)
     app.register_error_handler(404, _no_such_thing)
     app.register_error_handler(405, _no_such_thing)
     return app

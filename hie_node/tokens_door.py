@@ -30,10 +30,15 @@ def mount(app: Flask, house: House) -> None:
         "/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/network/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/.well-known/oauth-authorization-server": lambda: smart.authorization_server(base, scopes=_scopes()),
-        "/.well-known/jwks.json": lambda: house.keys.jwks(now=house.now()),
     }
+    mount_keys(app, house)
     for path, document in known.items():
         app.add_url_rule(path, path, lambda make=document: _json(make()))
+
+
+def mount_keys(app: Flask, house: House) -> None:
+    """The public keys of this node, for its own systems and for its peers."""
+    app.add_url_rule("/.well-known/jwks.json", "jwks", lambda: _json(house.keys.jwks(now=house.now())))
 
 
 def _scopes() -> list[str]:

@@ -78,23 +78,9 @@ def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]
 
 
 def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
-    """Whether there is a request of the patient at all, looked at without looking at any item."""
-    if act.decide(Item(), consents).permit:
-        return True
-    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(
-        act, consents
-    )
-
-
-def _named(act: Act, consents: Sequence[Consent]) -> bool:
-    asking = act.caller.requester.home
-    return any(
-        actor.home == asking
-        for consent in consents
-        if consent.permits_something and consent.in_force(act.now)
-        for provision in (consent.provision, *consent.provision.provisions)
-        for actor in provision.actors
-    )
+    """Whether there is a request of the patient for this hospital at all, looked at without looking at any item."""
+    asking, holder = act.caller.requester.home, act.house.home
+    return act.decide(Item(), consents).permit or any(c.opens_to(asking, holder, now=act.now) for c in consents)
 
 
 def _page(
