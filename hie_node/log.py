@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from consent.requesters import Requester
+from registry.errors import StorageUnavailable
 
 _LOG = logging.getLogger("hie")
 
@@ -63,6 +64,11 @@ def request(
         purpose=requester.purpose.value if requester else None,
         refused=refused or None,
     )
+
+
+def storage_unavailable(where: str, failure: StorageUnavailable) -> None:
+    """The database or the content store could not take it; the reason is a code, and callers are not told it."""
+    warning("storage unavailable", where=where, what=failure.what, reason=failure.reason)
 
 
 def fault(where: str, error: BaseException, reference: str) -> None:

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
+import requests
+
 from adapters.dicom.client import parts
 from hie_node.lab import nodes
 from hie_node.lab.documents import report_pdf
@@ -104,7 +106,7 @@ class Demonstration:
         try:
             act(step.figures)
             step.ok = True
-        except StepFailed as failure:
+        except (StepFailed, requests.RequestException) as failure:
             self._say(f"    FAILED: {failure}")
         step.seconds = time.monotonic() - started
         if step.ok:
