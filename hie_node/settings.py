@@ -52,6 +52,7 @@ class Limits:
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
     token_life          seconds of an access token; a stolen one dies soon
     peer_token_life     seconds of a peer's one-use token: clocks may be 10 s apart
+    refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
@@ -70,6 +71,7 @@ class Limits:
     ask_everyone_up_to: int = 34
     token_life: int = 300
     peer_token_life: int = 60
+    refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
     seal_every: float = 5.0
