@@ -43,6 +43,7 @@ class Limits:
     fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
     dicom_body          bytes of one STOW request; spooled to disk, never in memory
     file_body           bytes of one dropped or published file
+    document_body       bytes of one dropped document, which is read whole
     page_size           entries of a page when the question names none, and
     page_cap            the most that a question may name
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
@@ -62,6 +63,7 @@ class Limits:
     fhir_body: int = 10 << 20
     dicom_body: int = 8 << 30
     file_body: int = 2 << 30
+    document_body: int = 128 << 20
     page_size: int = 50
     page_cap: int = 1000
     answer_budget: float = 2.0
@@ -74,7 +76,7 @@ class Limits:
     refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
-    seal_every: float = 5.0
+    seal_every: float = 2.0
     keep_dropped: int = 7
 
 

@@ -28,13 +28,13 @@ def mount(app: Flask, house: House) -> None:
     """The token endpoint, its metadata and the public keys: what needs no token."""
     base = house.settings.house.url
     app.add_url_rule("/oauth/token", "token", lambda: _token(house), methods=["POST"], provide_automatic_options=False)
-    mount_keys(app, house)
     known = {
         "/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/network/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/.well-known/oauth-authorization-server": lambda: smart.authorization_server(base, scopes=_scopes()),
     }
+    mount_keys(app, house)
     for path, document in known.items():
         app.add_url_rule(path, path, lambda make=document: _json(make()), provide_automatic_options=False)
 
