@@ -25,7 +25,7 @@ from hie_node.authentication import at_the_house_door, at_the_peer_door
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
-from registry.errors import RegistryError, Unreadable
+from registry.errors import RegistryError, StorageUnavailable, Unreadable
 
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
@@ -110,6 +110,8 @@ def _query(transaction: Transaction, request: WireRequest) -> str:
 
 def _refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
+    if isinstance(error, StorageUnavailable):
+        log.storage_unavailable(transaction.name, error)
     if not isinstance(error, (RegistryError, ConsentError)) and not getattr(error, "status", None):
         reference = secrets.token_hex(6)
         log.fault(transaction.name, error, reference)

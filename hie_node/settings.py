@@ -72,7 +72,7 @@ class Limits:
     peer_token_life: int = 60
     recheck: float = 2.0
     remember_remote: int = 30
-    seal_every: float = 5.0
+    seal_every: float = 2.0
     keep_dropped: int = 7
 
 

@@ -203,7 +203,7 @@ def _people(settings: Settings) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     keys: dict[str, tuple[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]] = {
         "his": ("ES384", ec.generate_private_key(ec.SECP384R1())),
-        "pacs": ("RS384", rsa.generate_private_key(65537, 3072)),
+        "pacs": ("RS384", rsa.generate_private_key(65537, 2048)),
     }
     clients = []
     storage = Storage(make_engine(settings.database_url))
