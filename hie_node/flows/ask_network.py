@@ -117,7 +117,7 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
 
 def _known_here(act: Act, unit: UnitOfWork, selector: PatientSelector) -> Identified | None:
     if selector.record_id is not None:
-        return by_record_id(unit, selector.record_id)
+        return by_record_id(unit, selector.record_id, selector.described)
     assert selector.described is not None
     try:
         known = by_identifier(unit, selector.described)
