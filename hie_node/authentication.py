@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
 from adapters.trust.receipts import read_receipt
 from adapters.trust.scopes import Scopes
-from adapters.trust.smart import read_access_token
 from consent.errors import InvalidReceipt, TokenRefused
 from consent.receipts import ConsentReceipt
 from hie_node.acts import Caller
@@ -33,7 +32,7 @@ def bearer(headers: Mapping[str, str]) -> str:
 
 def at_the_house_door(house: House, headers: Mapping[str, str]) -> tuple[Caller, Scopes]:
     """A system or a person of this hospital, and what its token lets it do."""
-    access = read_access_token(
+    access = house.access_tokens.read(
         bearer(headers), keys=house.keys.ever(), base=house.settings.house.url, home=house.home, now=house.now()
     )
     return Caller(access.requester, "house"), access.scopes

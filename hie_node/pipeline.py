@@ -25,12 +25,7 @@ from hie_node.authentication import at_the_house_door, at_the_peer_door
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
-    if isinstance(error, StorageUnavailable):
-        log.storage_unavailable(transaction.name, error)
-    response = transaction.error(error, request)
-    if response.status == UNEXPECTED:
-        log.fault(transaction.name, error, secrets.token_hex(6))
-    return response
+from registry.errors import StorageUnavailable, Unreadable
 
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
@@ -127,16 +122,9 @@ def _query(transaction: Transaction, request: WireRequest) -> str:
 
 def _refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
-<<<<<<< HEAD
     if isinstance(error, StorageUnavailable):
         log.storage_unavailable(transaction.name, error)
-    if not isinstance(error, (RegistryError, ConsentError)) and not getattr(error, "status", None):
-        reference = secrets.token_hex(6)
-        log.fault(transaction.name, error, reference)
-    return transaction.error(error, request)
-=======
     response = transaction.error(error, request)
     if response.status == UNEXPECTED:
         log.fault(transaction.name, error, secrets.token_hex(6))
     return response
->>>>>>> refs/heads/breaker
