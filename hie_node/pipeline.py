@@ -30,6 +30,9 @@ from registry.errors import RegistryError, StorageUnavailable, Unreadable
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
 
+REFERENCE_HEADER = "Fault-Reference"
+"""With a fault of ours: by it the administrator finds the line in the log."""
+
 _ACTIONS: Mapping[str, Action] = {"c": "C", "r": "R", "u": "U", "d": "D", "s": "E"}
 
 
@@ -112,7 +115,9 @@ def _refused(transaction: Transaction, request: WireRequest, error: Exception) -
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
     if isinstance(error, StorageUnavailable):
         log.storage_unavailable(transaction.name, error)
+    answer = transaction.error(error, request)
     if not isinstance(error, (RegistryError, ConsentError)) and not getattr(error, "status", None):
         reference = secrets.token_hex(6)
         log.fault(transaction.name, error, reference)
-    return transaction.error(error, request)
+        answer = replace(answer, headers=(*answer.headers, (REFERENCE_HEADER, reference)))
+    return answer
