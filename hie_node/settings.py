@@ -43,10 +43,12 @@ class Limits:
     fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
     dicom_body          bytes of one STOW request; spooled to disk, never in memory
     file_body           bytes of one dropped or published file
+    document_body       bytes of one dropped document, which is read whole
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
     open_budget         seconds until the first byte of a document or study from a peer
     peer_answer         bytes that a peer may answer to a search
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
+    refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
@@ -56,10 +58,12 @@ class Limits:
     fhir_body: int = 10 << 20
     dicom_body: int = 8 << 30
     file_body: int = 2 << 30
+    document_body: int = 128 << 20
     answer_budget: float = 2.0
     open_budget: float = 10.0
     peer_answer: int = 5 << 20
     ask_everyone_up_to: int = 34
+    refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
     seal_every: float = 2.0
