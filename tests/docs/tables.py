@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def errors() -> str:
     return _markdown(["status", "issue", "when"], listed)
 
 
+@cache
 def every_command() -> dict[str, str]:
     """Each command of `hie`, with its first line of help."""
     found: dict[str, str] = {}

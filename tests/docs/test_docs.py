@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -92,13 +93,17 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
         assert named is None or named in known or named in groups, line
 
 
+@cache
+def _shown_by_run() -> str:
+    return subprocess.run([ROOT / "run", "help"], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
 def _named(line: str) -> str | None:
     """The command of `hie` that a line runs, or None when it runs something else."""
     words = shlex.split(line.replace("…", "X"), comments=True)
     if "./run" in words[:2]:
         below = words[words.index("./run") + 1 :]
-        shown = subprocess.run([ROOT / "run", "help"], capture_output=True, text=True, check=True, timeout=30).stdout
-        assert not below or f"./run {below[0]} " in shown, line
+        assert not below or f"./run {below[0]} " in _shown_by_run(), line
         words = below if below[:1] == ["hie"] else []
     if "hie" not in words:
         return None
