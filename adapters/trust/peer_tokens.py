@@ -58,6 +58,11 @@ def receipt_hash(jws: str) -> str:
     return hashlib.sha256(jws.encode()).hexdigest()
 
 
+def new_token_id() -> str:
+    """128 random bits, as a token's id has to have."""
+    return secrets.token_urlsafe(16)
+
+
 def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     keys: SigningKeys,
     requester: Requester,
@@ -68,9 +73,13 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     body: bytes,
     certificate_thumbprint: str,
     receipts: Sequence[str] = (),
+    token_id: str = "",
     now: datetime,
 ) -> str:
-    """Sign one question. `path` is what the holder sees, without a query; `receipts` are hashes (`receipt_hash`)."""
+    """Sign one question. `path` is what the holder sees, without a query; `receipts` are hashes (`receipt_hash`).
+
+    One `token_id` may serve one question to several holders: each of them takes it once.
+    """
     if len(receipts) > MOST_RECEIPTS:
         raise TokenRefused("receipts")
     issued = int(now.timestamp())
@@ -78,7 +87,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         "iss": str(requester.home),
         "aud": str(audience),
         "sub": requester.subject,
-        "jti": secrets.token_urlsafe(16),
+        "jti": token_id or new_token_id(),
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
         "cnf": {"x5t#S256": certificate_thumbprint},

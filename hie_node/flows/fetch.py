@@ -11,7 +11,7 @@ from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
-from hie_node.flows.peer_call import Receipts, stream_from_peer
+from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
 from hie_node.flows.streaming import Transfer, verified
 from hie_node.flows.written_requests import addressed_to, signed_requests
 from registry.coded import CodedValue
@@ -95,7 +95,7 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
     whole = not range_
     content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
-    flowing = _relay(act, stack, content)
+    flowing = _relay(act, stack, content, receipts)
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
 
 
@@ -118,7 +118,7 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
     length = stream.headers.get("content-length")
-    flowing = _relay(act, stack, stream.chunks())
+    flowing = _relay(act, stack, stream.chunks(), receipts)
     return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
 
 
@@ -161,7 +161,12 @@ def _open(
     try:
         stream = stack.enter_context(
             stream_from_peer(
-                act.house, act.caller.requester, peer, path=path, accept=accept, receipts=receipts, range_=range_
+                act.house,
+                Asking(act.caller.requester, receipts, act.exchange),
+                peer,
+                path=path,
+                accept=accept,
+                range_=range_,
             )
         )
         if stream.status in (401, 403, 404, 410):
@@ -174,14 +179,22 @@ def _open(
         raise
 
 
-def _relay(act: Act, stack: ExitStack, content: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass on what the holder sends; closing here closes there."""
+def _relay(act: Act, stack: ExitStack, content: Iterator[bytes], receipts: Receipts) -> Iterator[bytes]:
+    """Pass on what the holder sends; closing here closes there, and a request taken back here stops it at once."""
     one = act.fork()
     one.direction, one.items, one.other = "received", list(act.items), act.other
     one.patient, one.record_id = act.patient, act.record_id
-    with stack, Transfer(one, lambda: True) as transfer:
+    with stack, Transfer(one, lambda: _still_asked_for(act, receipts)) as transfer:
         yield from transfer.pass_on(content)
         transfer.finish()
+
+
+def _still_asked_for(act: Act, receipts: Receipts) -> bool:
+    """One of the requests that opened it still holds; what none had opened is the holder's to judge."""
+    with act.house.storage.read() as unit:
+        known = [unit.consents.consent(receipt.id) for receipt, _ in receipts]
+    now = act.house.now()
+    return not known or any(consent is not None and consent.in_force(now) for consent in known)
 
 
 def _as_listed(remote: RemoteEntry) -> DocumentEntry:
