@@ -58,7 +58,9 @@ def _default(owner: Any, name: str) -> str:
 
 def settings() -> str:
     rows = [[f"`{name}`", _default(Settings, name), text] for name, text in field_words(Settings).items()]
-    return _markdown(["setting", "default", "what it is"], (row for row in rows if row[0] not in ("`home`", "`limits`")))
+    return _markdown(
+        ["setting", "default", "what it is"], (row for row in rows if row[0] not in ("`home`", "`limits`"))
+    )
 
 
 def limits() -> str:
