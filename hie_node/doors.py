@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from adapters.catalogue import TRANSACTIONS
 from adapters.fhir import outcome
+from adapters.fhir.issues import FhirError, Issue
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
@@ -144,6 +146,12 @@ def flask_response(answer: WireResponse) -> Response:
 
 
 def _no_such_thing(error: Exception) -> Response:
-    """An address or a method that no transaction has."""
+    """An address or a method that no transaction has; 405 names the methods that are there (RFC 9110, 15.5.6)."""
     asked = WireRequest(request.method, request.path, "house", "", NOBODY, headers=_headers())
-    return flask_response(outcome.error(NoSuchInteraction("There is no such interaction here."), asked))
+    if not isinstance(error, MethodNotAllowed):
+        return flask_response(outcome.error(NoSuchInteraction("There is no such interaction here."), asked))
+    methods = ", ".join(sorted(error.valid_methods or ()))
+    told = Issue("error", "not-supported", f"Here, this can be done: {methods}.")
+    answer = flask_response(outcome.error(FhirError(told, status=405), asked))
+    answer.headers["Allow"] = methods
+    return answer
