@@ -99,6 +99,11 @@ class Provision:
         return own or any(nested.looks_at_items for nested in self.provisions)
 
     @property
+    def says_all(self) -> bool:
+        """No condition of its own on what is wanted: it speaks of every item."""
+        return self.data_period == ALWAYS and not (self.instances or self.authors or self.labels)
+
+    @property
     def is_unresolved(self) -> bool:
         """An actor or author here, exceptions aside, is a facility of which nobody has said which community it is."""
         authors = (author.startswith(f"{FACILITY_SYSTEM}|") for author in self.authors)
@@ -195,13 +200,6 @@ class Consent:
         if self.custodian_facility is not None and custodian is None:
             custodian = _known("Consent.organization", home_of(self.custodian_facility))
         return replace(self, custodian=custodian, provision=_resolved(self.provision, home_of))
-
-    def opens_to(self, home: HomeCommunityId, holder: HomeCommunityId, *, now: datetime) -> bool:
-        """Whether it lets that hospital, by name, see anything of this holder's data now."""
-        speaks = self.permits_something and self.in_force(now) and self.custodian in (None, holder)
-        return speaks and any(
-            actor.home == home for provision in self.provision.everywhere for actor in provision.actors
-        )
 
     def in_force(self, now: datetime) -> bool:
         """Active, given already, and within its period; an expired permit is silence, not refusal."""

@@ -15,6 +15,7 @@ from consent.consents import ALWAYS, BASIC_NORMAL, Actor, Consent, Evidence, Per
 from consent.errors import InvalidReceipt
 from consent.requesters import PurposeOfUse, Requester
 from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.matching import numbers_conflict
 from registry.people import PatientInQuestion
 
 NO_LIMITS = Provision("permit")
@@ -71,8 +72,11 @@ class ConsentReceipt:
             raise InvalidReceipt("other-purpose")
 
     def speaks_of(self, patient: PatientInQuestion) -> bool:
-        """The question is about the patient who signed: they share an identifier."""
-        return bool(self.patient & patient.numbers)
+        """The patient is the one who signed: they share an identifier, and no personal number tells them apart.
+
+        An insurance card that was lent is one that two people share.
+        """
+        return bool(self.patient & patient.numbers) and not numbers_conflict(self.patient, patient.identifiers)
 
     def as_consent(self, patient: PatientIdentifier, record_id: str, holder: HomeCommunityId) -> Consent:
         """The consent that it is at the holder, for the patient that the holder found."""

@@ -57,7 +57,7 @@ def _find(
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
             consents = consents_for(act, unit, person)
-            if act.caller.is_peer and not _could_be_shown_something(act, consents):
+            if act.caller.is_peer and not act.may_show_something(consents):
                 act.refused(Reason.NO_WRITTEN_REQUEST)
                 return Page((), total=0, withheld=True)
             return _page(act, search, find(unit, search), counts(unit, search), consents)
@@ -76,12 +76,6 @@ def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]
     act.refused(Reason.NOT_HERE)
     withheld = act.caller.is_peer and not carries_a_request(act, unit, patient.described)
     return Page((), total=0, withheld=withheld)
-
-
-def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
-    """Whether there is a request of the patient for this hospital at all, looked at without looking at any item."""
-    asking, holder = act.caller.requester.home, act.house.home
-    return act.decide(Item(), consents).permit or any(c.opens_to(asking, holder, now=act.now) for c in consents)
 
 
 def _page(
