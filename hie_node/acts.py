@@ -14,7 +14,7 @@ from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
 from consent.consents import Consent, labels_of
-from consent.decide import AccessRequest, Decision, Item, decide
+from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
 from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
@@ -24,6 +24,7 @@ from registry.documents import DocumentEntry
 from registry.errors import Gone, NotFound, NotUnique, RegistryError
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import SourceRecord
+from registry.ports import Review
 from registry.studies import Study
 
 
@@ -101,10 +102,18 @@ class Act:
             self.token_spent = True
 
     def write_down(self, unit: UnitOfWork) -> None:
+        """The row of this act, and of each other patient it touched; emergency access also waits for a review."""
+        if Reason.EMERGENCY.value in self.reasons and self.record_id is not None:
+            self._open_emergency_review(unit, self.record_id)
         unit.disclosures.add(self.row())
         for row in self.extra_rows:
             unit.disclosures.add(row)
         self.extra_rows.clear()
+
+    def _open_emergency_review(self, unit: UnitOfWork, record_id: str) -> None:
+        asker = self.caller.requester
+        evidence = (f"declared by {asker.subject} of {asker.home}", asker.reason)
+        unit.patients.open_review(Review(new_id(), "emergency-access", record_id, None, evidence, self.now))
 
     def row(self, *, complete: bool = True, bytes_sent: int | None = None) -> Disclosure:
         """The act as it is written down."""
@@ -152,6 +161,11 @@ class Act:
     def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
         ask = AccessRequest(self.caller.requester, self.house.home, item)
         return decide(ask, consents, self.house.policy, now=self.now)
+
+    def may_show_something(self, consents: Sequence[Consent]) -> bool:
+        """Whether any item could be shown at all, decided without a look at one."""
+        ask = AccessRequest(self.caller.requester, self.house.home)
+        return may_show_something(ask, consents, self.house.policy, now=self.now)
 
     def count(self, decision: Decision, number: int) -> None:
         if number:

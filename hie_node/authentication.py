@@ -38,7 +38,9 @@ def at_the_house_door(house: House, headers: Mapping[str, str]) -> tuple[Caller,
     return Caller(access.requester, "house"), access.scopes
 
 
-def at_the_peer_door(house: House, headers: Mapping[str, str], *, method: str, path: str, body: bytes) -> Caller:
+def at_the_peer_door(
+    house: House, headers: Mapping[str, str], *, method: str, path: str, query: str, body: bytes
+) -> Caller:
     """Another node: certificate, token and directory name the same hospital, and the token is for this very request."""
     try:
         certificate = base64.b64decode(headers.get(CERTIFICATE_HEADER, ""), validate=True)
@@ -52,6 +54,7 @@ def at_the_peer_door(house: House, headers: Mapping[str, str], *, method: str, p
         home=house.home,
         method=method,
         path=path,
+        query=query,
         body_hash=body_hash(body),
         certificate_der=certificate,
         now=house.now(),

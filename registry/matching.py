@@ -1,6 +1,6 @@
 """Is this the same person? Three zones: link, review, new. In doubt a person decides.
 
-A number alone never links: it must be corroborated by the name or the birth date and contradicted by neither.
+A number alone never links: the birth date must agree, and the name where it is given; nothing may contradict.
 Two different personal numbers forbid a link whatever else agrees. Each answer carries its evidence, field by field.
 This rule is the floor; a weighing matcher takes its place behind the same port (`ports.Matcher`).
 """
@@ -72,25 +72,35 @@ class Comparison:
 
     @property
     def zone(self) -> Zone:
-        """Link only what a shared number, the name and the birth date support together."""
+        """Link only what a shared number and the birth date support together, and the name where it is given.
+
+        A number that does not fit its owner's sex or year (a parent's, often) links only when all the rest is the same.
+        """
         if self.conflicting_numbers:
             return Zone.REVIEW if self._looks_the_same else Zone.NEW
         if not self.shared_numbers:
             return Zone.REVIEW if self._looks_the_same else Zone.NEW
-        if self.newborn or self.implausible_number:
+        if self.newborn or (self.implausible_number and not self._all_the_same):
             return Zone.REVIEW
-        supported = self.name in _AGREES and self.birth_date in _AGREES and self.gender is not Agreement.DIFFERENT
-        certain = Agreement.SAME in (self.name, self.birth_date)
-        return Zone.LINK if supported and certain else Zone.REVIEW
+        return Zone.LINK if self._supported else Zone.REVIEW
+
+    @property
+    def _supported(self) -> bool:
+        if Agreement.DIFFERENT in (self.name, self.birth_date, self.gender) or self.birth_date is Agreement.UNKNOWN:
+            return False
+        if self.name is Agreement.UNKNOWN:
+            return self.birth_date is Agreement.SAME
+        return Agreement.SAME in (self.name, self.birth_date)
+
+    @property
+    def _all_the_same(self) -> bool:
+        return self.name is self.birth_date is self.gender is Agreement.SAME
 
     @property
     def _looks_the_same(self) -> bool:
         return (
             self.name is Agreement.SAME and self.birth_date is Agreement.SAME and self.gender is not Agreement.DIFFERENT
         )
-
-
-_AGREES = frozenset({Agreement.SAME, Agreement.LIKELY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +132,17 @@ class CorroboratedNumber:
         linking = [(c, p) for c, p in judged if c.zone is Zone.LINK]
         if len({person for _, person in linking}) > 1:
             return Verdict(Zone.REVIEW, None, ("several persons fit", *linking[0][0].evidence))
+        if linking and any(_carries_its_personal_number(c) for c, p in judged if p != linking[0][1]):
+            return Verdict(Zone.REVIEW, None, ("somebody else carries this number", *linking[0][0].evidence))
         for zone in (Zone.LINK, Zone.REVIEW):
             for comparison, person_id in judged:
                 if comparison.zone is zone:
                     return Verdict(zone, person_id, comparison.evidence)
         return Verdict(Zone.NEW, None, ("no candidate",) if not judged else ("no candidate fits",))
+
+
+def _carries_its_personal_number(comparison: Comparison) -> bool:
+    return any(number.system == NATIONAL_ID for number in comparison.shared_numbers)
 
 
 def compare_with_person(wanted: PatientInQuestion, person: Candidate) -> Comparison:
@@ -156,10 +172,10 @@ def compare(wanted: PatientInQuestion, record: SourceRecord) -> Comparison:
     shared = tuple(sorted(wanted.numbers & numbers))
     return Comparison(
         name_agreement(mine.name, theirs.name),
-        _birth_dates(mine, theirs),
+        birth_date_agreement(mine, theirs),
         _genders(mine, theirs),
         shared_numbers=shared,
-        conflicting_numbers=_conflict(wanted.numbers, numbers),
+        conflicting_numbers=numbers_conflict(wanted.numbers, numbers),
         implausible_number=any(_implausible(number, d) for number in shared for d in (mine, theirs)),
         newborn=_is_newborn(mine) or _is_newborn(theirs),
     )
@@ -201,7 +217,8 @@ def _middle_missing(mine: list[str], theirs: list[str]) -> bool:
     return short[0] == long[0] and short[-1] == long[-1] and all(word in rest for word in short[1:-1])
 
 
-def _birth_dates(one: Demographics, other: Demographics) -> Agreement:
+def birth_date_agreement(one: Demographics, other: Demographics) -> Agreement:
+    """Same for the same full day; likely where one is less precise, or day and month are exchanged."""
     if one.birth_date is None or other.birth_date is None:
         return Agreement.UNKNOWN
     if one.birth_date == other.birth_date and one.birth_date.is_full:
@@ -218,7 +235,7 @@ def _genders(one: Demographics, other: Demographics) -> Agreement:
     return Agreement.SAME if one.gender == other.gender else Agreement.DIFFERENT
 
 
-def _conflict(mine: Iterable[PatientIdentifier], theirs: Iterable[PatientIdentifier]) -> bool:
+def numbers_conflict(mine: Iterable[PatientIdentifier], theirs: Iterable[PatientIdentifier]) -> bool:
     """Two different well-formed personal numbers of 12 digits; old cards and insurance numbers do change."""
     one = {n.value for n in mine if n.system == NATIONAL_ID and read_personal_number(n.value)}
     other = {n.value for n in theirs if n.system == NATIONAL_ID and read_personal_number(n.value)}

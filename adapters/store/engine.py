@@ -77,9 +77,15 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def _private(*_: Any) -> None:
-        """Created for its owner only; its journals take over the mode."""
+        """Created for its owner only; its journals take over the mode.
+
+        A file that is there is not opened here: to close it would drop every lock that this process holds on it, and
+        the next process to end would take the log away from under us. Source: sqlite.org/howtocorrupt.html, 2.2.
+        """
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
         except OSError as error:
             raise StorageUnavailable("database", error.strerror or "cannot be opened") from error
 

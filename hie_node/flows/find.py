@@ -17,12 +17,12 @@ from consent.decide import Item
 from consent.reasons import Reason
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id, identify
-from hie_node.flows.permission import consents_for
+from hie_node.flows.permission import carries_a_request, consents_for
 from registry.coded import CodedValue
 from registry.commands import FindDocuments, FindStudies, FindSubmissions, Page, ReadDocument, ReadStudy, ReadSubmission
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.errors import NotFound, NotUnique
-from registry.searches import Cursor, DocumentSearch, StudySearch
+from registry.searches import Cursor, DocumentSearch, PatientSelector, StudySearch
 from registry.studies import Study
 
 Thing = TypeVar("Thing", DocumentEntry, Study)
@@ -50,50 +50,31 @@ def _find(
             try:
                 person = identify(act, unit, search.patient)
             except NotUnique:
-                return _not_unique(act)
+                return _not_unique(act, unit, search.patient)
             if person is None:
-                return _nobody(act)
+                return _nobody(act, unit, search.patient)
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
             consents = consents_for(act, unit, person)
-            if act.caller.is_peer and not _could_be_shown_something(act, consents):
+            if act.caller.is_peer and not act.may_show_something(consents):
                 act.refused(Reason.NO_WRITTEN_REQUEST)
                 return Page((), total=0, withheld=True)
             return _page(act, search, find(unit, search), counts(unit, search), consents)
         return _of_many(act, unit, search, find)
 
 
-def _not_unique(act: Act) -> Page[Thing]:
+def _not_unique(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]:
     """Two people fit: neither is shown, and only a question that carries a request learns even that."""
     act.refused(Reason.NOT_ONE_PERSON)
-    if act.caller.is_peer and not act.caller.receipts and not act.caller.requester.purpose.is_emergency:
+    if act.caller.is_peer and not carries_a_request(act, unit, patient.described):
         return Page((), total=0, withheld=True)
     return Page((), total=0, not_unique=True)
 
 
-def _nobody(act: Act) -> Page[Thing]:
+def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]:
     act.refused(Reason.NOT_HERE)
-    return Page((), total=0, withheld=act.caller.is_peer and not act.caller.receipts)
-
-
-def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
-    """Whether there is a request of the patient at all, looked at without looking at any item."""
-    if act.decide(Item(), consents).permit:
-        return True
-    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(
-        act, consents
-    )
-
-
-def _named(act: Act, consents: Sequence[Consent]) -> bool:
-    asking = act.caller.requester.home
-    return any(
-        actor.home == asking
-        for consent in consents
-        if consent.permits_something and consent.in_force(act.now)
-        for provision in (consent.provision, *consent.provision.provisions)
-        for actor in provision.actors
-    )
+    withheld = act.caller.is_peer and not carries_a_request(act, unit, patient.described)
+    return Page((), total=0, withheld=withheld)
 
 
 def _page(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from adapters.store.unit import UnitOfWork
 from consent.consents import Consent
 from consent.errors import InvalidReceipt
+from consent.receipts import ConsentReceipt
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified
+from registry.people import PatientInQuestion
 
 
 def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool = True) -> tuple[Consent, ...]:
@@ -17,14 +19,33 @@ def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool =
     return unit.consents.of_records(person.record_ids) + _brought_along(act, unit, person, keep)
 
 
+def carries_a_request(act: Act, unit: UnitOfWork, question: PatientInQuestion | None) -> bool:
+    """Whether the question brings the patient's own request for it: only then may its answer tell none from nothing."""
+    if act.may_show_something(()):
+        return True
+    return any(
+        question is not None and receipt.speaks_of(question) and _is_honoured(act, unit, receipt)
+        for receipt, _ in act.caller.receipts
+    )
+
+
+def _is_honoured(act: Act, unit: UnitOfWork, receipt: ConsentReceipt) -> bool:
+    try:
+        receipt.check(act.caller.requester, act.house.home, now=act.now)
+    except InvalidReceipt:
+        return False
+    kept = unit.receipts.kept(receipt.id)
+    return kept is None or kept.withdrawn is None
+
+
 def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
     """A receipt is kept and honoured when it speaks of this person, this question and now, and was not withdrawn."""
-    numbers = {identifier.normal for record in person.records for identifier in record.identifiers}
+    found = PatientInQuestion(tuple(identifier for record in person.records for identifier in record.identifiers))
     honoured = []
     for receipt, jws in act.caller.receipts:
         try:
             receipt.check(act.caller.requester, act.house.home, now=act.now)
-            if not receipt.patient & numbers:
+            if not receipt.speaks_of(found):
                 raise InvalidReceipt("other-patient")
             if keep:
                 unit.receipts.keep(receipt, jws, now=act.now)

@@ -7,7 +7,7 @@ nothing. Publishing contacts nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
@@ -35,6 +35,10 @@ from registry.searches import StudySearch
 from registry.submissions import Submission, SubmittedDocument
 
 
+class OwnerChanged(Exception):
+    """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One document of a submission after it was looked at: the entry to index, and whether it is news."""
@@ -52,11 +56,11 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     while True:
         owner, known = _owner(act, submission)
         stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
-        with act.unit() as unit:
+        with suppress(OwnerChanged), act.unit() as unit:
             record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-            if record.id == owner:
-                return _index(act, unit, submission, record, stored)
-            # somebody registered this patient a moment ago: the content goes under that record's key
+            if record.id != owner:
+                raise OwnerChanged
+            return _index(act, unit, submission, record, stored)
 
 
 def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
