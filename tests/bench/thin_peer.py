@@ -104,8 +104,15 @@ def _serve_thin(folder: Path, port: int) -> None:
 
     class Peer(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
-            for name, value in {"bind": f"127.0.0.1:{port}", "workers": 2, "threads": 8, "worker_class": "gthread",
-                                "keepalive": 60, "loglevel": "error", "control_socket_disable": True}.items():
+            for name, value in {
+                "bind": f"127.0.0.1:{port}",
+                "workers": 2,
+                "threads": 8,
+                "worker_class": "gthread",
+                "keepalive": 60,
+                "loglevel": "error",
+                "control_socket_disable": True,
+            }.items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
