@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -130,7 +129,7 @@ def nothing() -> Callable[..., Any]:
     app, body = Flask("nothing"), b"x" * SEARCHSET
 
     @app.route("/<path:any>", methods=["GET", "POST"])
-    def view(any: str) -> Response:  # noqa: A002 - Flask names it
+    def view(any: str) -> Response:
         request.get_data()
         return Response(body, content_type="application/fhir+json")
 
