@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from adapters.catalogue import TRANSACTIONS
 from adapters.fhir import outcome
@@ -22,6 +23,8 @@ from hie_node import operations, tokens_door
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
 from hie_node.pipeline import handle
+from hie_node.web import door as pages
+from hie_node.web.front import error_page
 from registry.errors import Unreadable
 from registry.identifiers import HomeCommunityId
 
@@ -68,8 +71,10 @@ def _door(house: House, listener: str) -> Flask:
                 _mount(app, house, transaction, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
-    app.register_error_handler(404, _no_such_thing)
-    app.register_error_handler(405, _no_such_thing)
+        pages.mount(app, house)
+    nothing = partial(_no_such_thing, house, listener)
+    app.register_error_handler(404, nothing)
+    app.register_error_handler(405, nothing)
     return app
 
 
@@ -141,7 +146,9 @@ def flask_response(answer: WireResponse) -> Response:
     return response
 
 
-def _no_such_thing(error: Exception) -> Response:
-    """An address or a method that no transaction has."""
+def _no_such_thing(house: House, listener: str, error: HTTPException) -> Response:
+    """An address or a method that no transaction has: a page for people, an outcome for systems."""
+    if listener == "house" and pages.owns(request.path):
+        return error_page(house, error.code or 404)
     asked = WireRequest(request.method, request.path, "house", "", NOBODY, headers=_headers())
     return flask_response(outcome.error(NoSuchInteraction("There is no such interaction here."), asked))
