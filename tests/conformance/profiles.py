@@ -41,8 +41,12 @@ def faults(resource: Mapping[str, Any]) -> list[str]:
 
 
 def faults_by(resource: Mapping[str, Any], url: str) -> list[str]:
-    profile = _Profile(published()[url])
-    return [f"{url.rpartition('/')[2]}: {fault}" for fault in profile.check(resource)]
+    return [f"{url.rpartition('/')[2]}: {fault}" for fault in _profile(url).check(resource)]
+
+
+@cache
+def _profile(url: str) -> _Profile:
+    return _Profile(published()[url])
 
 
 class _Profile:
@@ -51,8 +55,12 @@ class _Profile:
         self._root = elements[0]["id"]
         self._by_id = {each["id"]: each for each in elements}
         self._children: dict[str, list[str]] = {}
+        self._slices: dict[str, list[str]] = {}
         for each in elements[1:]:
-            self._children.setdefault(each["id"].rpartition(".")[0], []).append(each["id"])
+            parent, _, name = each["id"].rpartition(".")
+            self._children.setdefault(parent, []).append(each["id"])
+            if ":" in name and "/" not in name:
+                self._slices.setdefault(each["id"].rpartition(":")[0], []).append(each["id"])
 
     def check(self, resource: Mapping[str, Any]) -> Iterator[str]:
         return self._below(resource, self._root)
@@ -65,15 +73,9 @@ class _Profile:
 
     def _element(self, values: list[Any], element_id: str) -> Iterator[str]:
         yield from self._counted(values, element_id)
-        slices = [
-            each for each in self._by_id if each.startswith(element_id + ":") and "." not in each[len(element_id) :]
-        ]
-        slices = [each for each in slices if "/" not in each.rpartition(":")[2]]
         left = list(values)
-        for each in slices:
+        for each in self._slices.get(element_id, ()):
             mine = [value for value in values if self._is_in(value, element_id, each)]
-            if mine == [None]:
-                continue
             yield from self._counted(mine, each)
             for value in mine:
                 yield from self._value(value, each)
