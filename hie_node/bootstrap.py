@@ -55,11 +55,11 @@ def build(settings: Settings) -> House:
 
 def _transport(settings: Settings) -> PeerTransport:
     tls = settings.tls
-    _check_tls(settings)
+    check_tls(settings)
     return PeerTransport(certificate=tls / "node.crt", key=tls / "node.key", authority=tls / "federation-ca.crt")
 
 
-def _check_tls(settings: Settings) -> None:
+def check_tls(settings: Settings) -> None:
     """What both listeners need, named before one of them fails; a key that others can read is nobody's own."""
     for name in ("node.crt", "house.crt", "federation-ca.crt"):
         if not (settings.tls / name).is_file():
