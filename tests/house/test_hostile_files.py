@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hie_node import publishing
 from hie_node.drop_folder import DropFolder
 from hie_node.publishing import publish_paths
 from tests.lab import Hospital, Lab
-from tests.papers import LAN, ct_report
+from tests.papers import LAN, CtStudy, ct_report
 
 CANARY = "Nguyen Van Chim"
 
@@ -87,3 +88,29 @@ def test_files_too_large_to_be_read_whole_are_refused_unread(lab: Lab, tmp_path:
     (folder / "a.json").write_text("{}")
     refused = list(publish_paths(node.house, [folder], who="his"))
     assert [("larger than" in one.reason, one.outcome) for one in refused] == [(True, "refused")] * 2
+
+
+def test_two_halves_of_a_study_at_once_are_one_whole_study(lab: Lab) -> None:
+    """An acknowledged image is never lost, whoever else is storing."""
+    node = lab.hospital("bac-ninh")
+    node.registers(LAN)
+    for round_ in range(4):
+        study = CtStudy(LAN, uid=f"1.2.826.0.1.3680043.10.99.{round_}", count=24)
+        slices = study.slices("bac-ninh")
+        parts = [{f"{n}.dcm": content for n, content in enumerate(slices) if n % 4 == part} for part in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            for published in pool.map(node.publishes_files, parts):
+                assert [(one.outcome, one.reason) for one in published] == [("stored", "")]
+        with node.house.storage.read() as unit:
+            kept = unit.studies.by_uid(study.uid)
+        assert kept is not None and kept.instance_count == 24
+
+
+def test_the_same_report_twice_at_once_is_one_report(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    document, note = ct_report(LAN).files("bac-ninh")
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(node.publishes_files, [{"r.txt": document, "r.json": note}] * 4))
+    assert [one.reason for (one,) in outcomes] == [""] * 4
+    assert sorted(one.outcome for (one,) in outcomes) == ["stored", "unchanged", "unchanged", "unchanged"]
+    assert len(node.holds()) == 1
