@@ -71,6 +71,7 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
         url,
         pool_size=pool_size,
         pool_timeout=BUSY_SECONDS,
+        pool_use_lifo=True,  # the connection used last has its pages and statements at hand
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
     )
 
@@ -95,11 +96,19 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        """With the driver itself: through the engine these two would cost as much as a query."""
         writing = connection.get_execution_options().get("hie_writing", True)
-        if connection.info.get("writing") is not writing:
-            connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
-            connection.info["writing"] = writing
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        driver: Any = connection.connection.driver_connection
+        try:
+            if connection.info.get("writing") is not writing:
+                driver.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
+                connection.info["writing"] = writing
+            driver.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        except sqlite3.Error as error:
+            reason = _trouble(error)
+            if reason is None:
+                raise
+            raise StorageUnavailable("database", reason) from error
 
     return engine
 

@@ -16,6 +16,7 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
+from hie_node import log
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
@@ -217,6 +218,11 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
         future.cancel()
         outcome = CommunityOutcome(peer.community, OutcomeKind.SILENT, 0, "no answer in time", budget)
         return PeerAnswer(outcome)
+    error = future.exception()
+    if error is not None:
+        # a fault of ours with one hospital is its line too: the others' answers are still shown
+        log.fault("ask", error, peer.community.facility.value)
+        return PeerAnswer(CommunityOutcome(peer.community, OutcomeKind.BROKEN, 0, "could not be asked", budget))
     return future.result()
 
 

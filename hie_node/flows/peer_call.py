@@ -56,7 +56,8 @@ def stream_from_peer(
     if range_:
         headers["Range"] = range_
     deadline = time.monotonic() + house.settings.limits.open_budget
-    return house.transport.stream(peer, "GET", path, headers, deadline=deadline)
+    most = house.settings.limits.dicom_body
+    return house.transport.stream(peer, "GET", path, headers, deadline=deadline, max_bytes=most)
 
 
 def _headers(house: House, asking: Asking, peer: Peer, *, method: str, path: str, body: bytes) -> dict[str, str]:
