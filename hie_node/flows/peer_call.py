@@ -18,7 +18,7 @@ RECEIPT_HEADER = "Consent-Receipt"
 Receipts = Sequence[tuple[ConsentReceipt, str]]
 
 
-def call_peer(
+def call_peer(  # noqa: PLR0913 - a request is as many facts
     house: House,
     requester: Requester,
     peer: Peer,
@@ -28,13 +28,14 @@ def call_peer(
     body: bytes = b"",
     content_type: str = "application/fhir+json",
     receipts: Receipts = (),
+    deadline: float | None = None,
 ) -> PeerResponse:
-    """Ask and wait for the whole, bounded answer, until the answer budget ends at the latest."""
+    """Ask and wait for the whole, bounded answer, until `deadline` or the end of the answer budget at the latest."""
     limits = house.settings.limits
     headers = _headers(house, requester, peer, method=method, path=path, body=body, receipts=receipts)
     if body:
         headers["Content-Type"] = content_type
-    deadline = time.monotonic() + limits.answer_budget
+    deadline = time.monotonic() + limits.answer_budget if deadline is None else deadline
     return house.transport.request(peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer)
 
 
