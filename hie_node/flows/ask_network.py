@@ -71,12 +71,13 @@ def _ask(
     own: Callable[[Act], Page[Thing]],
 ) -> Page[Thing]:
     house = act.house
+    deadline = time.monotonic() + house.settings.limits.answer_budget
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
     patient, peers, receipts = _prepare(act, search.patient)
     question = Question(kind.resource, patient, _conditions(search))
-    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, kind, receipts) for peer in peers}
-    deadline = time.monotonic() + house.settings.limits.answer_budget
+    body = question.body()
+    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
     own_answer, own_total = _own_answer(act, own)
     answers = [own_answer]
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
@@ -189,8 +190,10 @@ def _ask_one(
     act: Act,
     peer: Peer,
     question: Question,
+    body: bytes,
     kind: NetworkQuestion[Thing],
     receipts: Receipts,
+    deadline: float,
 ) -> PeerAnswer[Thing]:
     """One peer, one round trip; every failure becomes its line."""
     started = time.monotonic()
@@ -201,8 +204,9 @@ def _ask_one(
             peer,
             method="POST",
             path=f"/fhir/{question.resource}/_search",
-            body=question.body(),
+            body=body,
             content_type="application/x-www-form-urlencoded",
+            deadline=deadline,
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")
