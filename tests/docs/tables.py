@@ -57,8 +57,9 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    rows = [[f"`{name}`", _default(Settings, name), text] for name, text in field_words(Settings).items()]
-    return _markdown(["setting", "default", "what it is"], (row for row in rows if row[0] not in ("`home`", "`limits`")))
+    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits")}
+    rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
+    return _markdown(["setting", "default", "what it is"], rows)
 
 
 def limits() -> str:
