@@ -13,7 +13,7 @@ from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
-from hie_node.flows.peer_call import call_peer
+from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from hie_node.settings import Settings
 
@@ -101,7 +101,7 @@ def _peers(house: House) -> Iterator[Check]:
         name = f"peer {peer.community.facility} {peer.community.name}"
         started = time.monotonic()
         try:
-            answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
+            answer = call_peer(house, Asking(asker), peer, method="GET", path="/fhir/metadata")
         except PeerError as failure:
             yield Check(name, "warning", str(failure))
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, func, insert, select, update
@@ -13,8 +14,8 @@ from adapters.store.rows import Part, insert_once, moment
 from adapters.store.schema import disclosure, seal
 from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
-from consent.ports import Seal
-from registry.errors import VersionConflict
+from consent.ports import Seal, SealedRow
+from registry.errors import InvalidValue, VersionConflict
 
 _BATCH = 1000
 _ADD = insert(disclosure).inline()
@@ -22,6 +23,11 @@ _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
 _SEALED = (
     select(disclosure.c.position, disclosure.c.body)
+    .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
+    .order_by(disclosure.c.position)
+)
+_AS_THEY_STAND = (
+    select(disclosure.c.position, disclosure.c.id, disclosure.c.record_id, disclosure.c.recorded, disclosure.c.body)
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
@@ -81,6 +87,13 @@ class StoredDisclosures(Part):
             for row in self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all():
                 yield row.position, _read(row.body)
 
+    def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:
+        """The same rows by the hash of the very bytes that stand in the database, readable or not."""
+        for start in range(first, last, _BATCH):
+            rows = self._connection.execute(_AS_THEY_STAND, {"first": start, "last": min(start + _BATCH, last)}).all()
+            for row in rows:
+                yield SealedRow(row.position, leaf_hash(row.body.encode()), _found_as_it_reads(row))
+
     def unsealed(self, limit: int) -> tuple[tuple[int, bytes], ...]:
         """Row number and leaf hash of the oldest rows that no seal covers yet, oldest first."""
         rows = self._connection.execute(_UNSEALED, {"size": limit})
@@ -113,6 +126,15 @@ class StoredDisclosures(Part):
     def count(self) -> int:
         """All rows, sealed or not."""
         return int(self._connection.execute(select(func.count()).select_from(disclosure)).scalar_one())
+
+
+def _found_as_it_reads(row: Any) -> bool:
+    """The columns by which a row is searched say what its body says; else it could be hidden from its patient."""
+    try:
+        told = _read(row.body)
+    except (ValueError, KeyError, TypeError, InvalidValue):
+        return False
+    return (told.id, told.record_id, moment(told.recorded)) == (row.id, row.record_id, row.recorded)
 
 
 def _read(body: str) -> Disclosure:

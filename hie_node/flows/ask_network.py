@@ -20,7 +20,7 @@ from hie_node import log
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
-from hie_node.flows.peer_call import Receipts, call_peer
+from hie_node.flows.peer_call import Asking, Receipts, call_peer
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
 from hie_node.house import House
 from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
@@ -190,13 +190,12 @@ def _ask_one(
     try:
         answer = call_peer(
             act.house,
-            act.caller.requester,
+            Asking(act.caller.requester, addressed_to(peer, receipts), act.exchange),
             peer,
             method="POST",
             path=f"/fhir/{question.resource}/_search",
             body=question.body(),
             content_type="application/x-www-form-urlencoded",
-            receipts=addressed_to(peer, receipts),
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")

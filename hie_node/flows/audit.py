@@ -11,7 +11,7 @@ from adapters.trust.errors import SealBroken
 from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
-from consent.merkle import Frontier, leaf_hash
+from consent.merkle import Frontier
 from consent.ports import Seal
 from hie_node import witness
 from hie_node.acts import Act
@@ -92,11 +92,13 @@ def verify(house: House) -> Verification:
         frontier, rows = Frontier(), 0
         for one in sealed:
             leaves = []
-            for expected, (position, row) in enumerate(unit.disclosures.sealed_rows(rows, one.size), start=rows):
-                if position != expected:
+            for expected, row in enumerate(unit.disclosures.sealed_leaves(rows, one.size), start=rows):
+                if row.position != expected:
                     findings.append(Finding(expected, "a row is missing"))
                     break
-                leaves.append(leaf_hash(row.canonical()))
+                if not row.found_as_it_reads:
+                    findings.append(Finding(expected, "this row is not found under what it says"))
+                leaves.append(row.leaf)
             frontier, rows = frontier.append(leaves), one.size
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))

@@ -169,10 +169,11 @@ def permitted_one(act: Act, unit: UnitOfWork, item: Thing | None, what: str, *, 
         act.refused(Reason.NOT_HERE)
         raise NotFound(what)
     person = by_record_id(unit, item.record_id)
-    consents = consents_for(act, unit, person, keep=keep) if person else ()
-    if person is None or not act.judge(item, consents).permit:
+    if person is None:
         raise NotFound(what)
     act.about(person.first)
+    if not act.judge(item, consents_for(act, unit, person, keep=keep)).permit:
+        raise NotFound(what)
     return item
 
 
