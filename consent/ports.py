@@ -12,6 +12,7 @@ from consent.disclosures import Disclosure
 from consent.merkle import Frontier
 from consent.receipts import ConsentReceipt
 from registry.identifiers import HomeCommunityId
+from registry.searches import Cursor
 
 
 class Consents(Protocol):
@@ -83,8 +84,19 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]: ...
+    def count_found(
+        self,
+        *,
+        record_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """How many rows a search finds, wherever a page ended."""
+        ...
+
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
         ...

@@ -53,6 +53,11 @@ class Limits:
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     keep_dropped        days that an accepted file stays in the drop folder's `done`
+    scan_body           bytes of one scanned written request: some pages at 300 dpi
+    session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
+    session_life        seconds until it does so in any case: one shift
+    login_tries         wrong passwords for one name until it has to wait, and
+    login_wait          seconds counted from the first of them
     """
 
     fhir_body: int = 10 << 20
@@ -68,6 +73,11 @@ class Limits:
     remember_remote: int = 30
     seal_every: float = 2.0
     keep_dropped: int = 7
+    scan_body: int = 10 << 20
+    session_idle: int = 900
+    session_life: int = 43200
+    login_tries: int = 10
+    login_wait: int = 900
 
 
 @dataclass(frozen=True, slots=True)

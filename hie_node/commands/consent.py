@@ -92,7 +92,7 @@ def list_consents(
 
     house = open_house()
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
-    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who))
+    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who, deleted_too=True))
     rows = [[c.id, c.status, c.provision.type, c.given.strftime("%Y-%m-%d"), _to(c)] for c in page.items]
     lines = table(rows, head=["consent", "status", "", "given", "to"]) if rows else ["no consent is recorded"]
     show([_consent(c) for c in page.items], lines, as_json=as_json)

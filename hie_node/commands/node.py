@@ -158,10 +158,9 @@ def add_user(
     as_json: Json = False,
 ) -> None:
     """Add somebody of this hospital; the password is asked for."""
-    import argon2
-
     from adapters.store.people import User
     from consent.requesters import Role
+    from hie_node.passwords import hasher
 
     chosen = Role(role)
     password = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
@@ -169,7 +168,7 @@ def add_user(
         raise ValueError("password: at least 14 characters")
     house = open_house()
     with house.storage.begin() as unit:
-        unit.people_of_the_house.add_user(User(username, argon2.PasswordHasher().hash(password), chosen, name))
+        unit.people_of_the_house.add_user(User(username, hasher(house.settings.lab).hash(password), chosen, name))
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 
 

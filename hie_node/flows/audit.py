@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
 from adapters.trust.seals import Head
@@ -19,7 +20,7 @@ from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
 from registry.people import PatientInQuestion
-from registry.searches import PatientSelector
+from registry.searches import Cursor, PatientSelector
 
 BATCH = 10_000
 
@@ -38,16 +39,31 @@ def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
             act.about(person.first)
             record_ids = person.record_ids
         if command.ids is not None:
-            found = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
-        else:
-            looked_at = BATCH if command.where else command.limit + 1
-            found = unit.disclosures.search(
-                record_ids=record_ids, since=command.since, until=command.until, limit=looked_at
-            )
-        found = tuple(row for row in found if command.accepts(row))
-        shown = found[: command.limit]
-        total = len(found) if len(found) <= command.limit else None
-        return Page(tuple(shown), total=total)
+            rows = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
+            mine = (row for row in rows if record_ids is None or row.record_id in record_ids)
+            found = tuple(row for row in mine if command.accepts(row))
+            return Page(found, total=len(found))
+        return _page_of_disclosures(unit, command, record_ids)
+
+
+def _page_of_disclosures(
+    unit: UnitOfWork, command: FindDisclosures, record_ids: tuple[str, ...] | None
+) -> Page[Disclosure]:
+    """One page, and how many there are: counted by the database, or, where a condition looks into rows, one by one."""
+    since, until, after = command.since, command.until, command.after
+    if command.where:
+        looked_at = unit.disclosures.search(record_ids=record_ids, since=since, until=until, limit=BATCH)
+        found = [row for row in looked_at if command.accepts(row)]
+        total = len(found) if len(looked_at) < BATCH else None
+        start = next((place for place, row in enumerate(found, 1) if after and row.id == after.id), 0)
+        rest = found[start : start + command.limit + 1]
+    else:
+        total = unit.disclosures.count_found(record_ids=record_ids, since=since, until=until)
+        size = command.limit + 1
+        rest = list(unit.disclosures.search(record_ids=record_ids, since=since, until=until, after=after, limit=size))
+    shown = tuple(rest[: command.limit])
+    more = Cursor(shown[-1].recorded, shown[-1].id) if len(rest) > len(shown) else None
+    return Page(shown, total=total, next=more)
 
 
 def seal(house: House) -> int:

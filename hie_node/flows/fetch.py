@@ -88,7 +88,7 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 over the network: the own store, or the hospital that listed the document in its answer."""
     if "." not in command.id:
         return retrieve_document(act, command)
-    remote, peer, receipts = _way_back(act, lambda unit: unit.remote.entry(command.id))
+    remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(command.id))
     range_ = _range(command)
     stack = ExitStack()
     path = f"/fhir/Binary/{remote.remote_id}"
@@ -126,7 +126,7 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         own = unit.studies.by_uid(uid)
     if own is not None:
         return retrieve_study(act, command)
-    _, peer, receipts = _way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
     stack = ExitStack()
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
@@ -163,7 +163,7 @@ def _wado_path(command: RetrieveStudy) -> str:
     return path + ("/metadata" if command.metadata_only else "")
 
 
-def _way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
+def way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
     """The hospital that listed it, and the requests that open it there. Asking is written down first."""
     act.direction = "asked"
     with act.unit() as unit:

@@ -23,7 +23,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import argon2
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -38,6 +37,7 @@ from adapters.trust.jwk import public_jwk
 from adapters.trust.keys import SigningKeys
 from consent.requesters import PurposeOfUse, Role
 from hie_node.init import NewNode, create, derived_community, own_entry
+from hie_node.passwords import hasher
 from hie_node.settings import Settings, load
 from registry.identifiers import FacilityCode
 
@@ -219,7 +219,6 @@ def _people(settings: Settings) -> None:
     }
     clients = []
     storage = Storage(make_engine(settings.database_url))
-    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=19456)
     users = [(name, role, full, secrets.token_urlsafe(9)) for name, role, full in STAFF]
     with storage.begin() as unit:
         for client_id, (alg, key) in keys.items():
@@ -241,7 +240,7 @@ def _people(settings: Settings) -> None:
                 }
             )
         for username, role, full, password in users:
-            unit.people_of_the_house.add_user(User(username, hasher.hash(password), role, full))
+            unit.people_of_the_house.add_user(User(username, hasher(lab=True).hash(password), role, full))
     storage.close()
     known = [{"username": u, "password": p, "role": r.value, "name": n} for u, r, n, p in users]
     write_whole(settings.home / "lab-accounts.json", json.dumps({"clients": clients, "users": known}).encode())
