@@ -38,20 +38,17 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every bound of the node in one place.
+    """The bounds that an operator may set; what a wire format fixes stands beside that format (docs/administrator.md).
 
     fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
     dicom_body          bytes of one STOW request; spooled to disk, never in memory
     file_body           bytes of one dropped or published file
-    page_size           entries of a page when the question names none, and
-    page_cap            the most that a question may name
+    document_body       bytes of one dropped document, which is read whole
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
     open_budget         seconds until the first byte of a document or study from a peer
     peer_answer         bytes that a peer may answer to a search
-    peer_entries        entries that a peer may answer to a search
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
-    token_life          seconds of an access token; a stolen one dies soon
-    peer_token_life     seconds of a peer's one-use token: clocks may be 10 s apart
+    refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
@@ -66,18 +63,15 @@ class Limits:
     fhir_body: int = 10 << 20
     dicom_body: int = 8 << 30
     file_body: int = 2 << 30
-    page_size: int = 50
-    page_cap: int = 1000
+    document_body: int = 128 << 20
     answer_budget: float = 2.0
     open_budget: float = 10.0
     peer_answer: int = 5 << 20
-    peer_entries: int = 1000
     ask_everyone_up_to: int = 34
-    token_life: int = 300
-    peer_token_life: int = 60
+    refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
-    seal_every: float = 5.0
+    seal_every: float = 2.0
     keep_dropped: int = 7
     scan_body: int = 10 << 20
     session_idle: int = 900
@@ -92,11 +86,23 @@ class Settings:
 
     home                     the folder that holds everything of this node
     name                     of the hospital, as doctors elsewhere read it
+    facility_code            five characters of the ministry (QĐ 384), text: it may begin with 0 or hold letters
+    home_community_id        the hospital in the network, `urn:oid:…`; never changes once peers know it
     patient_id_system        assigning authority of the hospital's own patient numbers (MA_BN), a URI
+    database_url             `postgresql://…`; absent: SQLite in the home
+    house                    the door for systems and people of this hospital
+    peer                     the door for other hospitals' nodes
+    ops                      health and metrics; a loopback address
+    lab                      a node for training and tests: invented people only, relaxed checks, and it says so
+    mllp_port                kept for the HL7 v2 listener, which is not there yet
+    dicom_port               kept for the DICOM listener, which is not there yet
+    dicom_aet                the name that the DICOM listener will answer to
+    workers                  processes that answer requests; one is enough for a hospital
+    threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
-    lab                      a node for training and tests: invented people only, relaxed checks, and it says so
     data_protection_officer  who is told of emergency access; without one there is none
+    limits                   the bounds below
     """
 
     home: Path

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry.documents import DocumentEntry, DocumentStatus, SubmissionSet
+from registry.documents import DocumentEntry, DocumentStatus, Folder, SubmissionSet
 from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.studies import Study
@@ -86,8 +86,10 @@ class SubmissionSearch:
     record_ids: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
     identifiers: tuple[str, ...] | None = None
-    where: tuple[Callable[[SubmissionSet], bool], ...] = ()
+    where: tuple[Callable[[SubmissionSet | Folder], bool], ...] = ()
     limit: int = 50
+    after: Cursor | None = None
+    count_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ nothing. Publishing contacts nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
@@ -30,8 +31,12 @@ from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair
 from registry.people import SourceRecord
 from registry.ports import StoredContent
-from registry.searches import StudySearch
+from registry.searches import DocumentSearch, StudySearch
 from registry.submissions import Submission, SubmittedDocument
+
+
+class OwnerChanged(Exception):
+    """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +54,34 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     submission = command.submission
     act.action, act.direction = "C", "published"
     while True:
-        owner = _owner(act, submission)
-        stored = _store_contents(act, submission, owner)
-        with act.unit() as unit:
+        owner, known = _owner(act, submission)
+        stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
+        with suppress(OwnerChanged), act.unit() as unit:
             record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-            if record.id == owner:
-                return _index(act, unit, submission, record, stored)
-            # somebody registered this patient a moment ago: the content goes under that record's key
+            if record.id != owner:
+                raise OwnerChanged
+            return _index(act, unit, submission, record, stored)
 
 
-def _owner(act: Act, submission: Submission) -> str:
-    """The record that the content will belong to: known, or the id it will get."""
+def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
+    """The record that the content will belong to, and whether it is known; if not, the id that it will get."""
     with act.house.storage.read() as unit:
         known = mentioned(unit, submission.patient)
         if known is not None and not known.active and known.replaced_by:
             known = unit.patients.record(known.replaced_by) or known
-        return known.id if known else new_id()
+        return (known.id, True) if known else (new_id(), False)
+
+
+def _names_somebody(submission: Submission) -> bool:
+    """Whether it says enough to register its patient; without that nothing of a stranger is stored."""
+    return submission.patient.demographics.enough_to_register
 
 
 def _store_contents(act: Act, submission: Submission, owner: str) -> list[StoredContent]:
     """Write each document durably, and hold it against what its sender announced."""
-    if submission.patient.demographics.enough_to_register or _is_known(act, owner):
-        return [_checked(act.house.contents.put(owner, d.content.chunks()), d) for d in submission.documents]
-    return []
-
-
-def _is_known(act: Act, owner: str) -> bool:
-    with act.house.storage.read() as unit:
-        return unit.patients.record_by_id(owner) is not None
+    contents = act.house.contents
+    with contents.batch() if len(submission.documents) > 1 else nullcontext():
+        return [_checked(contents.put(owner, d.content.chunks()), d) for d in submission.documents]
 
 
 def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredContent:
@@ -97,10 +102,9 @@ def _index(
         for document, content in zip(submission.documents, stored, strict=True)
     ]
     _refuse_twins(judged)
+    # one after the other: a relation may point to a document of the same message
+    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one) for one in judged]
     news = [one for one in judged if one.outcome != "unchanged"]
-    for one in news:
-        unit.documents.add(one.entry, source_key=one.source_key)
-        _supersede_what_it_replaces(act, unit, one.entry)
     for entry_id in submission.supersede:
         _supersede(act, unit, entry_id, by=record)
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
@@ -114,6 +118,14 @@ def _index(
     if submission.visit:
         warnings += submission.visit.deviations
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+
+
+def _entered(act: Act, unit: UnitOfWork, one: Judged) -> Judged:
+    """Into the index, and what it replaces out of use."""
+    entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
+    unit.documents.add(entry, source_key=one.source_key)
+    _supersede_what_it_replaces(act, unit, entry)
+    return replace(one, entry=entry)
 
 
 def _outcome(judged: Sequence[Judged]) -> str:
@@ -227,6 +239,15 @@ def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFac
     return ReportFacts(services[0].examination if services else None, entry.start, accession, uid)
 
 
+def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
+    """The relation by our own id, where its target was named by entryUUID or uniqueId."""
+    if unit.documents.entry(relation.target) is not None:
+        return relation
+    named = DocumentSearch(identifiers=(relation.target,), limit=1)
+    found = next(iter(unit.documents.find(named)), None)
+    return relation if found is None else replace(relation, target=found.id)
+
+
 def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry) -> None:
     for relation in entry.relations:
         target = unit.documents.entry(relation.target)
@@ -268,7 +289,13 @@ def _submission_set(
             return known
     elif not news and not submission.folders:
         return None
-    made = replace(given or _derived_set(act), patient=record.identifier, record_id=record.id, members=members)
+    made = replace(
+        given or _derived_set(act),
+        patient=record.identifier,
+        record_id=record.id,
+        members=members,
+        updated=act.now,
+    )
     unit.documents.add_submission(made)
     return made
 
@@ -300,7 +327,8 @@ def _folder(
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
     members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
-    if known is not None and replace(made, updated=known.updated) == known:
+    if known is not None and replace(made, updated=known.updated, version=known.version) == known:
         return known
+    made = replace(made, version=known.version + 1 if known else 1)
     unit.documents.save_folder(made)
     return made
