@@ -80,7 +80,7 @@ def _door(house: House, listener: str) -> Flask:
         pages.mount(app, house)
     else:
         tokens_door.mount_keys(app, house)
-    outside = partial(_page_or_outside, house) if listener == "house" else _outside
+    outside = partial(_outside, house, listener)
     app.register_error_handler(HTTPException, outside)
     app.register_error_handler(Exception, outside)
     return app
@@ -155,18 +155,13 @@ def flask_response(answer: WireResponse) -> Response:
     return response
 
 
-def _page_or_outside(house: House, error: Exception) -> Response:
-    """Where people read, a page says that nothing is here."""
-    if isinstance(error, HTTPException) and pages.owns(request.path):
-        return error_page(house, error.code or UNEXPECTED)
-    return _outside(error)
-
-
-def _outside(error: Exception) -> Response:
+def _outside(house: House, listener: str, error: Exception) -> Response:
     """What no transaction answers: an address or a method that none has, or a fault before one was reached."""
     status = error.code or UNEXPECTED if isinstance(error, HTTPException) else UNEXPECTED
     if status == UNEXPECTED:
         log.fault("door", error, secrets.token_hex(6))
+    if listener == "house" and pages.owns(request.path):
+        return error_page(house, status)
     headers = []
     if isinstance(error, MethodNotAllowed):
         headers.append(("Allow", ", ".join(sorted(error.valid_methods or ()))))

@@ -11,7 +11,7 @@ from hie_node.acts import Act
 from hie_node.flows.ask_network import DOCUMENTS, STUDIES, NetworkQuestion, Thing
 from hie_node.flows.fetch import way_back
 from hie_node.flows.find import read_document, read_study
-from hie_node.flows.peer_call import call_peer
+from hie_node.flows.peer_call import Asking, call_peer
 from registry.commands import ReadDocument, ReadStudy
 from registry.documents import DocumentEntry
 from registry.errors import NotFound
@@ -38,13 +38,12 @@ def _read(act: Act, entry_id: str, kind: NetworkQuestion[Thing]) -> Thing:
     question = Question(kind.resource, remote.question, (("_id", remote.remote_id),))
     answer = call_peer(
         act.house,
-        act.caller.requester,
+        Asking(act.caller.requester, receipts, act.exchange),
         peer,
         method="POST",
         path=f"/fhir/{kind.resource}/_search",
         body=question.body(),
         content_type="application/x-www-form-urlencoded",
-        receipts=receipts,
     )
     if answer.status != 200:
         raise PeerBroken(f"status-{answer.status}")

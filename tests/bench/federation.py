@@ -101,8 +101,6 @@ def _troubled(hospital: Hospital, stubs: Stubs) -> Row:
 def _ask(system: System) -> tuple[float, int]:
     """Milliseconds, and how many communities answered."""
 
-
-
     started = time.perf_counter()
     bundle = system.search("/network/fhir/DocumentReference", QUESTION)
     took = (time.perf_counter() - started) * 1e3

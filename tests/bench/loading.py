@@ -13,7 +13,7 @@ from hie_node.settings import Settings
 from registry.coded import CodedValue
 from registry.documents import Attachment, Author, DocumentEntry
 from registry.identifiers import PatientIdentifier
-from registry.people import Demographics, BirthDate, HumanName, SourceRecord
+from registry.people import BirthDate, Demographics, HumanName, SourceRecord
 from tests.bench import messages
 
 BATCH = 1000

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -104,8 +103,15 @@ def _serve_thin(folder: Path, port: int) -> None:
 
     class Peer(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
-            for name, value in {"bind": f"127.0.0.1:{port}", "workers": 2, "threads": 8, "worker_class": "gthread",
-                                "keepalive": 60, "loglevel": "error", "control_socket_disable": True}.items():
+            for name, value in {
+                "bind": f"127.0.0.1:{port}",
+                "workers": 2,
+                "threads": 8,
+                "worker_class": "gthread",
+                "keepalive": 60,
+                "loglevel": "error",
+                "control_socket_disable": True,
+            }.items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
@@ -123,7 +129,7 @@ def nothing() -> Callable[..., Any]:
     app, body = Flask("nothing"), b"x" * SEARCHSET
 
     @app.route("/<path:any>", methods=["GET", "POST"])
-    def view(any: str) -> Response:  # noqa: A002 - Flask names it
+    def view(any: str) -> Response:
         request.get_data()
         return Response(body, content_type="application/fhir+json")
 

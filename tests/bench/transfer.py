@@ -42,7 +42,9 @@ def measure(wanted: frozenset[str], *, quick: bool) -> Iterator[Row]:
         with _hop(message, asker.settings.tls) as url:
             hop = Target(url, "none")
             _pull(hop, asker)
-            pairs = [(_pull(hop, asker), _pull(target, asker), _pull(target, asker, keep=folder)) for _ in range(rounds)]
+            pairs = [
+                (_pull(hop, asker), _pull(target, asker), _pull(target, asker, keep=folder)) for _ in range(rounds)
+            ]
         one_hop, through, kept = (median(times) for times in zip(*pairs, strict=True))
         megabytes = size / 1e6
         if "d1" in wanted:
