@@ -215,8 +215,10 @@ def _to_the_door(visit: Visit) -> Response:
     """Sign in, and come back to a page that was only looked at; a form is not sent again by itself."""
     if visit.request.headers.get(PART):
         return Response("", 401)
-    back = visit.seal(back=visit.request.path) if visit.request.method == "GET" else ""
-    return visit.go("/login" + (f"?f={back}" if back else ""))
+    back = visit.request.path if visit.request.method == "GET" else "/"
+    # the cookie of the session that is over goes with this answer, so the next page is told
+    ended = "yes" if visit.arrival.ended else ""
+    return visit.go(f"/login?f={visit.seal(back=back, ended=ended)}")
 
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
