@@ -67,7 +67,6 @@ def _environ(
         "PATH_INFO": unquote(parts.path, "latin-1"),
         "RAW_URI": target,
         "QUERY_STRING": parts.query,
-        "RAW_URI": target,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
