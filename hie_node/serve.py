@@ -10,10 +10,11 @@ from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
-from hie_node.doors import Wsgi, application
+from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
+from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, run_workers
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
@@ -61,12 +62,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _workers(settings: Settings, limits: WorkerLimits) -> None:
-    run_workers(partial(_application, settings), socket_file=settings.run / "workers.sock", limits=limits)
-
-
-def _application(settings: Settings) -> Wsgi:
     log.configure()
-    return application(build(settings))
+    house = build(settings)
+    run_workers(
+        partial(application, house),
+        socket_file=settings.run / "workers.sock",
+        limits=limits,
+        in_each=partial(keep_warm, house),
+    )
 
 
 def _edge(settings: Settings, workers: WorkerLimits) -> None:

@@ -21,7 +21,7 @@ from tests.bench.stub_peers import DELAY, Stubs, ports_of, stub_peers
 ROWS = "c1 c2 c3"
 PATH = "/network/fhir/DocumentReference/_search"
 QUESTION = {
-    "patient.identifier": f"{NATIONAL_ID}|001061000123",
+    "patient.identifier": f"{NATIONAL_ID}|001161000123",
     "patient.name": "Trần Thị Thử Nghiệm",
     "patient.birthdate": "1961-04-05",
     "patient.gender": "female",
