@@ -42,7 +42,7 @@ def home(
 def main() -> None:
     """Run; whatever goes wrong is one line on standard error, never a stack trace: exit code 1, or 2 for the usage."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(app(prog_name="hie", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
@@ -51,7 +51,7 @@ def main() -> None:
         usage = getattr(error, "format_message", None)
         if usage is not None:
             context = getattr(error, "ctx", None)
-            where = context.command_path.removeprefix("python -m ").replace("hie_node", "hie", 1) if context else "hie"
+            where = context.command_path if context else "hie"
             if usage():  # a group without a command has printed its help already
                 sys.stderr.write(f"hie: {usage().rstrip('.')}; see: {where} --help\n")
             sys.exit(2)

@@ -66,7 +66,11 @@ def record(
 
 
 @app.command()
-def withdraw(consent_id: str, as_user: As = None, as_json: Json = False) -> None:
+def withdraw(
+    consent_id: Annotated[str, typer.Argument(help="As `hie consent list` shows it.")],
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
     """Take a request back, here and at every hospital that keeps it."""
     from consent.commands import DeleteConsent
     from hie_node.acts import Act

@@ -10,6 +10,7 @@ import typer
 
 from hie_node.commands.output import Json, one_of, open_house, read_json, settings_of_node, show, table
 
+ClientId = Annotated[str, typer.Argument(help="The system's name in its assertions: their `iss` and `sub`.")]
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
 
@@ -105,7 +106,7 @@ def check(as_json: Json = False) -> None:
 
 @clients.command("add")
 def add_client(
-    client_id: str,
+    client_id: ClientId,
     jwks: Annotated[Path, typer.Argument(help="File with the system's public keys (a JWK set).")],
     scopes: Annotated[str, typer.Option(help="What it may ask for, as SMART scopes.")] = "system/*.rs",
     purposes: Annotated[str, typer.Option(help="Purposes of use, by commas.")] = "TREAT",
@@ -141,7 +142,7 @@ def list_clients(as_json: Json = False) -> None:
 
 
 @clients.command("disable")
-def disable_client(client_id: str, as_json: Json = False) -> None:
+def disable_client(client_id: ClientId, as_json: Json = False) -> None:
     """Give this system no more tokens; those it has end within five minutes."""
     house = open_house()
     with house.storage.begin() as unit:

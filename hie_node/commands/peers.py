@@ -11,6 +11,7 @@ import typer
 
 from hie_node.commands.output import Json, read_json, settings_of_node, show, table
 
+Facility = Annotated[str, typer.Argument(help="The hospital's code, as `hie peers list` shows it.")]
 app = typer.Typer(help="The other hospitals of the network.", no_args_is_help=True)
 
 
@@ -66,20 +67,20 @@ def add(
 
 
 @app.command()
-def suspend(facility: str, as_json: Json = False) -> None:
-    """Neither ask this hospital nor answer it until it is admitted again."""
+def suspend(facility: Facility, as_json: Json = False) -> None:
+    """Neither ask this hospital nor answer it, until `hie peers resume`."""
     _set_state(facility, "suspended", as_json)
 
 
 @app.command()
-def resume(facility: str, as_json: Json = False) -> None:
+def resume(facility: Facility, as_json: Json = False) -> None:
     """Ask and answer a suspended hospital again. An expelled one has to be admitted anew, with `hie peers add`."""
     _set_state(facility, "active", as_json)
 
 
 @app.command()
-def expel(facility: str, as_json: Json = False) -> None:
-    """Never again ask this hospital nor answer it."""
+def expel(facility: Facility, as_json: Json = False) -> None:
+    """Never again ask this hospital nor answer it; only its entry admits it anew."""
     _set_state(facility, "expelled", as_json)
 
 
