@@ -19,7 +19,7 @@ from registry.identifiers import (
 )
 from registry.people import BirthDate, Demographics, Gender, HumanName, PatientInQuestion
 
-_DAY = re.compile(r"(\d{2})/?(\d{2})/?(\d{4})")
+_DAY = re.compile(r"([0-9]{2})/?([0-9]{2})/?([0-9]{4})")
 _SEXES: dict[str, Gender] = {"nam": "male", "1": "male", "nữ": "female", "nu": "female", "2": "female"}
 LONGEST = 2000
 """Characters of a scan; the longest card seen has about 400."""

@@ -65,7 +65,7 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
     record_id = visit.params["record_id"]
     known = read_person(visit.act("read-patient"), record_id)
     who = PatientSelector(record_id=record_id)
-    found = find_consents(visit.act("find-consents"), FindConsents(patient=who, limit=MOST))
+    found = find_consents(visit.act("find-consents"), FindConsents(patient=who, deleted_too=True, limit=MOST))
     return visit.page(
         "consents.html",
         status=status,
@@ -116,7 +116,7 @@ def _wanted(visit: Visit) -> Request:
     holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
     if not everybody and (not holders or len(holders) != len(codes)):
         raise Refused(400, "consent.problem.from")
-    days, kind = visit.field("days", 5), visit.field("kind", 20)
+    days, kind = visit.field("days", 20), visit.field("kind", 20)
     if days not in {str(days) for days in DURATIONS}:
         raise Refused(400, "consent.problem.days")
     if kind not in KINDS:
@@ -201,7 +201,7 @@ def paper(visit: Visit) -> Response:
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     codes = frozenset(visit.request.form.getlist("from"))
     holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
-    days = visit.field("days", 5)
+    days = visit.field("days", 20)
     if days not in {str(one) for one in DURATIONS}:
         days = ""
     visit.language = "vi"

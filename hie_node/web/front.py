@@ -176,6 +176,8 @@ def serve(house: House, page: Page, **params: str) -> Response:
         response = _to_the_door(visit)
     except Exception as error:
         response = _refusal(visit, page, error)
+    # a scan that was spooled to disk goes with the request, not some time later
+    visit.request.close()
     response = dressed(visit, response)
     seconds = time.perf_counter() - started
     metrics.observe(f"page {page.name}", "house", response.status_code, seconds)
