@@ -22,11 +22,11 @@ from registry.submissions import Referral, Visit
 
 
 class Matcher(Protocol):
-    """Decides whether a description is one of the candidates."""
+    """Decides whether a description is one of the candidates; `size` is how many records the index holds."""
 
     rule: str
 
-    def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate]) -> Verdict: ...
+    def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate], *, size: int = 0) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True)
