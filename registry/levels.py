@@ -96,6 +96,8 @@ def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
 
 
 def _toned(one: NameTraits, other: NameTraits) -> int:
+    if len(one.given) == 1 or len(other.given) == 1:
+        return GIVEN_INITIAL
     if one.given_toned == other.given_toned:
         return SAME if one.marked and other.marked else GIVEN_BARE
     # a name in another order has another last word

@@ -23,7 +23,7 @@ from registry.identifiers import (
     insurance_last_ten,
     read_personal_number,
 )
-from registry.name_words import REGIONAL
+from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
 from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRecord
 from registry.syllables import bare
 from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
@@ -135,7 +135,7 @@ _NONE: frozenset[str] = frozenset()
 
 @lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
-    words = syllables(text)
+    words = _surname_first(syllables(text))
     if not words:
         return None
     folded = [bare(word).replace("y", "i") for word in words]
@@ -151,6 +151,19 @@ def _name(text: str) -> NameTraits | None:
         sorted=" ".join(sorted(REGIONAL.get(word, word) for word in folded)),
         marked=has_marks(readable(text)) or any(digit in word for word in toned for digit in "12345"),
     )
+
+
+def _surname_first(words: tuple[str, ...]) -> tuple[str, ...]:
+    """"Thị Hoa Nguyễn" and "Hoa Thị Nguyễn", as systems from abroad write it, become "Nguyễn Thị Hoa"."""
+    if len(words) < 2 or _surname(words[0]) or not _surname(words[-1]):
+        return words
+    if len(words) > 2 and words[1] in MIDDLE_WORDS:
+        return (words[-1], *words[1:-1], words[0])
+    return (words[-1], *words[:-1])
+
+
+def _surname(word: str) -> bool:
+    return bare(word).replace("y", "i") in BARE_SURNAMES and word not in MIDDLE_WORDS
 
 
 @lru_cache(maxsize=65536)

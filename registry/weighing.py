@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from registry.levels import (
     BORN,
     BORN_DIFFERENT,
+    BORN_YEAR,
     BORN_YEAR_ONLY,
     COMMUNE,
     FAMILY,
@@ -29,6 +30,7 @@ from registry.levels import (
     GIVEN_INITIAL,
     GIVEN_LETTER,
     GIVEN_TONE,
+    GUARDIAN,
     INSURANCE,
     LOCAL,
     MIDDLE,
@@ -48,7 +50,7 @@ from registry.levels import (
 )
 from registry.matching import Candidate, FieldEvidence, Verdict, Zone
 from registry.people import PatientInQuestion
-from registry.traits import Traits, traits_of_question, traits_of_record
+from registry.traits import NameTraits, Traits, traits_of_question, traits_of_record
 from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
@@ -178,20 +180,25 @@ class Weighing:
         """How often strangers agree on this very value; None where the table knows."""
         frequencies = self.model.frequencies
         if level == SAME or (field, level) in ((GIVEN, GIVEN_BARE), (MIDDLE, MIDDLE_NONE)):
-            name = theirs.name if theirs.name is not None else mine.name
-            if field <= MIDDLE and name is not None:
-                if field == FAMILY:
-                    return -frequencies.family.get(name.family, frequencies.rare["family"])
-                if field == MIDDLE:
-                    return -frequencies.middle.get(name.middle, frequencies.rare["middle"])
-                if level == GIVEN_BARE:
-                    return -frequencies.given_bare.get(name.given, frequencies.rare["given"])
-                return -frequencies.given.get(name.given_toned, frequencies.rare["given"])
+            if field <= MIDDLE and mine.name is not None and theirs.name is not None:
+                # where words stand in another order, the more common reading counts
+                return max(self._common(mine.name, field, level), self._common(theirs.name, field, level))
             if field == COMMUNE:
                 return -frequencies.commune.get(mine.place.commune, frequencies.rare["commune"])
         if (field, level) in _TAKEN:
             return self.model.rows[field][level][3] - strangers
         return None
+
+    def _common(self, name: NameTraits, field: int, level: int) -> int:
+        """log2 of how many strangers have this part of a name, in tenths."""
+        frequencies = self.model.frequencies
+        if field == FAMILY:
+            return -frequencies.family.get(name.family, frequencies.rare["family"])
+        if field == MIDDLE:
+            return -frequencies.middle.get(name.middle, frequencies.rare["middle"])
+        if level == GIVEN_BARE:
+            return -frequencies.given_bare.get(name.given, frequencies.rare["given"])
+        return -frequencies.given.get(name.given_toned, frequencies.rare["given"])
 
     def _verdict(self, zone: Zone, best: Weighed, *more: str) -> Verdict:
         lines = [f"{bits(best.score)} against a {best.rival}", *more]
@@ -224,6 +231,8 @@ def forbids(mine: Traits, records: Sequence[Traits], levels: Levels) -> str | No
         return "the birth date contradicts it"
     if born == UNKNOWN and not numbered:
         return "no birth date and no number"
+    if born == BORN_YEAR and not numbered and not any(levels[field] == SAME for field in (PHONE, COMMUNE, GUARDIAN)):
+        return "only a name and a year"
     if levels[SEX] == SEX_DIFFERENT and levels[PERSONAL] != SAME:
         return "the sex contradicts it"
     return None
