@@ -99,6 +99,11 @@ class Provision:
         return own or any(nested.looks_at_items for nested in self.provisions)
 
     @property
+    def says_all(self) -> bool:
+        """No condition of its own on what is wanted: it speaks of every item."""
+        return self.data_period == ALWAYS and not (self.instances or self.authors or self.labels)
+
+    @property
     def is_unresolved(self) -> bool:
         """An actor or author here, exceptions aside, is a facility of which nobody has said which community it is."""
         authors = (author.startswith(f"{FACILITY_SYSTEM}|") for author in self.authors)

@@ -15,6 +15,7 @@ from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Pro
 from consent.errors import InvalidReceipt
 from consent.requesters import PurposeOfUse, Requester
 from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.matching import numbers_conflict
 from registry.people import PatientInQuestion
 
 CLOCK_TOLERANCE = timedelta(seconds=10)
@@ -63,8 +64,11 @@ class ConsentReceipt:
             raise InvalidReceipt("other-purpose")
 
     def speaks_of(self, patient: PatientInQuestion) -> bool:
-        """The question is about the patient who signed: they share an identifier."""
-        return bool(self.patient & patient.numbers)
+        """The patient is the one who signed: they share an identifier, and no personal number tells them apart.
+
+        An insurance card that was lent is one that two people share.
+        """
+        return bool(self.patient & patient.numbers) and not numbers_conflict(self.patient, patient.identifiers)
 
     def as_consent(self, patient: PatientIdentifier, record_id: str, holder: HomeCommunityId) -> Consent:
         """The consent that it is at the holder, for the patient that the holder found."""

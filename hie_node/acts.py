@@ -14,7 +14,7 @@ from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
 from consent.consents import Consent, labels_of
-from consent.decide import AccessRequest, Decision, Item, decide
+from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
 from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
@@ -161,6 +161,11 @@ class Act:
     def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
         ask = AccessRequest(self.caller.requester, self.house.home, item)
         return decide(ask, consents, self.house.policy, now=self.now)
+
+    def may_show_something(self, consents: Sequence[Consent]) -> bool:
+        """Whether any item could be shown at all, decided without a look at one."""
+        ask = AccessRequest(self.caller.requester, self.house.home)
+        return may_show_something(ask, consents, self.house.policy, now=self.now)
 
     def count(self, decision: Decision, number: int) -> None:
         if number:

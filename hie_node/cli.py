@@ -42,7 +42,7 @@ def home(
 def main() -> None:
     """Run; what a person can mend is one line on standard error and exit code 1, never a stack trace."""
     try:
-        app()
+        app(prog_name="hie")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -60,7 +60,7 @@ def _do(task: Task) -> None:
     try:
         task.run()
     except StorageUnavailable as failure:
-        log.warning("storage unavailable", task=task.name, what=failure.what)
+        log.storage_unavailable(f"job {task.name}", failure)
     except Exception as error:
         log.fault(f"job {task.name}", error, "")
 

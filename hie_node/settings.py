@@ -43,6 +43,7 @@ class Limits:
     fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
     dicom_body          bytes of one STOW request; spooled to disk, never in memory
     file_body           bytes of one dropped or published file
+    document_body       bytes of one dropped document, which is read whole
     page_size           entries of a page when the question names none, and
     page_cap            the most that a question may name
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
@@ -52,6 +53,7 @@ class Limits:
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
     token_life          seconds of an access token; a stolen one dies soon
     peer_token_life     seconds of a peer's one-use token: clocks may be 10 s apart
+    refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
@@ -61,6 +63,7 @@ class Limits:
     fhir_body: int = 10 << 20
     dicom_body: int = 8 << 30
     file_body: int = 2 << 30
+    document_body: int = 128 << 20
     page_size: int = 50
     page_cap: int = 1000
     answer_budget: float = 2.0
@@ -70,9 +73,10 @@ class Limits:
     ask_everyone_up_to: int = 34
     token_life: int = 300
     peer_token_life: int = 60
+    refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
-    seal_every: float = 5.0
+    seal_every: float = 2.0
     keep_dropped: int = 7
 
 

@@ -98,6 +98,38 @@ def list_consents(
     show([_consent(c) for c in page.items], lines, as_json=as_json)
 
 
+@app.command()
+def preview(
+    facility: Annotated[str, typer.Option("--for", help="The hospital that would ask: its facility code.")],
+    number: Number = None,
+    name: Name = None,
+    birth_date: BirthDay = None,
+    gender: Sex = None,
+    purpose: Annotated[str, typer.Option(help="Purpose of use.")] = "TREAT",
+    role: Annotated[str, typer.Option(help="Role of the person who would ask.")] = "doctor",
+    as_json: Json = False,
+) -> None:
+    """What would that hospital see of this patient now, and why?"""
+    from consent.requesters import PurposeOfUse, Role
+    from hie_node.acts import Act
+    from hie_node.flows.preview import preview as foresee
+    from registry.errors import NotFound
+    from registry.identifiers import FacilityCode
+
+    house = open_house()
+    peer = house.directory.current().at(FacilityCode(facility))
+    if peer is None:
+        raise NotFound(f"a hospital with the code {facility}")
+    who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    act = Act(house, caller_of(house, None), "hie consent")
+    found = foresee(act, who, asking=peer, purpose=PurposeOfUse(purpose), role=Role(role))
+    rows = [["shown" if f.permit else "hidden", f.reason, f.what, f.id] for f in found]
+    document = [
+        {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found
+    ]
+    show(document, table(rows, head=["", "because", "what", "id"]) if rows else ["nothing is here"], as_json=as_json)
+
+
 def _to(consent: Consent) -> str:
     return ", ".join(str(actor.home) for actor in consent.provision.actors) or "everybody"
 

@@ -70,7 +70,7 @@ def suspend(facility: str, as_json: Json = False) -> None:
 
 @app.command()
 def resume(facility: str, as_json: Json = False) -> None:
-    """Ask and answer a suspended hospital again."""
+    """Ask and answer a suspended hospital again. An expelled one has to be admitted anew, with `hie peers add`."""
     _set_state(facility, "active", as_json)
 
 
@@ -82,7 +82,12 @@ def expel(facility: str, as_json: Json = False) -> None:
 
 def _set_state(facility: str, state: str, as_json: bool) -> None:
     from hie_node.peer_list import change
-    from registry.directory import PeerState
+    from registry.directory import Peer, PeerState
 
-    peer = change(settings_of_node(), facility, lambda one: replace(one, state=PeerState(state)))
+    def changed(one: Peer) -> Peer:
+        if one.state is PeerState.EXPELLED and state != "expelled":
+            raise ValueError(f"{facility} was expelled; to admit it again: hie peers add ENTRY-FILE")
+        return replace(one, state=PeerState(state))
+
+    peer = change(settings_of_node(), facility, changed)
     show({"facility": facility, "state": state}, [f"{peer.community.name}: {state}"], as_json=as_json)

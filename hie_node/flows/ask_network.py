@@ -16,6 +16,7 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
+from hie_node import log
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
@@ -116,7 +117,7 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
 
 def _known_here(act: Act, unit: UnitOfWork, selector: PatientSelector) -> Identified | None:
     if selector.record_id is not None:
-        return by_record_id(unit, selector.record_id)
+        return by_record_id(unit, selector.record_id, selector.described)
     assert selector.described is not None
     try:
         known = by_identifier(unit, selector.described)
@@ -218,6 +219,11 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
         future.cancel()
         outcome = CommunityOutcome(peer.community, OutcomeKind.SILENT, 0, "no answer in time", budget)
         return PeerAnswer(outcome)
+    error = future.exception()
+    if error is not None:
+        # a fault of ours with one hospital is its line too: the others' answers are still shown
+        log.fault("ask", error, peer.community.facility.value)
+        return PeerAnswer(CommunityOutcome(peer.community, OutcomeKind.BROKEN, 0, "could not be asked", budget))
     return future.result()
 
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
+from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.merkle import Frontier, leaf_hash
 from consent.ports import Seal
+from hie_node import witness
 from hie_node.acts import Act
 from hie_node.flows.identify import identify
 from hie_node.house import House
@@ -56,9 +58,10 @@ def seal(house: House) -> int:
             return 0
         last = unit.disclosures.last_seal()
         frontier = (last.frontier if last else Frontier()).append(leaf for _, leaf in rows)
-        now = house.now()
-        unit.disclosures.add_seal(seals.seal(house.keys, frontier, home=house.home, now=now), [row for row, _ in rows])
-        return len(rows)
+        made = seals.seal(house.keys, frontier, home=house.home, now=house.now())
+        unit.disclosures.add_seal(made, [row for row, _ in rows])
+    witness.keep(house, made)
+    return len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Verification:
 
 def verify(house: House) -> Verification:
     """Recompute every leaf and every head: a row that was changed, removed, added or moved shows."""
+    # before the snapshot: a seal made in between is then merely newer than what is remembered
+    remembered = _remembered(house)
     with house.storage.read() as unit:
         sealed = list(unit.disclosures.seals())
         findings = list(_check_signatures(house, sealed))
@@ -96,11 +101,35 @@ def verify(house: House) -> Verification:
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
+        findings += _check_the_end(remembered, sealed)
         unsealed = unit.disclosures.unsealed(BATCH)
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:
             findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
     return Verification(rows, len(sealed), len(unsealed), tuple(findings))
+
+
+def _remembered(house: House) -> Head | Finding | None:
+    try:
+        return witness.known_head(house)
+    except SealBroken as broken:
+        return Finding(None, f"the head kept outside the database is not ours: {broken.reason}")
+
+
+def _check_the_end(head: Head | Finding | None, sealed: list[Seal]) -> Iterator[Finding]:
+    """What is remembered outside the database must still be in it."""
+    if isinstance(head, Finding):
+        yield head
+        return
+    if head is None:
+        if sealed:
+            yield Finding(None, "the head kept outside the database is missing")
+        return
+    same = next((one for one in sealed if one.size == head.size), None)
+    if same is None:
+        yield Finding(head.size, f"a seal over {head.size} rows is known, and the record has none of this size")
+    elif same.frontier.root.hex() != head.root:
+        yield Finding(head.size, "another record was sealed at this size")
 
 
 def _check_signatures(house: House, sealed: list[Seal]) -> Iterator[Finding]:

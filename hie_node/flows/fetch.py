@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
+from adapters.dicom.multipart import media_type
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
@@ -12,7 +13,7 @@ from hie_node.acts import Act
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.peer_call import Receipts, stream_from_peer
-from hie_node.flows.streaming import Transfer, verified
+from hie_node.flows.streaming import Begun, Transfer, verified
 from hie_node.flows.written_requests import addressed_to, signed_requests
 from registry.coded import CodedValue
 from registry.commands import RelayedStudy, Retrieved, RetrieveDocument, RetrievedStudy, RetrieveStudy
@@ -94,8 +95,9 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     accept = remote.content_type or "*/*"
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
     whole = not range_
-    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
-    flowing = _relay(act, stack, content)
+    size = remote.size if whole else _part(stream, command, remote, stack)
+    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=size)
+    flowing = Begun(_relay(act, stack, content))
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
 
 
@@ -104,6 +106,17 @@ def _range(command: RetrieveDocument) -> str:
         return ""
     last = "" if command.length is None else str(command.start + command.length - 1)
     return f"bytes={command.start}-{last}"
+
+
+def _part(stream: PeerStream, command: RetrieveDocument, remote: RemoteEntry, stack: ExitStack) -> int:
+    """Bytes of the part that the holder sends, when it is the part that was asked for; raises PeerBroken."""
+    last = (remote.size or 0) - 1
+    if command.length is not None:
+        last = min(last, command.start + command.length - 1)
+    if stream.headers.get("content-range") != f"bytes {command.start}-{last}/{remote.size}":
+        stack.close()
+        raise PeerBroken("other-range", remote.home)
+    return last - command.start + 1
 
 
 def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStudy:
@@ -117,9 +130,21 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
     stack = ExitStack()
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
-    length = stream.headers.get("content-length")
-    flowing = _relay(act, stack, stream.chunks())
-    return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
+    content_type = stream.headers.get("content-type", "")
+    if not _is_imaging(content_type, command):
+        stack.close()
+        raise PeerBroken("other-type", peer.home)
+    return RelayedStudy(content_type, Begun(_relay(act, stack, stream.chunks())), stream.length)
+
+
+def _is_imaging(content_type: str, command: RetrieveStudy) -> bool:
+    """A holder that erred or lies could hand a viewer a page with a script in it."""
+    kind = media_type(content_type)
+    if command.metadata_only:
+        return kind.value in ("application/dicom+json", "application/json")
+    if kind.value == "multipart/related":
+        return kind.parameters.get("type", "application/dicom") == "application/dicom"
+    return kind.value == "application/dicom"
 
 
 def _only_one(found: tuple[RemoteEntry, ...]) -> RemoteEntry | None:
@@ -166,7 +191,7 @@ def _open(
         )
         if stream.status in (401, 403, 404, 410):
             raise NotFound("this entry of another hospital")
-        if stream.status not in (200, 206):
+        if stream.status != (206 if range_ else 200):
             raise PeerBroken(f"status-{stream.status}")
         return stream
     except (NotFound, PeerError):

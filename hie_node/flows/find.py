@@ -56,7 +56,7 @@ def _find(
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
             consents = consents_for(act, unit, person)
-            if act.caller.is_peer and not _could_be_shown_something(act, consents):
+            if act.caller.is_peer and not act.may_show_something(consents):
                 act.refused(Reason.NO_WRITTEN_REQUEST)
                 return Page((), total=0, withheld=True)
             return _page(act, search, find(unit, search), counts(unit, search), consents)
@@ -75,26 +75,6 @@ def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]
     act.refused(Reason.NOT_HERE)
     withheld = act.caller.is_peer and not carries_a_request(act, unit, patient.described)
     return Page((), total=0, withheld=withheld)
-
-
-def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
-    """Whether there is a request of the patient at all, looked at without looking at any item."""
-    if act.decide(Item(), consents).permit:
-        return True
-    return any(consent.permits_something and consent.in_force(act.now) for consent in consents) and _named(
-        act, consents
-    )
-
-
-def _named(act: Act, consents: Sequence[Consent]) -> bool:
-    asking = act.caller.requester.home
-    return any(
-        actor.home == asking
-        for consent in consents
-        if consent.permits_something and consent.in_force(act.now)
-        for provision in (consent.provision, *consent.provision.provisions)
-        for actor in provision.actors
-    )
 
 
 def _page(

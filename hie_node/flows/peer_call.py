@@ -47,7 +47,8 @@ def stream_from_peer(
     if range_:
         headers["Range"] = range_
     deadline = time.monotonic() + house.settings.limits.open_budget
-    return house.transport.stream(peer, "GET", path, headers, deadline=deadline)
+    most = house.settings.limits.dicom_body
+    return house.transport.stream(peer, "GET", path, headers, deadline=deadline, max_bytes=most)
 
 
 def _headers(

@@ -7,6 +7,7 @@ nothing. Publishing contacts nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
@@ -34,6 +35,10 @@ from registry.searches import StudySearch
 from registry.submissions import Submission, SubmittedDocument
 
 
+class OwnerChanged(Exception):
+    """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One document of a submission after it was looked at: the entry to index, and whether it is news."""
@@ -49,34 +54,34 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     submission = command.submission
     act.action, act.direction = "C", "published"
     while True:
-        owner = _owner(act, submission)
-        stored = _store_contents(act, submission, owner)
-        with act.unit() as unit:
+        owner, known = _owner(act, submission)
+        stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
+        with suppress(OwnerChanged), act.unit() as unit:
             record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-            if record.id == owner:
-                return _index(act, unit, submission, record, stored)
-            # somebody registered this patient a moment ago: the content goes under that record's key
+            if record.id != owner:
+                raise OwnerChanged
+            return _index(act, unit, submission, record, stored)
 
 
-def _owner(act: Act, submission: Submission) -> str:
-    """The record that the content will belong to: known, or the id it will get."""
+def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
+    """The record that the content will belong to, and whether it is known; if not, the id that it will get."""
     with act.house.storage.read() as unit:
         known = mentioned(unit, submission.patient)
         if known is not None and not known.active and known.replaced_by:
             known = unit.patients.record(known.replaced_by) or known
-        return known.id if known else new_id()
+        return (known.id, True) if known else (new_id(), False)
+
+
+def _names_somebody(submission: Submission) -> bool:
+    """Whether it says enough to register its patient; without that nothing of a stranger is stored."""
+    return submission.patient.demographics.enough_to_register
 
 
 def _store_contents(act: Act, submission: Submission, owner: str) -> list[StoredContent]:
     """Write each document durably, and hold it against what its sender announced."""
-    if submission.patient.demographics.enough_to_register or _is_known(act, owner):
-        return [_checked(act.house.contents.put(owner, d.content.chunks()), d) for d in submission.documents]
-    return []
-
-
-def _is_known(act: Act, owner: str) -> bool:
-    with act.house.storage.read() as unit:
-        return unit.patients.record_by_id(owner) is not None
+    contents = act.house.contents
+    with contents.batch() if len(submission.documents) > 1 else nullcontext():
+        return [_checked(contents.put(owner, d.content.chunks()), d) for d in submission.documents]
 
 
 def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredContent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
@@ -106,11 +107,9 @@ def _link(
 def _review(
     act: Act, unit: UnitOfWork, kind: str, record: SourceRecord, other: str | None, evidence: tuple[str, ...]
 ) -> None:
-    """Open a doubt once; the same pair is not asked twice."""
-    for review in unit.patients.reviews():
-        if (review.kind, review.subject, review.other) == (kind, record.id, other):
-            return
-    unit.patients.open_review(Review(new_id(), kind, record.id, other, evidence, act.now))
+    """Open a doubt once: its id is made of what it is about, so the same pair is not asked twice, decided or not."""
+    doubt = str(uuid.uuid5(uuid.UUID(record.id), f"{kind} {other}"))
+    unit.patients.open_review(Review(doubt, kind, record.id, other, evidence, act.now))
 
 
 def _described(record: SourceRecord) -> PatientInQuestion:

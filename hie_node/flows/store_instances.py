@@ -12,7 +12,7 @@ from dataclasses import replace
 from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
-from hie_node.flows.publish import with_study
+from hie_node.flows.publish import OwnerChanged, with_study
 from hie_node.flows.register import resolve_mention
 from hie_node.house import new_id
 from registry.commands import InstanceFailure, Stored, StoreInstances
@@ -78,8 +78,10 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
             with act.unit() as unit:
                 record = resolve_mention(act, unit, mention, new_record_id=owner)
                 if record.id != owner:
-                    continue
+                    raise OwnerChanged
                 result = _index(act, unit, record, [read for read, _ in same], stored)
+        except OwnerChanged:
+            continue
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
         return replace(result, failed=(*result.failed, *strays))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +42,7 @@ from hie_node.settings import Settings, load
 from registry.identifiers import FacilityCode
 
 READY_WITHIN = 60.0
+PORTS = range(20_000, 32_000)
 STOP_WITHIN = 15.0
 ALL_SCOPES = ("system/*.cruds",)
 STAFF = (
@@ -146,6 +149,8 @@ def _make(home: Path, slugs: Sequence[str]) -> dict[str, Settings]:
     with ExitStack() as held:
         ports = iter(_free_ports(5 * len(missing), held))
         for slug in missing:
+            # left behind by a lab that was stopped while it made this hospital; nothing was ever in it
+            shutil.rmtree(home / slug, ignore_errors=True)
             nodes[slug] = _create(home / slug, hospital(slug), authority, [next(ports) for _ in range(5)])
     if missing:
         entries = [own_entry(node, SigningKeys.load(node.keys, lab=True)) for node in nodes.values()]
@@ -165,12 +170,19 @@ def _authority(home: Path) -> Credential:
 
 
 def _free_ports(count: int, held: ExitStack) -> list[int]:
-    """Ports that nobody has now; all are held until the last is found, so that none is given twice."""
-    ports = []
-    for _ in range(count):
+    """Ports that nobody has now; all are held until the last is found, so that none is given twice.
+
+    Below the range from which the kernel takes the ports of outgoing connections: a node that starts again finds its
+    own port free.
+    """
+    ports: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if len(ports) == count:
+            break
         probe = held.enter_context(socket.socket())
-        probe.bind(("127.0.0.1", 0))
-        ports.append(probe.getsockname()[1])
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
     return ports
 
 
@@ -203,7 +215,7 @@ def _people(settings: Settings) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     keys: dict[str, tuple[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]] = {
         "his": ("ES384", ec.generate_private_key(ec.SECP384R1())),
-        "pacs": ("RS384", rsa.generate_private_key(65537, 3072)),
+        "pacs": ("RS384", rsa.generate_private_key(65537, 2048)),
     }
     clients = []
     storage = Storage(make_engine(settings.database_url))
