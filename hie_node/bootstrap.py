@@ -18,7 +18,10 @@ from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.house import House
 from hie_node.settings import Settings, UnsafeSettings
-from registry.matching import CorroboratedNumber
+from registry import weights
+from registry.weighing import Weighing
+
+MODEL_FILE = "matching_model.json"
 
 
 def build(settings: Settings) -> House:
@@ -45,11 +48,17 @@ def build(settings: Settings) -> House:
         keys=keys,
         directory=directory,
         transport=_transport(settings),
-        matcher=CorroboratedNumber(),
+        matcher=Weighing(model_of(settings)),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
         page_key=_derived(kek, b"page tokens"),
     )
+
+
+def model_of(settings: Settings) -> weights.Model:
+    """The weights that this hospital trained (`hie mpi train`), else those that come with the program."""
+    own = settings.home / MODEL_FILE
+    return weights.read(own.read_text("utf-8")) if own.exists() else weights.shipped()
 
 
 def _transport(settings: Settings) -> PeerTransport:

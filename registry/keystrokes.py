@@ -54,7 +54,7 @@ def _with_letters(word: str, tone: str) -> str:
 
 
 def _late_mark(word: str) -> str:
-    """"Nguyene": the mark of a vowel typed at the end of the word."""
+    """ "Nguyene": the mark of a vowel typed at the end of the word."""
     for vowel, key, meant in _TELEX_LATE:
         if word.endswith(key) and vowel in word[:-1]:
             return word[:-1].replace(vowel, meant, 1)

@@ -13,14 +13,15 @@ TONES = {"\u0300": "2", "\u0301": "1", "\u0303": "4", "\u0309": "3", "\u0323": "
 """Combining marks of the five written tones: huyền, sắc, ngã, hỏi, nặng."""
 
 _ONSETS = ("ngh", "ng", "nh", "ch", "gh", "gi", "kh", "ph", "qu", "th", "tr", *"bcdđghklmnprstvx", "")
-_RIMES = frozenset(
-    "a ac ach ai am an ang anh ao ap at au ay ăc ăm ăn ăng ăp ăt âc âm ân âng âp ât âu ây "
-    "e ec em en eng eo ep et ê êch êm ên ênh êp êt êu i ia ich im in inh ip it iu iêc iêm iên iêng iêp iêt iêu "
-    "o oa oac oach oai oam oan oang oanh oao oap oat oay oăc oăm oăn oăng oăt oc oe oen oeo oet oi om on ong oong op "
-    "ot ô ôc ôi ôm ôn ông ôp ôt ơ ơi ơm ơn ơp ơt u ua uân uâng uât uây uc uê uênh uêch ui um un ung uơ uôc uôi uôm "
-    "uôn uông uôt up ut uy uya uych uyên uyêt uyn uynh uyt uyu ư ưa ưc ưi ưm ưn ưng ươc ươi ươm ươn ương ươp ươt "
-    "ươu ưt ưu y ych yêm yên yêng yêt yêu ynh".split()
-)
+_WRITTEN_RIMES = """
+a ac ach ai am an ang anh ao ap at au ay ăc ăm ăn ăng ăp ăt âc âm ân âng âp ât âu ây e ec em en eng eo ep et ê
+êch êm ên ênh êp êt êu i ia ich im in inh ip it iu iêc iêm iên iêng iêp iêt iêu o oa oac oach oai oam oan oang
+oanh oao oap oat oay oăc oăm oăn oăng oăt oc oe oen oeo oet oi om on ong oong op ot ô ôc ôi ôm ôn ông ôp ôt ơ ơi
+ơm ơn ơp ơt u ua uân uâng uât uây uc uê uênh uêch ui um un ung uơ uôc uôi uôm uôn uông uôt up ut uy uya uych
+uyên uyêt uyn uynh uyt uyu ư ưa ưc ưi ưm ưn ưng ươc ươi ươm ươn ương ươp ươt ươu ưt ưu y ych yêm yên yêng yêt
+yêu ynh
+"""
+_RIMES = frozenset(_WRITTEN_RIMES.split())
 _AFTER_QU = frozenset(_RIMES | {"yt"}) - {"u", "o", "oa"}
 _BEFORE_E_AND_I = frozenset({"gh", "ngh", "k"})
 _NOT_BEFORE_E_AND_I = frozenset({"g", "ng", "c"})
@@ -65,7 +66,9 @@ def _fits(letters: str, rimes: frozenset[str], after_qu: frozenset[str]) -> bool
     for onset in _ONSETS:
         rime = letters[len(onset) :]
         if letters.startswith(onset) and rime in (after_qu if onset == "qu" else rimes):
-            return rime[:1] in "eêiy" if onset in _BEFORE_E_AND_I else onset not in _NOT_BEFORE_E_AND_I or (
-                rime[:1] not in "eêi"
+            return (
+                rime[:1] in "eêiy"
+                if onset in _BEFORE_E_AND_I
+                else onset not in _NOT_BEFORE_E_AND_I or (rime[:1] not in "eêi")
             )
     return False

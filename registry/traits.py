@@ -154,7 +154,7 @@ def _name(text: str) -> NameTraits | None:
 
 
 def _surname_first(words: tuple[str, ...]) -> tuple[str, ...]:
-    """"Thị Hoa Nguyễn" and "Hoa Thị Nguyễn", as systems from abroad write it, become "Nguyễn Thị Hoa"."""
+    """ "Thị Hoa Nguyễn" and "Hoa Thị Nguyễn", as systems from abroad write it, become "Nguyễn Thị Hoa"."""
     if len(words) < 2 or _surname(words[0]) or not _surname(words[-1]):
         return words
     if len(words) > 2 and words[1] in MIDDLE_WORDS:
@@ -182,7 +182,13 @@ def _born(born: BirthDate | None) -> tuple[int, int, int]:
 
 def _numbers(identifiers: Iterable[PatientIdentifier]) -> dict[str, frozenset[str]]:
     """By what the digits are, not by the field they were typed into. Dummies are left out."""
-    found: dict[str, set[str]] = {"personal": set(), "old": set(), "passport": set(), "insurance": set(), "local": set()}
+    found: dict[str, set[str]] = {
+        "personal": set(),
+        "old": set(),
+        "passport": set(),
+        "insurance": set(),
+        "local": set(),
+    }
     for identifier in identifiers:
         kind, value = _read_number(identifier.system, identifier.value)
         if kind:

@@ -19,7 +19,9 @@ from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES
 from registry.syllables import apart, bare, is_syllable
 
-_TITLES = frozenset({"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms"})
+_TITLES = frozenset(
+    {"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms"}
+)
 _NEWBORN = re.compile(
     r"(?:cb|c\W?b|bs?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
     r" (?:ba|chi|me|san phu))\W*(\d?)\W+(.+)"
@@ -118,7 +120,7 @@ def syllables(name: str) -> tuple[str, ...]:
 
 
 def _separated(word: str) -> list[str]:
-    """"phươngthảo" is two words; the split into syllables nearest to the middle wins."""
+    """ "phươngthảo" is two words; the split into syllables nearest to the middle wins."""
     if len(word) < 4 or is_syllable(word) or "?" in word:
         return [word]
     places = sorted(range(2, len(word) - 1), key=lambda place: abs(2 * place - len(word)))

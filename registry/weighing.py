@@ -96,7 +96,9 @@ class Weighing:
     def decide(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> Verdict:
         """The zone of the best person; two that fit alike make a review."""
         if mine.nobody or not persons:
-            return Verdict(Zone.NEW, None, ("no candidate" if persons == [] else "a patient without a name",), self.rule)
+            return Verdict(
+                Zone.NEW, None, ("no candidate" if persons == [] else "a patient without a name",), self.rule
+            )
         ranked = self.weigh(mine, persons, size=size)
         if not ranked:
             return Verdict(Zone.NEW, None, ("no candidate fits",), self.rule)
@@ -104,10 +106,12 @@ class Weighing:
         zone = self.zone(best)
         if zone is Zone.LINK and len(ranked) > 1 and best.score - ranked[1].score < self.model.margin:
             second = ranked[1]
-            if self.zone(second) is Zone.LINK or second.score >= self.model.review and second.veto is None:
+            if self.zone(second) is Zone.LINK or (second.score >= self.model.review and second.veto is None):
                 return self._verdict(Zone.REVIEW, best, "another person fits as well")
         also = tuple(other.person_id for other in ranked[1:] if self.zone(other) is Zone.LINK)
-        return replace(self._verdict(zone, best), also=also) if zone is Zone.LINK and also else self._verdict(zone, best)
+        return (
+            replace(self._verdict(zone, best), also=also) if zone is Zone.LINK and also else self._verdict(zone, best)
+        )
 
     def weigh(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> list[Weighed]:
         """Every candidate with its score, the best first; the order of arrival breaks no tie."""
@@ -141,7 +145,7 @@ class Weighing:
         return Weighed(person_id, levels, score, rival, forbids(mine, records, levels), fields)
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
-        """All that the records of a person say: the name from the record that fits best, the best of every other field."""
+        """What the records of a person say together: the name that fits best, the best of each other field."""
         if len(compared) == 1:
             return compared[0], 0
         gain = self._gain
@@ -271,4 +275,3 @@ def _insurance(traits: Traits) -> frozenset[str]:
 
 def _phones(traits: Traits) -> frozenset[str]:
     return traits.phones
-

@@ -76,7 +76,8 @@ def _model(stored: Mapping[str, Any]) -> Model:
     if stored["format"] != FORMAT:
         raise ValueError
     rows = tuple(
-        ((0, 0, 0, 0), *(_row(stored["weights"][name][level]) for level in levels[1:])) for name, levels in FIELDS.items()
+        ((0, 0, 0, 0), *(_row(stored["weights"][name][level]) for level in levels[1:]))
+        for name, levels in FIELDS.items()
     )
     prior, zones, frequencies = stored["priors"], stored["zones"], stored["frequencies"]
     return Model(
