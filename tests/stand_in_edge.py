@@ -65,6 +65,7 @@ def _environ(
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote(parts.path, "latin-1"),
+        "RAW_URI": target,
         "QUERY_STRING": parts.query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "443",
