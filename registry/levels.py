@@ -48,6 +48,7 @@ PHONE_DIFFERENT = 2
 COMMUNE_OLD, COMMUNE_DIFFERENT = 2, 3
 LINE_HAMLET, LINE_DIFFERENT = 2, 3
 GUARDIAN_DIFFERENT = 2
+_GENERATION = 15
 
 
 def compare(one: Traits, other: Traits) -> Levels:
@@ -187,9 +188,9 @@ def _born(one: Traits, other: Traits) -> int:
         if one.month == other.day and one.day == other.month:
             return BORN_SWAPPED
         return BORN_PART if month or day else BORN_YEAR_ONLY
-    if month and day:
-        return BORN_OTHER_YEAR
-    return BORN_DIFFERENT
+    # one digit wrong; a father and a son who share a day are further apart
+    slip = month and day and abs(one.year - other.year) < _GENERATION and one_edit(str(one.year), str(other.year))
+    return BORN_OTHER_YEAR if slip else BORN_DIFFERENT
 
 
 def _personal(one: Traits, other: Traits) -> int:

@@ -125,6 +125,10 @@ class Weighing:
         weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
         return weighed
 
+    def lead(self, mine: Traits, theirs: Traits, levels: Levels, *, size: int) -> int:
+        """Tenths of a bit by which "the same person" leads, for a pair that is compared already."""
+        return self._score(mine, theirs, levels, round(10 * math.log2(max(size, 2))))[0]
+
     def zone(self, weighed: Weighed) -> Zone:
         model = self.model
         if weighed.veto is None:

@@ -85,7 +85,7 @@ def _changed(typed: Registration, name: str, desk: _Desk) -> Registration:
 def _visits(count: int, seed: int, rng: Random) -> Iterator[tuple[SyntheticPerson, list[SyntheticPerson]]]:
     """People and their households, each as often as they come."""
     mean = sum(n * w for n, w in zip(*_VISITS, strict=True)) / sum(_VISITS[1])
-    each = round(count / mean / len(PROVINCES)) + 1
+    each = round(1.05 * count / mean / len(PROVINCES)) + 30
     for offset, province in enumerate(PROVINCES):
         shift = offset * 10_000_000
         homes: dict[int, list[SyntheticPerson]] = {}
