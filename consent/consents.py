@@ -121,7 +121,7 @@ class Evidence:
 
     kind        `paper` (signed and scanned), `electronic`, or `witnessed` for someone who cannot write
     reference   where it lies: a document of this hospital, an attachment, a receipt
-    hash        SHA-256 of the signed document, hex
+    hash        SHA-256 of the signed document, hex; SHA-1 where only that was told of a document that lies elsewhere
     """
 
     kind: str
@@ -138,9 +138,12 @@ class Consent:
 
     id         the id of this consent, also the FHIR logical id
     record_id  the source record of the patient at this hospital
-    given      when the patient agreed (dateTime)
+    given      when the patient agreed (dateTime), at the earliest
+    given_by   when at the latest, where the message says only the day: a refusal of that day stands against a
+               permission of the same day
     custodian  whose data it speaks of; None: those of every hospital that gets it
     custodian_facility  the custodian as the message named it, as in Actor
+    deleted    taken back as a whole: inactive, kept as history, and gone for whoever asks for it as it is now
     receipt    id of the receipt that brought it here, if another hospital recorded it
     """
 
@@ -158,6 +161,8 @@ class Consent:
     version: int = 1
     updated: datetime | None = None
     recorded_by: str = ""
+    given_by: datetime | None = None
+    deleted: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

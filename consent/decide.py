@@ -142,12 +142,17 @@ def _what_the_patient_said(ask: AccessRequest, consents: Sequence[Consent], now:
     spoken = list(_speaking(ask, consents, now))
     if not spoken:
         return None
-    newest = max(consent.given for consent, _ in spoken)
-    latest = [(c, p) for c, p in spoken if c.given == newest]
+    newest = max(_since(consent, provision) for consent, provision in spoken)
+    latest = [(c, p) for c, p in spoken if _since(c, p) == newest]
     consent, provision = next(((c, p) for c, p in latest if _denies(c, p)), latest[0])
     permit = not _denies(consent, provision)
     reason = Reason.WRITTEN_REQUEST if permit else Reason.PATIENT_REFUSED
     return Decision(permit, reason, consent.id, provision.id or None)
+
+
+def _since(consent: Consent, provision: Provision) -> datetime:
+    """Since when this is what the patient says; a refusal of which only the day is known, at the end of that day."""
+    return consent.given_by or consent.given if _denies(consent, provision) else consent.given
 
 
 def _denies(consent: Consent, provision: Provision) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
+from adapters.trust.peer_tokens import new_token_id
 from consent.consents import Consent, labels_of
 from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
@@ -48,7 +49,11 @@ class Caller:
 
 @dataclass
 class Act:
-    """One transaction of one caller. Decisions collect here; `unit()` writes them down."""
+    """One transaction of one caller. Decisions collect here; `unit()` writes them down.
+
+    exchange  the id of the question between hospitals, the same in the records of both: at the holder the id of the
+              token that came, at the asking hospital that of the tokens it sends
+    """
 
     house: House
     caller: Caller
@@ -63,6 +68,7 @@ class Act:
     reasons: Counter[str] = field(default_factory=Counter)
     consents: set[str] = field(default_factory=set)
     other: HomeCommunityId | None = None
+    exchange: str = ""
     extra_rows: list[Disclosure] = field(default_factory=list)
     token_spent: bool = False
     recorded: bool = field(default=False, init=False)
@@ -71,6 +77,8 @@ class Act:
         self.now = self.house.now()
         if self.caller.is_peer:
             self.other = self.caller.requester.home
+            self.exchange = self.caller.requester.token_id
+        self.exchange = self.exchange or new_token_id()
 
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
@@ -130,7 +138,7 @@ class Act:
             reasons=dict(self.reasons),
             consents=tuple(sorted(self.consents)),
             other=self.other,
-            exchange=self.caller.requester.token_id,
+            exchange=self.exchange,
             outcome=0,
             complete=complete,
             bytes_sent=bytes_sent,

@@ -29,6 +29,8 @@ from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
 from hie_node.pipeline import UNEXPECTED, handle
+from hie_node.web import door as pages
+from hie_node.web.front import error_page
 from registry.errors import Unreadable
 from registry.identifiers import HomeCommunityId
 
@@ -75,10 +77,12 @@ def _door(house: House, listener: str) -> Flask:
                 _mount(app, house, transaction, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
+        pages.mount(app, house)
     else:
         tokens_door.mount_keys(app, house)
-    app.register_error_handler(HTTPException, _outside)
-    app.register_error_handler(Exception, _outside)
+    outside = partial(_outside, house, listener)
+    app.register_error_handler(HTTPException, outside)
+    app.register_error_handler(Exception, outside)
     return app
 
 
@@ -151,11 +155,13 @@ def flask_response(answer: WireResponse) -> Response:
     return response
 
 
-def _outside(error: Exception) -> Response:
+def _outside(house: House, listener: str, error: Exception) -> Response:
     """What no transaction answers: an address or a method that none has, or a fault before one was reached."""
     status = error.code or UNEXPECTED if isinstance(error, HTTPException) else UNEXPECTED
     if status == UNEXPECTED:
         log.fault("door", error, secrets.token_hex(6))
+    if listener == "house" and pages.owns(request.path):
+        return error_page(house, status)
     headers = []
     if isinstance(error, MethodNotAllowed):
         headers.append(("Allow", ", ".join(sorted(error.valid_methods or ()))))

@@ -30,6 +30,9 @@ from registry.errors import StorageUnavailable, Unreadable
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
 
+REFERENCE_HEADER = "Fault-Reference"
+"""With a fault of ours: by it the administrator finds the line in the log."""
+
 UNKNOWN_ASKER = 401
 UNEXPECTED = 500
 """What each language answers to an error that is in no table."""
@@ -124,7 +127,9 @@ def _refused(transaction: Transaction, request: WireRequest, error: Exception) -
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
     if isinstance(error, StorageUnavailable):
         log.storage_unavailable(transaction.name, error)
-    response = transaction.error(error, request)
-    if response.status == UNEXPECTED:
-        log.fault(transaction.name, error, secrets.token_hex(6))
-    return response
+    answer = transaction.error(error, request)
+    if answer.status == UNEXPECTED:
+        reference = secrets.token_hex(6)
+        log.fault(transaction.name, error, reference)
+        answer = replace(answer, headers=(*answer.headers, (REFERENCE_HEADER, reference)))
+    return answer

@@ -163,7 +163,8 @@ def compare_with_person(wanted: PatientInQuestion, person: Candidate) -> Compari
     records = [record for record in person.records if record.active] or list(person.records)
     each = [compare(wanted, record) for record in records]
     best = max(each, key=lambda c: (_RANK[c.birth_date] + _RANK[c.name] + _RANK[c.gender], len(c.shared_numbers)))
-    shared = tuple(sorted({number for c in each for number in c.shared_numbers}))
+    # a number that its source merged into another still names the person
+    shared = tuple(sorted(wanted.numbers & {n.normal for record in person.records for n in record.identifiers}))
     return Comparison(
         best.name,
         best.birth_date,

@@ -46,7 +46,7 @@ from hie_node.bootstrap import build
 from hie_node.doors import application
 from hie_node.flows import audit
 from hie_node.flows.consents import delete_consent, record_consent
-from hie_node.flows.peer_call import call_peer, stream_from_peer
+from hie_node.flows.peer_call import Asking, call_peer, stream_from_peer
 from hie_node.flows.publish import publish
 from hie_node.house import House, new_id
 from hie_node.init import NewNode, create, derived_community, own_entry
@@ -412,20 +412,19 @@ class Hospital:
     ) -> PeerResponse:
         return call_peer(
             self.house,
-            who or self.requester(),
+            Asking(who or self.requester(), receipts),
             holder.peer,
             method=method,
             path=path,
             body=body,
             content_type=content_type,
-            receipts=receipts,
         )
 
     def gets(self, holder: Hospital, path: str, *, who: Requester | None = None, accept: str = "") -> Answer:
         """One resource of a peer, by its address there."""
         kind = accept or (DICOM if path.startswith("/dicomweb") and not path.endswith("/metadata") else JSON)
-        asker = who or self.requester()
-        with stream_from_peer(self.house, asker, holder.peer, path=path, accept=kind, receipts=()) as stream:
+        asking = Asking(who or self.requester())
+        with stream_from_peer(self.house, asking, holder.peer, path=path, accept=kind) as stream:
             return Answer(stream.status, stream.headers, b"".join(stream.chunks()))
 
     # -- its record
@@ -464,6 +463,10 @@ class Hospital:
         self.door = PeerDoor()
         self.lab.moves_to(self, self.door.port)
         self.door.serve(self.application, self.house.settings.tls)
+
+    def opens_anew(self) -> None:
+        """The doors again, for a house that a test has changed."""
+        self.application = self.door.application = application(self.house)
 
     def closes(self) -> None:
         self.door.stop()

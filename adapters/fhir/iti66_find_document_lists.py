@@ -42,7 +42,7 @@ def _source(item: Item) -> list[PatientIdentifier]:
 
 
 PARAMETERS = {
-    "_lastUpdated": moment(lambda i: i.submitted if isinstance(i, SubmissionSet) else i.updated),
+    "_lastUpdated": moment(lambda i: i.updated),
     "date": moment(lambda i: i.submitted if isinstance(i, SubmissionSet) else i.updated),
     "designationType": token(_designations),
     "source.family": string(lambda i: [name.family for name in _authors(i)]),
@@ -76,12 +76,14 @@ def decode(request: WireRequest) -> FindSubmissions:
         identifiers=asked.identifiers(),
         where=asked.where,
         limit=asked.limit,
+        after=asked.after,
+        count_only=asked.count_only,
     )
     return FindSubmissions(search, _wants(asked, "submissionset"), _wants(asked, "folder"))
 
 
 def encode(page: Page[Item], request: WireRequest) -> WireResponse:
-    return searchset(request, page, list_of, used=request.kept["used"])
+    return searchset(request, page, list_of, used=request.kept["used"], warnings=request.kept["unsupported"])
 
 
 def _wants(asked: Asked, kind: str) -> bool:

@@ -70,8 +70,11 @@ def full_url(request: WireRequest, resource: Resource) -> str:
 
 def meta(version: int, updated: datetime | None, profile: str | None = None) -> Resource:
     """Which version, since when, and by which profile."""
-    since = updated.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if updated else None
-    return filled(versionId=str(version), lastUpdated=since, profile=[profile] if profile else None)
+    return filled(
+        versionId=str(version),
+        lastUpdated=meta_time(updated) if updated else None,
+        profile=[profile] if profile else None,
+    )
 
 
 def searchset(
@@ -105,7 +108,12 @@ def searchset(
 
 def meta_now() -> Resource:
     """A result is of this moment and has no version."""
-    return {"lastUpdated": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {"lastUpdated": meta_time(datetime.now(UTC))}
+
+
+def meta_time(moment: datetime) -> str:
+    """An instant to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _self_link(request: WireRequest, used: Pairs) -> str:

@@ -61,6 +61,11 @@ def receipt_hash(jws: str) -> str:
     return hashlib.sha256(jws.encode()).hexdigest()
 
 
+def new_token_id() -> str:
+    """128 random bits, as a token's id has to have."""
+    return secrets.token_urlsafe(16)
+
+
 def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     keys: SigningKeys,
     requester: Requester,
@@ -72,9 +77,13 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     certificate_thumbprint: str,
     query: str = "",
     receipts: Sequence[str] = (),
+    token_id: str = "",
     now: datetime,
 ) -> str:
-    """Sign one question; `path` and `query` as the request line will say, `receipts` as hashes (`receipt_hash`)."""
+    """Sign one question; `path` and `query` as the request line will say, `receipts` as hashes (`receipt_hash`).
+
+    One `token_id` may serve one question to several holders: each of them takes it once.
+    """
     if len(receipts) > MOST_RECEIPTS:
         raise TokenRefused("receipts")
     issued = int(now.timestamp())
@@ -82,7 +91,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         "iss": str(requester.home),
         "aud": str(audience),
         "sub": requester.subject,
-        "jti": secrets.token_urlsafe(16),
+        "jti": token_id or new_token_id(),
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
         "cnf": {"x5t#S256": certificate_thumbprint},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
-from hie_node.commands.output import Json, caller_of, open_house, show, table
+from hie_node.commands.output import Json, caller_of, one_of, open_house, show, table
 
 if TYPE_CHECKING:
     from consent.consents import Consent
@@ -92,7 +92,7 @@ def list_consents(
 
     house = open_house()
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
-    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who))
+    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who, deleted_too=True))
     rows = [[c.id, c.status, c.provision.type, c.given.strftime("%Y-%m-%d"), _to(c)] for c in page.items]
     lines = table(rows, head=["consent", "status", "", "given", "to"]) if rows else ["no consent is recorded"]
     show([_consent(c) for c in page.items], lines, as_json=as_json)
@@ -122,7 +122,9 @@ def preview(
         raise NotFound(f"a hospital with the code {facility}")
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
     act = Act(house, caller_of(house, None), "hie consent")
-    found = foresee(act, who, asking=peer, purpose=PurposeOfUse(purpose), role=Role(role))
+    found = foresee(
+        act, who, asking=peer, purpose=one_of(PurposeOfUse, purpose, "--purpose"), role=one_of(Role, role, "--role")
+    )
     rows = [["shown" if f.permit else "hidden", f.reason, f.what, f.id] for f in found]
     document = [
         {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found

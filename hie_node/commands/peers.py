@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands.output import Json, settings_of_node, show, table
+from hie_node.commands.output import Json, read_json, settings_of_node, show, table
 
 app = typer.Typer(help="The other hospitals of the network.", no_args_is_help=True)
 
@@ -58,7 +58,10 @@ def add(
     """Admit a hospital by its entry; compare it with that hospital by telephone first."""
     from hie_node.peer_list import admit
 
-    peer = admit(settings_of_node(), json.loads(file.read_text("utf-8")))
+    entry = read_json(file)
+    if not isinstance(entry, dict):
+        raise ValueError(f"{file}: expected one entry, as `hie peers export` prints it")
+    peer = admit(settings_of_node(), entry)
     show({"facility": str(peer.community.facility)}, [f"admitted {peer.community.name}"], as_json=as_json)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
 from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
-from consent.merkle import Frontier, leaf_hash
+from consent.merkle import Frontier
 from consent.ports import Seal
 from hie_node import witness
 from hie_node.acts import Act
@@ -19,7 +20,7 @@ from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
 from registry.people import PatientInQuestion
-from registry.searches import PatientSelector
+from registry.searches import Cursor, PatientSelector
 
 BATCH = 10_000
 
@@ -38,16 +39,31 @@ def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
             act.about(person.first)
             record_ids = person.record_ids
         if command.ids is not None:
-            found = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
-        else:
-            looked_at = BATCH if command.where else command.limit + 1
-            found = unit.disclosures.search(
-                record_ids=record_ids, since=command.since, until=command.until, limit=looked_at
-            )
-        found = tuple(row for row in found if command.accepts(row))
-        shown = found[: command.limit]
-        total = len(found) if len(found) <= command.limit else None
-        return Page(tuple(shown), total=total)
+            rows = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
+            mine = (row for row in rows if record_ids is None or row.record_id in record_ids)
+            found = tuple(row for row in mine if command.accepts(row))
+            return Page(found, total=len(found))
+        return _page_of_disclosures(unit, command, record_ids)
+
+
+def _page_of_disclosures(
+    unit: UnitOfWork, command: FindDisclosures, record_ids: tuple[str, ...] | None
+) -> Page[Disclosure]:
+    """One page, and how many there are: counted by the database, or, where a condition looks into rows, one by one."""
+    since, until, after = command.since, command.until, command.after
+    if command.where:
+        looked_at = unit.disclosures.search(record_ids=record_ids, since=since, until=until, limit=BATCH)
+        found = [row for row in looked_at if command.accepts(row)]
+        total = len(found) if len(looked_at) < BATCH else None
+        start = next((place for place, row in enumerate(found, 1) if after and row.id == after.id), 0)
+        rest = found[start : start + command.limit + 1]
+    else:
+        total = unit.disclosures.count_found(record_ids=record_ids, since=since, until=until)
+        size = command.limit + 1
+        rest = list(unit.disclosures.search(record_ids=record_ids, since=since, until=until, after=after, limit=size))
+    shown = tuple(rest[: command.limit])
+    more = Cursor(shown[-1].recorded, shown[-1].id) if len(rest) > len(shown) else None
+    return Page(shown, total=total, next=more)
 
 
 def seal(house: House) -> int:
@@ -92,11 +108,13 @@ def verify(house: House) -> Verification:
         frontier, rows = Frontier(), 0
         for one in sealed:
             leaves = []
-            for expected, (position, row) in enumerate(unit.disclosures.sealed_rows(rows, one.size), start=rows):
-                if position != expected:
+            for expected, row in enumerate(unit.disclosures.sealed_leaves(rows, one.size), start=rows):
+                if row.position != expected:
                     findings.append(Finding(expected, "a row is missing"))
                     break
-                leaves.append(leaf_hash(row.canonical()))
+                if not row.found_as_it_reads:
+                    findings.append(Finding(expected, "this row is not found under what it says"))
+                leaves.append(row.leaf)
             frontier, rows = frontier.append(leaves), one.size
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES, identify
 from registry.commands import (
@@ -16,16 +17,20 @@ from registry.commands import (
     ReadPatient,
 )
 from registry.errors import NotFound, UnknownAuthority, UnknownTargetSystem
+from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID
 from registry.matching import Agreement, Comparison, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
-from registry.searches import Cursor, PatientSelector
+from registry.searches import Cursor, PatientSearch, PatientSelector
+
+MOST_COUNTED = 2000
+"""Patients that one search counts; whoever finds more asks too little."""
 
 
 def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
     """ITI-78: who is known here; each one shown gets a row in the record."""
     search = command.search
     with act.unit() as unit:
-        known = unit.patients.systems()
+        known = _known_systems(act, unit)
         for system in search.domains:
             if system not in known:
                 raise UnknownTargetSystem(system)
@@ -37,8 +42,19 @@ def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
             one.items = [record.id]
             act.extra_rows.append(one.row())
         more = len(found) > search.limit
-        total = None if more or search.after else len(shown)
+        total = len(shown) if not more and search.after is None else _count(unit, search)
         return Page(shown, total=total, next=Cursor(None, shown[-1].id) if more else None)
+
+
+def _known_systems(act: Act, unit: UnitOfWork) -> frozenset[str]:
+    """Whose numbers can be asked for: this hospital's, the national ones, and all that some record carries."""
+    return unit.patients.systems() | {act.house.settings.patient_id_system, NATIONAL_ID, INSURANCE_NUMBER}
+
+
+def _count(unit: UnitOfWork, search: PatientSearch) -> int | None:
+    """How many there are in all, wherever a page ended; None where that is more than anybody leafs through."""
+    found = len(unit.patients.search(replace(search, after=None, limit=MOST_COUNTED + 1)))
+    return found if found <= MOST_COUNTED else None
 
 
 def read_patient(act: Act, command: ReadPatient) -> SourceRecord:
@@ -97,7 +113,7 @@ def _grade(comparison: Comparison) -> tuple[str, float]:
 def cross_reference(act: Act, command: CrossReference) -> CrossReferences:
     """ITI-83: the other identifiers of the person who carries this one."""
     with act.unit() as unit:
-        known = unit.patients.systems()
+        known = _known_systems(act, unit)
         if command.identifier.system not in known:
             raise UnknownAuthority(command.identifier.system)
         for system in command.targets:

@@ -35,7 +35,7 @@ def _is_honoured(act: Act, unit: UnitOfWork, receipt: ConsentReceipt) -> bool:
     except InvalidReceipt:
         return False
     kept = unit.receipts.kept(receipt.id)
-    return kept is None or kept.withdrawn is None
+    return kept is None or not kept.ends(receipt)
 
 
 def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
@@ -50,7 +50,7 @@ def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -
             if keep:
                 unit.receipts.keep(receipt, jws, now=act.now)
             kept = unit.receipts.kept(receipt.id)
-            if kept is None or kept.withdrawn is not None:
+            if kept is None or kept.ends(kept.receipt):
                 raise InvalidReceipt("withdrawn")
         except InvalidReceipt as refusal:
             act.reasons[f"receipt-{refusal.reason}"] += 1

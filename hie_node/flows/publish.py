@@ -25,18 +25,23 @@ from registry.errors import (
     NonIdenticalSize,
     PatientMismatch,
     UnresolvedReference,
+    VersionConflict,
 )
 from registry.examinations import by_service_code
 from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair
 from registry.people import SourceRecord
 from registry.ports import StoredContent
-from registry.searches import StudySearch
+from registry.searches import DocumentSearch, StudySearch
 from registry.submissions import Submission, SubmittedDocument
 
 
 class OwnerChanged(Exception):
     """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
+
+
+ATTEMPTS = 4
+"""Somebody else may register the patient, or publish the same document, at the same moment: then it is judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,21 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     """Every way to publish documents ends here. Raises SubmissionRejected with nothing stored."""
     submission = command.submission
     act.action, act.direction = "C", "published"
-    while True:
-        owner, known = _owner(act, submission)
-        stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
-        with suppress(OwnerChanged), act.unit() as unit:
-            record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-            if record.id != owner:
-                raise OwnerChanged
-            return _index(act, unit, submission, record, stored)
+    for _ in range(ATTEMPTS - 1):
+        with suppress(OwnerChanged, VersionConflict, DuplicateUniqueId):
+            return _publish_once(act, submission)
+    return _publish_once(act, submission)
+
+
+def _publish_once(act: Act, submission: Submission) -> Provided:
+    act.items.clear()
+    owner, known = _owner(act, submission)
+    stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
+    with act.unit() as unit:
+        record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
+        if record.id != owner:
+            raise OwnerChanged
+        return _index(act, unit, submission, record, stored)
 
 
 def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
@@ -102,10 +114,9 @@ def _index(
         for document, content in zip(submission.documents, stored, strict=True)
     ]
     _refuse_twins(judged)
+    # one after the other: a relation may point to a document of the same message
+    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one) for one in judged]
     news = [one for one in judged if one.outcome != "unchanged"]
-    for one in news:
-        unit.documents.add(one.entry, source_key=one.source_key)
-        _supersede_what_it_replaces(act, unit, one.entry)
     for entry_id in submission.supersede:
         _supersede(act, unit, entry_id, by=record)
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
@@ -119,6 +130,14 @@ def _index(
     if submission.visit:
         warnings += submission.visit.deviations
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+
+
+def _entered(act: Act, unit: UnitOfWork, one: Judged) -> Judged:
+    """Into the index, and what it replaces out of use."""
+    entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
+    unit.documents.add(entry, source_key=one.source_key)
+    _supersede_what_it_replaces(act, unit, entry)
+    return replace(one, entry=entry)
 
 
 def _outcome(judged: Sequence[Judged]) -> str:
@@ -232,6 +251,15 @@ def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFac
     return ReportFacts(services[0].examination if services else None, entry.start, accession, uid)
 
 
+def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
+    """The relation by our own id, where its target was named by entryUUID or uniqueId."""
+    if unit.documents.entry(relation.target) is not None:
+        return relation
+    named = DocumentSearch(identifiers=(relation.target,), limit=1)
+    found = next(iter(unit.documents.find(named)), None)
+    return relation if found is None else replace(relation, target=found.id)
+
+
 def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry) -> None:
     for relation in entry.relations:
         target = unit.documents.entry(relation.target)
@@ -273,7 +301,13 @@ def _submission_set(
             return known
     elif not news and not submission.folders:
         return None
-    made = replace(given or _derived_set(act), patient=record.identifier, record_id=record.id, members=members)
+    made = replace(
+        given or _derived_set(act),
+        patient=record.identifier,
+        record_id=record.id,
+        members=members,
+        updated=act.now,
+    )
     unit.documents.add_submission(made)
     return made
 
@@ -305,7 +339,8 @@ def _folder(
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
     members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
-    if known is not None and replace(made, updated=known.updated) == known:
+    if known is not None and replace(made, updated=known.updated, version=known.version) == known:
         return known
+    made = replace(made, version=known.version + 1 if known else 1)
     unit.documents.save_folder(made)
     return made

@@ -10,7 +10,7 @@ from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES
 from hie_node.house import new_id
 from registry.commands import Fed, FeedPatient
-from registry.errors import ForeignDomain, InvalidValue, PatientMismatch, UnknownPatient, VersionConflict
+from registry.errors import ForeignDomain, InvalidValue, PatientMismatch, UnknownPatient, VersionConflict, WrongId
 from registry.matching import Zone, compare
 from registry.people import Demographics, Link, PatientInQuestion, SourceRecord
 from registry.ports import Review
@@ -25,6 +25,7 @@ def feed(act: Act, command: FeedPatient) -> Fed:
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         known = unit.patients.record(command.identifier)
+        _check_id(unit, known, command.claimed_id)
         _check_version(known, command.expected_version)
         if command.record.replaced_by is not None:
             fed = _merge(act, unit, command, known)
@@ -33,6 +34,14 @@ def feed(act: Act, command: FeedPatient) -> Fed:
         act.action = "C" if fed.created else "U"
         act.about(fed.record)
         return fed
+
+
+def _check_id(unit: UnitOfWork, known: SourceRecord | None, claimed: str | None) -> None:
+    """A message may repeat the id that we gave, not another record's; a new record gets its id from us."""
+    if claimed is None or (known is not None and known.id == claimed):
+        return
+    if known is not None or unit.patients.record_by_id(claimed) is not None:
+        raise WrongId("Patient.id", expected="the id of the record that carries this identifier, or none")
 
 
 def _check_version(known: SourceRecord | None, expected: int | None) -> None:

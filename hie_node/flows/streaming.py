@@ -37,8 +37,9 @@ class Transfer:
                 if not self._still_permitted():
                     raise TransferStopped
                 self._next_look = now + self._pause
-            yield piece
+            # counted first: of what is handed over nobody knows whether it was read
             self._sent += len(piece)
+            yield piece
 
     def finish(self) -> None:
         """Everything was passed on."""
