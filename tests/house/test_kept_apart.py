@@ -13,6 +13,7 @@ from hie_node.relinking import differences
 from registry.identifiers import NATIONAL_ID, PatientIdentifier
 from registry.people import BirthDate, Demographics, HumanName, SourceRecord
 from registry.ports import Review
+from registry.weighing import Weighing
 from registry.weights import shipped
 from tests.lab import Hospital, Lab
 
@@ -20,7 +21,7 @@ TWIN = Demographics(HumanName("Vũ Đình Lan"), BirthDate("2019-04-02"), "male"
 
 
 def act(hospital: Hospital) -> Act:
-    house = hospital.house
+    house = replace(hospital.house, matcher=Weighing(shipped()))
     requester = Requester("registrar.hoa", Role.REGISTRAR, house.home, name="Hoa", purpose=PurposeOfUse.TREAT)
     return Act(house, Caller(requester, "house"), "hie mpi")
 
