@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from registry.errors import InvalidValue
 from registry.identifiers import PatientIdentifier
-from registry.vietnamese import composed, folded, toned
+from registry.syllables import bare
+from registry.vietnamese import composed, syllable, syllables
 
 Gender = Literal["male", "female", "other", "unknown"]
 GENDERS: frozenset[str] = frozenset({"male", "female", "other", "unknown"})
@@ -86,11 +87,11 @@ class HumanName:
 
     @property
     def toned(self) -> str:
-        return toned(self.text)
+        return " ".join(map(syllable, syllables(self.text)))
 
     @property
     def folded(self) -> str:
-        return folded(self.text)
+        return " ".join(bare(word).replace("y", "i") for word in syllables(self.text))
 
 
 @dataclass(frozen=True, slots=True)

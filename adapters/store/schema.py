@@ -119,6 +119,17 @@ review = Table(
     Index("ix_review_closed_opened", "closed", "opened"),
 )
 
+# both directions are rows, so that either record finds the other
+kept_apart = Table(
+    "kept_apart",
+    metadata,
+    Column("record_id", Key, ForeignKey("source_record.id"), nullable=False),
+    Column("other_id", Key, ForeignKey("source_record.id"), nullable=False),
+    Column("decided", Key, nullable=False),
+    Column("author", Key, nullable=False),
+    PrimaryKeyConstraint("record_id", "other_id"),
+)
+
 # --- documents and studies --------------------------------------------------------------------------------------------
 
 document = Table(

@@ -115,7 +115,7 @@ def _index(
     ]
     _refuse_twins(judged)
     # one after the other: a relation may point to a document of the same message
-    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one) for one in judged]
+    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one, record) for one in judged]
     news = [one for one in judged if one.outcome != "unchanged"]
     for entry_id in submission.supersede:
         _supersede(act, unit, entry_id, by=record)
@@ -132,11 +132,11 @@ def _index(
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
 
 
-def _entered(act: Act, unit: UnitOfWork, one: Judged) -> Judged:
+def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> Judged:
     """Into the index, and what it replaces out of use."""
     entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
     unit.documents.add(entry, source_key=one.source_key)
-    _supersede_what_it_replaces(act, unit, entry)
+    _supersede_what_it_replaces(act, unit, entry, record)
     return replace(one, entry=entry)
 
 

@@ -89,12 +89,19 @@ def _merge(act: Act, unit: UnitOfWork, command: FeedPatient, known: SourceRecord
 def _find_person(act: Act, unit: UnitOfWork, record: SourceRecord) -> bool:
     """Link the record to a person, or open a review; True where a person has to look at it."""
     mine = unit.patients.person_of(record.id)
-    described = _described(record)
-    others = [c for c in unit.patients.candidates(described, limit=CANDIDATES) if c.person_id != mine]
-    verdict = act.house.matcher.judge(described, others)
+    described, apart = _described(record), unit.patients.apart_from(record.id)
+    others = [
+        candidate
+        for candidate in unit.patients.candidates(described, limit=CANDIDATES)
+        if candidate.person_id != mine and not any(known.id in apart for known in candidate.records)
+    ]
+    verdict = act.house.matcher.judge(described, others, size=unit.patients.size())
     if verdict.zone is Zone.LINK and verdict.person_id and _joins_safely(act, unit, mine, verdict.person_id, record):
         _link(act, unit, record, verdict.person_id, evidence=verdict.evidence, rule=verdict.rule)
-        return False
+        # who fits two persons shows that they may be one; that is for somebody to decide
+        for other in verdict.also:
+            _review(act, unit, "look-alike", record, other, ("another person fits as well", *verdict.evidence))
+        return bool(verdict.also)
     if verdict.zone is Zone.NEW:
         return False
     _review(act, unit, "look-alike", record, verdict.person_id, verdict.evidence)
