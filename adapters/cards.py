@@ -19,7 +19,7 @@ from registry.identifiers import (
 )
 from registry.people import BirthDate, Demographics, Gender, HumanName, PatientInQuestion
 
-_DAY = re.compile(r"(\d{2})/?(\d{2})/?(\d{4})")
+_DAY = re.compile(r"([0-9]{2})/?([0-9]{2})/?([0-9]{4})")
 _SEXES: dict[str, Gender] = {"nam": "male", "1": "male", "nữ": "female", "nu": "female", "2": "female"}
 LONGEST = 2000
 """Characters of a scan; the longest card seen has about 400."""
@@ -75,13 +75,13 @@ def _is_readable(name: str) -> bool:
 
 def _birth_date(text: str) -> BirthDate | None:
     try:
-        return birth_date(text)
+        return written_date(text)
     except InvalidValue:
         return None
 
 
-def birth_date(text: str) -> BirthDate:
-    """A birth date as people here write it: 21/03/1958, 21031958, 1958. Raises InvalidValue for anything else."""
+def written_date(text: str) -> BirthDate:
+    """A date as people here write it: 21/03/1958, 21031958, 1958. Raises InvalidValue for anything else."""
     plain = text.strip().replace("-", "/").replace(".", "/")
     parts = plain.split("/")
     if len(parts) == 3 and len(parts[0]) == 4:

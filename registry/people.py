@@ -16,7 +16,7 @@ from registry.vietnamese import composed, folded, toned
 
 Gender = Literal["male", "female", "other", "unknown"]
 GENDERS: frozenset[str] = frozenset({"male", "female", "other", "unknown"})
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from flask import Response
 
+from adapters.cards import written_date
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
 from consent.requesters import PurposeOfUse, Role
 from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
 from hie_node.flows.reviews import read_person
 from hie_node.web.front import Page, Refused, Visit
+from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import results
 from registry.directory import Peer
-from registry.errors import NotFound, TooLarge
+from registry.errors import InvalidValue, NotFound, TooLarge
 from registry.identifiers import PatientIdentifier
 from registry.searches import PatientSelector
 
@@ -42,6 +44,7 @@ class Request:
     everybody: bool
     days: int
     kind: str
+    signed: datetime
     represented_by: str
 
 
@@ -62,7 +65,7 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
     record_id = visit.params["record_id"]
     known = read_person(visit.act("read-patient"), record_id)
     who = PatientSelector(record_id=record_id)
-    found = find_consents(visit.act("find-consents"), FindConsents(patient=who, limit=MOST))
+    found = find_consents(visit.act("find-consents"), FindConsents(patient=who, deleted_too=True, limit=MOST))
     return visit.page(
         "consents.html",
         status=status,
@@ -113,12 +116,31 @@ def _wanted(visit: Visit) -> Request:
     holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
     if not everybody and (not holders or len(holders) != len(codes)):
         raise Refused(400, "consent.problem.from")
-    days, kind = visit.field("days", 5), visit.field("kind", 20)
+    days, kind = visit.field("days", 20), visit.field("kind", 20)
     if days not in {str(days) for days in DURATIONS}:
         raise Refused(400, "consent.problem.days")
     if kind not in KINDS:
         raise Refused(400, "consent.problem.kind")
-    return Request(() if everybody else holders, everybody, int(days), kind, visit.field("represented_by", 200))
+    signed = _signed(visit, int(days))
+    return Request(() if everybody else holders, everybody, int(days), kind, signed, visit.field("represented_by", 200))
+
+
+def _signed(visit: Visit, days: int) -> datetime:
+    """The beginning of the day on the paper, from which its days count: nothing outlasts what was signed."""
+    now = visit.house.now()
+    try:
+        day = date.fromisoformat(str(written_date(visit.field("signed", 10))))
+    except (ValueError, InvalidValue):
+        raise Refused(400, "consent.problem.signed") from None
+    began = datetime.combine(day, time.min, VIET_NAM)
+    if began > now or _end(began, days) <= now:
+        raise Refused(400, "consent.problem.signed")
+    return began
+
+
+def _end(signed: datetime, days: int) -> datetime:
+    """The end of the last day."""
+    return signed + timedelta(days=days + 1)
 
 
 def _scan(visit: Visit) -> tuple[bytes, str]:
@@ -143,7 +165,7 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
     )
     provision = Provision(
         "permit",
-        period=Period(now, now + timedelta(days=wanted.days)),
+        period=Period(now, _end(wanted.signed, wanted.days)),
         actors=(Actor(home=house.home),),
         purposes=frozenset({PurposeOfUse.TREAT}),
     )
@@ -153,7 +175,7 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
             patient=PatientIdentifier(house.settings.patient_id_system, "to be resolved"),
             record_id="",
             status="active",
-            given=now,
+            given=wanted.signed if wanted.signed + timedelta(days=1) <= now else now,
             policy=BASIC_NORMAL,
             provision=provision,
             custodian=holder,
@@ -179,13 +201,12 @@ def paper(visit: Visit) -> Response:
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     codes = frozenset(visit.request.form.getlist("from"))
     holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
-    days = visit.field("days", 5)
-    until: datetime | None = None
-    if days in {str(one) for one in DURATIONS}:
-        until = visit.house.now() + timedelta(days=int(days))
+    days = visit.field("days", 20)
+    if days not in {str(one) for one in DURATIONS}:
+        days = ""
     visit.language = "vi"
     return visit.page(
-        "paper.html", person=known.person, holders=holders, everybody="*" in codes, until=until, peers=_peers(visit)
+        "paper.html", person=known.person, holders=holders, everybody="*" in codes, days=days, peers=_peers(visit)
     )
 
 

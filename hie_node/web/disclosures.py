@@ -25,7 +25,7 @@ def ask(visit: Visit) -> Response:
 
 def answer(visit: Visit) -> Response:
     """The rows of one patient, newest first. That they were read is itself a row."""
-    days = visit.field("days", 5)
+    days = visit.field("days", 20)
     since = int(days) if days in {str(one) for one in DAYS} else 30
     record_id = visit.field("record", 64)
     problem, found = "", None

@@ -40,6 +40,8 @@ from registry.errors import (
 )
 
 LANGUAGE = "__Host-hie-language"
+PART = "Answer-Part"
+"""Set by our script, which wants the answer of the other hospitals alone. Names with X-Hie- are the edge's."""
 FORM_BODY = 64 << 10
 """Bytes of a posted form without a file."""
 FACTS_LIFE = 43200
@@ -174,6 +176,8 @@ def serve(house: House, page: Page, **params: str) -> Response:
         response = _to_the_door(visit)
     except Exception as error:
         response = _refusal(visit, page, error)
+    # a scan that was spooled to disk goes with the request, not some time later
+    visit.request.close()
     response = dressed(visit, response)
     seconds = time.perf_counter() - started
     metrics.observe(f"page {page.name}", "house", response.status_code, seconds)
@@ -187,7 +191,7 @@ def error_page(house: House, status: int) -> Response:
     # without the database there is still a page
     with suppress(RegistryError):
         visit.arrival = sessions.arrival(house, visit.request)
-    key = f"error.{status}" if status in (404, 405) else "error.400"
+    key = f"error.{status}" if status in (404, 405, 500) else "error.400"
     return dressed(visit, visit.page("error.html", status=status, title=key, reference=""))
 
 
@@ -211,10 +215,12 @@ def _let_in(visit: Visit, page: Page) -> None:
 
 def _to_the_door(visit: Visit) -> Response:
     """Sign in, and come back to a page that was only looked at; a form is not sent again by itself."""
-    if visit.request.headers.get("X-Hie-Part"):
+    if visit.request.headers.get(PART):
         return Response("", 401)
-    back = visit.seal(back=visit.request.path) if visit.request.method == "GET" else ""
-    return visit.go("/login" + (f"?f={back}" if back else ""))
+    back = visit.request.path if visit.request.method == "GET" else "/"
+    # the cookie of the session that is over goes with this answer, so the next page is told
+    ended = "yes" if visit.arrival.ended else ""
+    return visit.go(f"/login?f={visit.seal(back=back, ended=ended)}")
 
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (

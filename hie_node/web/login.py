@@ -20,7 +20,8 @@ def home(visit: Visit) -> Response:
     """The first page of whoever is signed in; else the page to sign in at."""
     user = visit.arrival.user
     if user is None:
-        return visit.page("login.html", wrong=False)
+        ended = visit.arrival.ended or bool(visit.facts().get("ended"))
+        return visit.page("login.html", wrong=False, ended=ended)
     for path, _, roles in NAVIGATION:
         if user.role in roles:
             return visit.go(path)
@@ -37,7 +38,7 @@ def sign_in(visit: Visit) -> Response:
     stored = user.password_hash if user and not user.disabled else None
     if not passwords.fits(password, stored, lab=house.settings.lab):
         log.event("sign-in refused")
-        return visit.page("login.html", status=403, wrong=True)
+        return visit.page("login.html", status=403, wrong=True, ended=False)
     with house.storage.begin() as unit:
         unit.sessions.forget_tries(name)
     response = visit.go(visit.facts().get("back", "/"))

@@ -12,7 +12,7 @@ from consent.requesters import Role
 from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.reviews import read_person
-from hie_node.web.front import Page, Visit
+from hie_node.web.front import PART, Page, Visit
 from hie_node.web.searching import results
 from hie_node.web.timeline import Entry, Timeline, timeline, together
 from registry.answers import CommunityOutcome, OutcomeKind
@@ -44,6 +44,10 @@ class Shown:
     @property
     def withheld(self) -> tuple[CommunityOutcome, ...]:
         return tuple(one for one in self.others if one.kind is OutcomeKind.WITHHELD)
+
+    @property
+    def unclear(self) -> tuple[CommunityOutcome, ...]:
+        return tuple(one for one in self.others if one.kind is OutcomeKind.NOT_UNIQUE)
 
     @property
     def silent(self) -> tuple[CommunityOutcome, ...]:
@@ -83,7 +87,7 @@ def all_hospitals(visit: Visit) -> Response:
     outcomes = together(found_documents.outcomes, found_studies.outcomes)
     cut = any(outcome.kind is OutcomeKind.INCOMPLETE for outcome in outcomes[:1])
     shown = Shown(timeline(found_documents.items, found_studies.items, here=visit.house.home), outcomes, cut)
-    if visit.request.headers.get("X-Hie-Part"):
+    if visit.request.headers.get(PART):
         return visit.page("answer.html", shown=shown, **_links(visit))
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Response
 
-from adapters.cards import birth_date, read_card
+from adapters.cards import read_card, written_date
 from hie_node.flows.patients import find_patients, match_patient
 from hie_node.web.front import Visit
 from registry.commands import FindPatients, MatchPatient
@@ -40,7 +40,7 @@ def search(visit: Visit) -> Found:
     if any(character.isdigit() for character in line):
         return _by_number(visit, line)
     if line:
-        return _by_name(visit, line, birth_date(born) if born else None)
+        return _by_name(visit, line, written_date(born) if born else None)
     return Found()
 
 
@@ -82,7 +82,16 @@ def _by_name(visit: Visit, name: str, born: BirthDate | None) -> Found:
 
 def _find(visit: Visit, wanted: PatientSearch) -> Found:
     page = find_patients(visit.act("search-patients", action="E"), FindPatients(wanted))
-    return Found(page.items, more=page.next is not None)
+    return Found(_one_each(visit, page.items), more=page.next is not None)
+
+
+def _one_each(visit: Visit, records: tuple[SourceRecord, ...]) -> tuple[SourceRecord, ...]:
+    """One record for each person, an active one where there is one: people are chosen, not records."""
+    chosen: dict[str, SourceRecord] = {}
+    with visit.house.storage.read() as unit:
+        for record in sorted(records, key=lambda record: not record.active):
+            chosen.setdefault(unit.patients.person_of(record.id) or record.id, record)
+    return tuple(chosen.values())
 
 
 def results(visit: Visit, *, desk: str) -> Response:

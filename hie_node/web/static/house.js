@@ -14,7 +14,7 @@ async function ask(form) {
     const reply = await fetch(form.action, {
       method: "POST",
       body: new URLSearchParams(new FormData(form)),
-      headers: { "X-Hie-Part": "1" },
+      headers: { "Answer-Part": "1" },
     });
     if (reply.status === 401) return location.assign("/login");
     if (!reply.ok) throw new Error(reply.status);
@@ -58,4 +58,6 @@ function watch(within) {
 }
 
 watch(document);
+// the next scan replaces what stands in the line
+for (const field of document.querySelectorAll("[data-scan]")) field.select();
 if (part) ask(part.querySelector("form[data-part]"));

@@ -1,0 +1,216 @@
+"""The consent desk, the registrar and the administrator: each does their work, and it is on record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from consent.requesters import Role
+from tests.house.web.browser import Browser, Seen, scan
+from tests.lab import Hospital
+from tests.papers import LAN, ct_report, written_request
+
+TWIN = replace(LAN, key="0018", national_id=None, insurance=None)
+
+
+@pytest.fixture
+def desk(browser: Browser) -> Browser:
+    browser.signs_in(Role.CONSENT_DESK)
+    return browser
+
+
+def patient(desk: Browser, hospital: Hospital) -> Seen:
+    return desk.finds("BA-0017", desk="/consents")
+
+
+def fill(desk: Browser, page: Seen, hospital: Hospital, **changed: Any) -> Seen:
+    now = hospital.house.now().strftime("%d/%m/%Y")
+    typed: dict[str, Any] = {"from": "27001", "days": "180", "kind": "paper", "signed": now, "scan": scan()}
+    return desk.fills(page, page.address.partition("?")[0], **{**typed, **changed})
+
+
+def test_a_signed_request_opens_the_other_hospital_until_it_is_withdrawn(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    done = fill(desk, patient(desk, bach_mai), bach_mai)
+    assert "Đã ghi nhận" in done.text and "đang có hiệu lực" in done.text
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds("BA-0017")
+    assert "CLVT sọ não ở Bắc Ninh" in doctor.fills(page, page.address + "/others").text
+    address = next(form.action for form in done._read.forms if form.action.endswith("/withdraw"))
+    after = desk.fills(done, address)
+    assert "đã rút lại" in after.text
+    assert "CLVT sọ não ở Bắc Ninh" not in doctor.fills(page, page.address + "/others").text
+
+
+def test_the_signed_paper_is_kept_and_its_days_count_from_the_day_of_signing(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    signed = bach_mai.house.now() - timedelta(days=10)
+    fill(desk, patient(desk, bach_mai), bach_mai, signed=signed.strftime("%d/%m/%Y"), days="30", kind="witnessed")
+    with bach_mai.house.storage.read() as unit:
+        (consent,) = unit.consents.search(record_ids=None, statuses=None, limit=10)
+    assert consent.evidence is not None and consent.evidence.kind == "witnessed" and consent.custodian == bac_ninh.home
+    assert consent.recorded_by == "dt.nga"
+    end = consent.provision.period.end
+    assert end is not None and timedelta(days=19) < end - bach_mai.house.now() <= timedelta(days=21)
+    owner, _, name = consent.evidence.reference.removeprefix("content:").partition("/")
+    assert b"".join(bach_mai.house.contents.open(owner, name)) == b"%PDF-1.7 signed"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"from": []}, "ít nhất một cơ sở"),
+        ({"from": ["99999"]}, "ít nhất một cơ sở"),
+        ({"days": "100000"}, "thời hạn"),
+        ({"days": ""}, "thời hạn"),
+        ({"kind": "spoken"}, "được ký thế nào"),
+        ({"signed": "31/02/2026"}, "Ngày ký"),
+        ({"signed": "01/01/2099"}, "Ngày ký"),
+        ({"signed": "01/01/2020"}, "Ngày ký"),
+        ({"scan": scan(b"")}, "Cần bản quét"),
+        ({"scan": scan(b"MZ this is a program", "to giay.pdf")}, "không phải PDF"),
+        ({"scan": scan(b"<svg onload=x>", "a.png")}, "không phải PDF"),
+    ],
+)
+def test_an_incomplete_request_is_not_recorded(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital, changed: dict[str, Any], words: str
+) -> None:
+    page = fill(desk, patient(desk, bach_mai), bach_mai, **changed)
+    assert page.status == 400 and words in page.text
+    with bach_mai.house.storage.read() as unit:
+        assert unit.consents.search(record_ids=None, statuses=None, limit=10) == ()
+
+
+def test_a_scan_that_is_too_large_is_refused_in_words(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    page = patient(desk, bach_mai)
+    for size in ((10 << 20) + 1, 11 << 20):
+        answer = fill(desk, page, bach_mai, scan=scan(b"%PDF-" + bytes(size)))
+        assert answer.status == 413 and "tối đa 10 MB" in answer.text
+
+
+def test_nothing_is_ticked_before_the_patient_has_spoken(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    page = patient(desk, bach_mai)
+    assert not [given for tag, given in page.tags if tag == "input" and "checked" in given]
+
+
+def test_the_paper_says_everything_that_the_law_wants_said(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    page = patient(desk, bach_mai)
+    desk.fills(page, "/language", language="en")
+    token = dict(page.form("/logout").fields)["token"]
+    paper = desk.sends("POST", page.address + "/paper", data={"token": token, "from": "27001", "days": "90"})
+    for words in (
+        "VĂN BẢN YÊU CẦU CUNG CẤP DỮ LIỆU",
+        "Nguyễn Thị Lan",
+        "Bệnh viện bac-ninh",
+        "Bệnh viện bach-mai",
+        "90 ngày",
+        "dữ liệu cá nhân nhạy cảm",
+        "rút lại",
+        "tự nguyện",
+        "Mục đích",
+        "nhật ký truy cập",
+        "Người làm chứng",
+    ):
+        assert words in paper.text
+    assert "027158004321" not in paper.html
+
+
+def test_the_request_of_another_patient_is_not_withdrawn_from_this_page(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    from tests.papers import HOA
+
+    bach_mai.registers(HOA)
+    consent = bach_mai.records(written_request(HOA, to="bach-mai"))
+    page = patient(desk, bach_mai)
+    token = dict(page.form("/logout").fields)["token"]
+    answer = desk.sends("POST", f"{page.address}/{consent.id}/withdraw", data={"token": token})
+    assert answer.status == 404
+    with bach_mai.house.storage.read() as unit:
+        kept = unit.consents.consent(consent.id)
+    assert kept is not None and kept.status == "active"
+
+
+@pytest.fixture
+def registrar(browser: Browser, bach_mai: Hospital) -> Browser:
+    """A second Lan without numbers was registered: only a person can tell whether it is the same."""
+    bach_mai.registers(TWIN)
+    browser.signs_in(Role.REGISTRAR)
+    return browser
+
+
+def persons(hospital: Hospital) -> int:
+    with hospital.house.storage.read() as unit:
+        records = [unit.patients.record(hospital.number_of(one)) for one in (LAN, TWIN)]
+        return len({unit.patients.person_of(record.id) for record in records if record})
+
+
+def test_a_doubt_is_shown_side_by_side_decided_and_undone(registrar: Browser, bach_mai: Hospital) -> None:
+    reviews = registrar.opens("/reviews")
+    review = registrar.opens(reviews.link("/reviews/"))
+    assert "BA-0017" in review.text and "BA-0018" in review.text and "giống" in review.text
+    assert persons(bach_mai) == 2
+    done = registrar.fills(review, "/reviews/", answer="same")
+    assert "Đã gộp" in done.text and persons(bach_mai) == 1
+    person = registrar.finds("BA-0018", desk="/people")
+    undone = registrar.fills(person, "/people/")
+    assert "Đã tách" in undone.text and persons(bach_mai) == 2
+    authors = {row.requester.subject for row in bach_mai.record if row.transaction == "page undo-link"}
+    assert authors == {"tn.tuan"}
+
+
+def test_a_second_click_and_a_second_registrar_change_nothing(registrar: Browser, bach_mai: Hospital) -> None:
+    review = registrar.opens(registrar.opens("/reviews").link("/reviews/"))
+    registrar.fills(review, "/reviews/", answer="apart")
+    again = registrar.fills(review, "/reviews/", answer="same")
+    assert again.status == 409 and "đã được xử lý" in again.text
+    assert persons(bach_mai) == 2
+
+
+def test_an_answer_that_is_none_decides_nothing(registrar: Browser, bach_mai: Hospital) -> None:
+    review = registrar.opens(registrar.opens("/reviews").link("/reviews/"))
+    assert registrar.fills(review, "/reviews/", answer="maybe").status == 400
+    assert len(registrar.opens("/reviews").links) > 1
+
+
+def test_the_administrator_sees_health_without_a_peer_being_asked(browser: Browser, bac_ninh: Hospital) -> None:
+    before = len(bac_ninh.record)
+    bac_ninh.goes_down()
+    page = browser.signs_in(Role.ADMINISTRATOR)
+    assert page.status == 200 and "Bệnh viện bac-ninh" in page.text and "đang tham gia" in page.text
+    asked = browser.fills(page, "/node/peers")
+    assert "không phản hồi" in asked.text
+    assert len(bac_ninh.record) == before
+
+
+def test_a_peer_that_answers_is_said_to_answer(browser: Browser, bac_ninh: Hospital) -> None:
+    assert "đã trả lời 200" in browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/node/peers").text
+
+
+def test_the_sealed_record_is_verified_by_name_and_time(browser: Browser, bach_mai: Hospital) -> None:
+    bach_mai.seals()
+    page = browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/node/record")
+    assert "Nguyên vẹn" in page.text and "Đỗ Hồng Sơn" in page.text
+
+
+@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER])
+def test_who_saw_a_record_is_answered_and_the_answer_is_on_record(
+    browser: Browser, bach_mai: Hospital, role: Role
+) -> None:
+    bach_mai.publishes(ct_report(LAN))
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    doctor.finds("BA-0017")
+    browser.signs_in(role)
+    page = browser.finds("027158004321", desk="/disclosures")
+    assert "BS. Trần Văn Minh" in page.text and "khám bệnh, chữa bệnh" in page.text
+    assert "Nguyễn Thị Lan" not in page.text
+    assert any(row.transaction == "page find-disclosures" for row in bach_mai.record)

@@ -1,0 +1,187 @@
+"""A doctor finds the patient, sees every hospital's records, and reads honestly who said what."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+from consent.requesters import Role
+from tests.house.web.browser import Browser, Seen
+from tests.lab import Hospital, Lab
+from tests.papers import HOA, LAN, CtStudy, ct_report, written_request
+
+CARD = "027158004321||Nguyễn Thị Lan|21031958|Nữ|Bắc Ninh|10052021"
+INSURANCE = f"4270100017|{'Nguyễn Thị Lan'.encode().hex()}|21/03/1958|2|-|27 - 001|-|-|-|$"
+
+
+@pytest.fixture
+def doctor(browser: Browser) -> Iterator[Browser]:
+    browser.signs_in(Role.DOCTOR)
+    yield browser
+    # whatever a test did: nothing personal stood in an address
+    for seen in browser.seen:
+        for personal in ("Lan", "0017", "027158004321", "1958", "GD427"):
+            assert personal not in seen.address.partition("?f=")[0]
+
+
+def others(doctor: Browser, page: Seen, **more: object) -> Seen:
+    return doctor.fills(page, page.address + "/others", **more)
+
+
+@pytest.mark.parametrize(
+    ("line", "born"),
+    [
+        (CARD, ""),
+        (CARD.replace("Nguyễn Thị Lan", "Nguy?n Th? Lan"), ""),
+        ("BA-0017", ""),
+        ("027158004321", ""),
+        ("027 158 004 321", ""),
+        ("GD4270100000017", ""),
+        ("0100000017", ""),
+    ],
+)
+def test_a_card_or_a_number_leads_straight_to_the_patient(doctor: Browser, line: str, born: str) -> None:
+    page = doctor.finds(line, born=born)
+    assert page.address.startswith("/patients/"), page.text
+    assert "Nguyễn Thị Lan" in page.text and "21/03/1958" in page.text
+
+
+def test_a_name_without_marks_and_a_birth_date_find_the_patient(doctor: Browser) -> None:
+    page = doctor.finds("nguyen thi lan", born="21/3/1958")
+    assert doctor.opens(page.link("/patients/")).status == 200
+    assert "Không tìm thấy" in doctor.finds("nguyen thi lan", born="1959").text
+    assert "Không tìm thấy" in doctor.finds("nguyen thi bong", born="1958").text
+
+
+def test_a_name_alone_lists_nobody(doctor: Browser) -> None:
+    page = doctor.finds("Nguyễn Thị Lan")
+    assert page.status == 400 and "ngày sinh" in page.text and not [one for one in page.links if "/patients/" in one]
+
+
+def test_a_card_that_contradicts_the_record_is_for_a_person_to_look_at(doctor: Browser) -> None:
+    page = doctor.finds(CARD.replace("21031958", "02111961"))
+    assert page.address == "/patients"
+
+
+def test_numbers_are_masked(doctor: Browser) -> None:
+    page = doctor.finds("BA-0017")
+    for number in ("027158004321", "GD4270100000017", "BA-0017"):
+        assert number not in page.html
+
+
+def test_own_records_are_there_before_anybody_is_asked(doctor: Browser, bach_mai: Hospital) -> None:
+    bach_mai.publishes(ct_report(LAN, title="CLVT ở Bạch Mai"))
+    page = doctor.finds("BA-0017")
+    assert "CLVT ở Bạch Mai" in page.text and "Chưa hỏi các cơ sở khác" in page.text
+    assert not [row for row in bach_mai.record if row.direction == "asked"]
+
+
+def test_without_the_patients_request_the_page_says_so_and_what_to_do(doctor: Browser, bac_ninh: Hospital) -> None:
+    page = others(doctor, doctor.finds("BA-0017"))
+    assert "CLVT sọ não ở Bắc Ninh" not in page.html
+    assert "chưa có văn bản yêu cầu" in page.text and "Vì sao tôi không xem được" in page.text
+    desk = doctor.opens(page.link("/consents/"))
+    ticked = [given["value"] for tag, given in desk.tags if tag == "input" and "checked" in given]
+    assert ticked == [bac_ninh.facility]
+
+
+def test_with_the_request_report_and_images_of_the_other_hospital_open(
+    doctor: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    page = others(doctor, doctor.finds("BA-0017"))
+    assert "1 đã trả lời" in page.text and "CLVT sọ não ở Bắc Ninh" in page.text
+    report = doctor.opens(page.link("/documents/27001."))
+    assert "Nhồi máu não vùng đỉnh phải." in report.text
+    assert "Nguyễn Thị Lan" in report.text and bac_ninh.house.settings.name in report.text
+    study = doctor.opens(page.link("/studies/"))
+    assert "chưa có trình xem ảnh" in study.text
+    images = doctor.sends("GET", study.link("/studies/"))
+    archive = zipfile.ZipFile(io.BytesIO(images.response.data))
+    assert archive.testzip() is None
+    assert [archive.read(name) for name in archive.namelist()] == CtStudy(LAN).slices("bac-ninh")
+    received = [row for row in bach_mai.record if row.direction == "received" and row.bytes_sent]
+    assert received and all(row.requester.subject == "bs.minh" for row in received)
+
+
+def test_a_silent_hospital_has_its_line_and_the_others_are_shown(
+    doctor: Browser, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    thai_nguyen = lab.hospital("thai-nguyen")
+    thai_nguyen.goes_down()
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    page = others(doctor, doctor.finds("BA-0017"))
+    assert "1 không phản hồi" in page.text and "giây" in page.text and "CLVT sọ não ở Bắc Ninh" in page.text
+    assert page.form("/patients/"), "one can ask again"
+
+
+def test_the_script_gets_the_answer_alone_and_a_signed_out_browser_gets_nothing(
+    doctor: Browser, bac_ninh: Hospital
+) -> None:
+    page = doctor.finds("BA-0017")
+    token = dict(page.form("/logout").fields)["token"]
+    path = page.address + "/others"
+    part = doctor.sends("POST", path, data={"token": token}, headers={"Answer-Part": "1"})
+    assert part.status == 200 and "<html" not in part.html and "Đã hỏi 1 cơ sở khác" in part.text
+    doctor.fills(page, "/logout")
+    assert doctor.sends("POST", path, data={"token": token}, headers={"Answer-Part": "1"}).status == 401
+
+
+def test_what_the_patient_closed_to_this_hospital_is_neither_listed_nor_opened(
+    doctor: Browser, bach_mai: Hospital
+) -> None:
+    from tests.papers import refusal
+
+    report = bach_mai.publishes(ct_report(LAN, title="CLVT ở Bạch Mai"))
+    bach_mai.records(refusal(LAN, to="bach-mai"))
+    assert "CLVT ở Bạch Mai" not in doctor.finds("BA-0017").text
+    assert doctor.opens(f"/documents/{report.id}").status == 404
+    assert doctor.opens(f"/documents/{report.id}/content").status == 404
+
+
+def test_hostile_names_and_texts_are_only_text(doctor: Browser, bach_mai: Hospital) -> None:
+    markup = '<script>alert(1)</script><img src=x onerror="x">'
+    bach_mai.publishes(ct_report(HOA, text=markup + "\u202e", title=f"CT {markup}"))
+    page = doctor.finds("BA-0023")
+    report = doctor.opens(page.link("/documents/"))
+    assert "alert(1)" in page.text and "alert(1)" in report.text
+    for seen in (page, report, doctor.finds(markup + "1")):
+        assert markup not in seen.html
+        assert [given for tag, given in seen.tags if tag == "script" and "src" not in given] == []
+
+
+def test_a_page_of_markup_is_a_download_and_never_a_page(doctor: Browser, bach_mai: Hospital) -> None:
+    entry = bach_mai.publishes(ct_report(LAN))
+    with bach_mai.house.storage.begin() as unit:
+        from dataclasses import replace
+
+        kept = unit.documents.entry(entry.id)
+        assert kept is not None
+        attachment = replace(kept.attachment, content_type="text/html")
+        unit.documents.replace(replace(kept, attachment=attachment, version=kept.version + 1))
+    content = doctor.sends("GET", f"/documents/{entry.id}/content")
+    assert content.response.mimetype == "application/octet-stream"
+    assert content.response.headers["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("path", ["/patients/x", "/documents/x", "/documents/27001.x", "/studies/1.2.3/download"])
+def test_what_is_not_here_is_not_here(doctor: Browser, path: str) -> None:
+    assert doctor.opens(path).status == 404
+
+
+@pytest.mark.parametrize("line", ["'; DROP TABLE document;--1", "\x00\x011", "9" * 1999, "|" * 1999, "🂡1", "%"])
+def test_whatever_is_scanned_the_page_stands(doctor: Browser, line: str) -> None:
+    assert doctor.finds(line).status in (200, 400)
+
+
+def test_every_look_is_on_record_under_the_doctors_name(doctor: Browser, bach_mai: Hospital) -> None:
+    report = bach_mai.publishes(ct_report(LAN))
+    page = doctor.finds("BA-0017")
+    doctor.opens(page.link("/documents/"))
+    mine = [row for row in bach_mai.record if row.requester.subject == "bs.minh"]
+    assert {row.requester.name for row in mine} == {"BS. Trần Văn Minh"}
+    assert {row.transaction for row in mine} >= {"page search-patients", "page own-documents", "page read-document"}
+    assert any(report.id in row.items for row in mine if row.transaction == "page read-document")
