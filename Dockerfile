@@ -29,7 +29,7 @@ RUN apt-get update \
     && apt-get upgrade -y \
     && apt-get install -y --no-install-recommends ca-certificates openssl python3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /var/lib/hie --no-create-home --shell /usr/sbin/nologin hie \
+    && useradd --uid 10001 --user-group --home-dir /var/lib/hie --no-create-home --shell /usr/sbin/nologin hie \
     && install -d -o hie -g hie -m 700 /var/lib/hie
 COPY --from=built /opt/hie /opt/hie
 COPY deploy/renew-certificate /opt/hie/bin/renew-certificate

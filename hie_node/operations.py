@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from hie_node import metrics
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 
+NO_ROOM = 1 << 20
 SEALING_LATE = timedelta(minutes=10)
 
 
@@ -50,6 +52,8 @@ def readiness(house: House) -> list[str]:
             problems.append("the record of disclosures has not been sealed for ten minutes; is the jobs process alive?")
     except StorageUnavailable as failure:
         problems.append(str(failure))
+    if shutil.disk_usage(house.settings.home).free < NO_ROOM:
+        problems.append("the disk is full: nothing can be recorded, so nothing is shown or stored")
     if not house.settings.contents.is_dir():
         problems.append("the folder of contents is not there")
     return problems

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from functools import partial
 from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
-from hie_node.doors import Wsgi, application
+from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
-from hie_node.settings import Settings
+from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
+from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, run_workers
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
@@ -22,6 +24,7 @@ SCANS = "/consents/"
 def serve(settings: Settings) -> int:
     """Until SIGTERM. Raises UnsafeSettings before anything listens."""
     settings.check()
+    _refuse_taken_ports(settings)
     _prepare(settings)
     build(settings).storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
@@ -33,6 +36,18 @@ def serve(settings: Settings) -> int:
             Child("jobs", partial(_jobs, settings)),
         ]
     ).run()
+
+
+def _refuse_taken_ports(settings: Settings) -> None:
+    """Said once and clearly, where the edge would only die and be started again."""
+    for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
+        try:
+            socket.create_server((at.host, at.port)).close()
+        except OSError as error:
+            raise UnsafeSettings(
+                f"[{name}] cannot listen on {at.host}:{at.port} ({error.strerror}); "
+                "stop what uses it, or change it in node.toml"
+            ) from error
 
 
 def _prepare(settings: Settings) -> None:
@@ -47,12 +62,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _workers(settings: Settings, limits: WorkerLimits) -> None:
-    run_workers(partial(_application, settings), socket_file=settings.run / "workers.sock", limits=limits)
-
-
-def _application(settings: Settings) -> Wsgi:
     log.configure()
-    return application(build(settings))
+    house = build(settings)
+    run_workers(
+        partial(application, house),
+        socket_file=settings.run / "workers.sock",
+        limits=limits,
+        in_each=partial(keep_warm, house),
+    )
 
 
 def _edge(settings: Settings, workers: WorkerLimits) -> None:

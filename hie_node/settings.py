@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
+
+T = TypeVar("T")
 
 
 class UnsafeSettings(Exception):
@@ -193,7 +196,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     if unknown or set(values) - {"node", "house", "peer", "ops", "limits"}:
         names = sorted(unknown | (set(values) - {"node", "house", "peer", "ops", "limits"}))
         raise ValueError(f"unknown setting: {', '.join(names)}")
-    return Settings(
+    made = Settings(
         home=home,
         **node
         | {
@@ -202,11 +205,41 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "issuers": tuple(node.get("issuers", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
-        house=Listener(**values["house"]),
-        peer=Listener(**values["peer"]),
-        ops=Listener(**values["ops"]),
-        limits=Limits(**values.get("limits", {})),
+        house=_table(Listener, "house", values["house"]),
+        peer=_table(Listener, "peer", values["peer"]),
+        ops=_table(Listener, "ops", values["ops"]),
+        limits=_table(Limits, "limits", values.get("limits", {})),
     )
+    for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
+        _check_kinds(table, name)
+    _check_kinds(made.limits, "limits")
+    return made
+
+
+def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
+    try:
+        return kind(**values)
+    except TypeError as error:
+        known = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
+        raise ValueError(f"[{name}] has a setting that is unknown, or misses one; there are: {known}") from error
+
+
+def _check_kinds(table: Any, name: str) -> None:
+    """A text where yes or no belongs would count as yes: `lab = "false"` must not make a lab."""
+    kinds = {"bool": bool, "int": int, "float": (int, float), "str": str}
+    for f in fields(table):
+        value, kind = getattr(table, f.name), kinds.get(str(f.type))
+        if kind is None:
+            continue
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+            raise ValueError(f"[{name}] {f.name}: expected {_WORDS[str(f.type)]}")
+        if isinstance(value, int | float) and not _LEAST.get(f.name, 0) <= value <= _MOST.get(f.name, value):
+            raise ValueError(f"[{name}] {f.name}: {value} is out of range")
+
+
+_WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text in quotes"}
+_LEAST = {"workers": 1, "threads": 1, "port": 1} | {f.name: 0.001 for f in fields(Limits)}
+_MOST = {"port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 
 
 def write(settings: Settings) -> None:

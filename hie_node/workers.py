@@ -102,8 +102,10 @@ class OneThreadEach(ThreadWorker):  # type: ignore[misc]
 class Workers(BaseApplication):  # type: ignore[misc]
     """The settings of gunicorn, given by this program and by no file, environment or command line."""
 
-    def __init__(self, app_factory: Callable[[], Wsgi], socket_file: Path, limits: WorkerLimits) -> None:
-        self._app_factory, self._socket_file, self._limits = app_factory, socket_file, limits
+    def __init__(
+        self, app_factory: Callable[[], Wsgi], socket_file: Path, limits: WorkerLimits, in_each: Callable[[], None]
+    ) -> None:
+        self._app_factory, self._socket_file, self._limits, self._in_each = app_factory, socket_file, limits, in_each
         super().__init__()
 
     def load_config(self) -> None:
@@ -130,6 +132,7 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "forwarder_headers": "",
             "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
             "post_fork": lambda arbiter, worker: die_with(arbiter.pid),
+            "post_worker_init": lambda worker: self._in_each(),
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -148,8 +151,17 @@ def private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def run_workers(app_factory: Callable[[], Wsgi], *, socket_file: Path, limits: WorkerLimits) -> None:
-    """Serves the application behind `socket_file` until SIGTERM. Meant as the `run` of a supervised child."""
+def run_workers(
+    app_factory: Callable[[], Wsgi],
+    *,
+    socket_file: Path,
+    limits: WorkerLimits,
+    in_each: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves the application behind `socket_file` until SIGTERM. Meant as the `run` of a supervised child.
+
+    in_each  called in every worker once it is there: threads have to be started there, since none survives a fork
+    """
     private_folder(socket_file.parent)
     sys.setswitchinterval(SWITCH_SECONDS)
-    Workers(app_factory, socket_file, limits).run()
+    Workers(app_factory, socket_file, limits, in_each).run()

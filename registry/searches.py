@@ -60,6 +60,15 @@ class DocumentSearch:
     def accepts(self, entry: DocumentEntry) -> bool:
         return all(condition(entry) for condition in self.where)
 
+    def fits(self, entry: DocumentEntry) -> bool:
+        """Every condition but that on the patient holds: for what another hospital found."""
+        return (
+            (self.ids is None or entry.id in self.ids)
+            and (self.identifiers is None or bool({entry.unique_id, entry.entry_uuid} & set(self.identifiers)))
+            and (self.statuses is None or entry.status in self.statuses)
+            and self.accepts(entry)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StudySearch:
@@ -76,6 +85,15 @@ class StudySearch:
 
     def accepts(self, study: Study) -> bool:
         return all(condition(study) for condition in self.where)
+
+    def fits(self, study: Study) -> bool:
+        """Every condition but that on the patient holds: for what another hospital found."""
+        wanted = self.study_instance_uids
+        return (
+            (self.ids is None or study.id in self.ids)
+            and (wanted is None or study.study_instance_uid in wanted)
+            and self.accepts(study)
+        )
 
 
 @dataclass(frozen=True, slots=True)

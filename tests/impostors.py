@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ class Impostors:
         self.ca = folder / "authority.crt"
         write_whole(self.ca, lab.authority.certificate)
         self._nodes: list[Node] = []
+        self._over = Event()
 
     def write(self, name: str, credential: Credential) -> tuple[Path, Path]:
         files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
@@ -47,9 +49,9 @@ class Impostors:
         self._nodes.append(node)
         return self.listed(facility, node.port)
 
-    def silent(self, facility: str) -> Peer:
-        """A hospital that takes the question and never answers."""
-        return self.behaves(facility, lambda tls, _: self._nodes[0].wait(30) and None)
+    def holds_still(self, seconds: float) -> bool:
+        """For a behaviour that is slow: true when the test is over."""
+        return self._over.wait(seconds)
 
     def listed(self, facility: str, port: int) -> Peer:
         community = Community(derived_community(facility), FacilityCode(facility), f"Bệnh viện {facility}")
@@ -62,6 +64,7 @@ class Impostors:
         return certificates.issue(self._lab.authority, home, organization="x", hosts=hosts, now=datetime.now(UTC))
 
     def end(self) -> None:
+        self._over.set()
         for node in self._nodes:
             node.end()
 

@@ -97,6 +97,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.RegistryError: (500, "the request failed"),
     registry.InvalidValue: (400, "a value is not allowed"),
     registry.InvalidIdentifier: (400, "an identifier has the wrong form"),
+    registry.WrongId: (400, "a value is not allowed"),
     registry.Unreadable: (400, "the content cannot be read"),
     registry.TooLarge: (413, "too large"),
     registry.SubmissionRejected: (409, "nothing was stored"),

@@ -93,7 +93,7 @@ def encode(page: Page[Study], request: WireRequest) -> WireResponse:
     def encode_item(study: Study) -> dict[str, Any]:
         return imaging_study(study, base=request.base, home=request.home, names=names)
 
-    return searchset(request, page, encode_item, used=request.kept["used"])
+    return searchset(request, page, encode_item, used=request.kept["used"], warnings=request.kept["unsupported"])
 
 
 TRANSACTION = Transaction(

@@ -83,7 +83,7 @@ def decode(request: WireRequest) -> FindSubmissions:
 
 
 def encode(page: Page[Item], request: WireRequest) -> WireResponse:
-    return searchset(request, page, list_of, used=request.kept["used"])
+    return searchset(request, page, list_of, used=request.kept["used"], warnings=request.kept["unsupported"])
 
 
 def _wants(asked: Asked, kind: str) -> bool:

@@ -108,7 +108,7 @@ def encode(page: Page[DocumentEntry], request: WireRequest) -> WireResponse:
     def encode_item(entry: DocumentEntry) -> dict[str, Any]:
         return document_reference(entry, base=request.base, home=request.home, names=names)
 
-    return searchset(request, page, encode_item, used=request.kept["used"])
+    return searchset(request, page, encode_item, used=request.kept["used"], warnings=request.kept["unsupported"])
 
 
 def _statuses(asked: Asked) -> tuple[DocumentStatus, ...] | None:

@@ -8,20 +8,30 @@ Source: HL7 FHIR R4, 3.1.1.3 (search control), https://hl7.org/fhir/R4/search.ht
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from adapters.fhir.issues import BadRequest, Issue
-from adapters.fhir.search_values import DateValue, Parameter, parse_query
+from adapters.fhir.search_values import MAX_PARAMETERS, DateValue, Parameter, parse_query
 from adapters.fhir.writing import answer_format, is_strict, read_after
 from adapters.wire import Pairs, WireRequest
 from registry.commands import Item, Page
 from registry.searches import Cursor
 
+Understands = Callable[[Parameter], bool]
+
 USUAL_COUNT = 50
-LARGEST_COUNT = 200
+LARGEST_COUNT = 500
 _SILENT = frozenset({"_format", "_pretty"})
-_CONTROLS = frozenset({"_count", "_after", "_summary", "_total"})
+_CONTROLS: dict[str, frozenset[str] | None] = {
+    "_count": None,
+    "_after": None,
+    "_summary": frozenset({"count", "false"}),
+    "_total": frozenset({"none", "estimate", "accurate"}),
+    "_sort": frozenset({"-date"}),
+}
+"""What a search can say of its result, with the values that are granted; None where the value is read."""
+_WHOSE = frozenset({"patient", "subject"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +68,59 @@ def full_name(parameter: Parameter) -> str:
     return parameter.name + (f".{parameter.chain}" if parameter.chain else "")
 
 
-def read_search(request: WireRequest, supported: Collection[str]) -> Asked:
-    """The search in a request; `supported` are the names of its conditions. Raises BadRequest."""
+def read_search(request: WireRequest, supported: Collection[str] | Understands) -> Asked:
+    """The search in a request; `supported` are the conditions, by name or by a closer look. Raises BadRequest."""
     answer_format(request)
-    pairs = [(name, value) for name, value in request.query if name not in _SILENT]
+    if len(request.query) > MAX_PARAMETERS:
+        raise BadRequest(f"A search has at most {MAX_PARAMETERS} parameters.")
     conditions: list[Parameter] = []
     controls: dict[str, str] = {}
     used: list[tuple[str, str]] = []
     warnings: list[Issue] = []
-    for pair, parameter in zip(pairs, parse_query(pairs), strict=True):
-        if parameter.name in _CONTROLS:
-            controls[parameter.name] = pair[1]
-        elif full_name(parameter) in supported:
+    for name, value in request.query:
+        if name in _SILENT:
+            continue
+        parameter = None if name in _CONTROLS else parse_query([(name, value)])[0]
+        if parameter is None and _granted(name, value):
+            controls[name] = value
+        elif parameter is not None and _understood(parameter, supported):
             conditions.append(parameter)
         else:
-            warnings.append(_unsupported(request, parameter))
+            warnings.append(_unsupported(request, full_name(parameter) if parameter else name))
             continue
-        used.append(pair)
+        used.append((name, value))
     count = _count(controls.get("_count"))
-    return Asked(
+    asked = Asked(
         conditions=tuple(conditions),
-        used=tuple(used),
+        used=tuple((name, str(count) if name == "_count" else value) for name, value in used),
         warnings=tuple(warnings),
-        count=count or LARGEST_COUNT,
+        count=count or USUAL_COUNT,
         after=read_after(controls["_after"]) if "_after" in controls else None,
-        count_only=count == 0 or _only_counts(controls.get("_summary")),
+        count_only=count == 0 or controls.get("_summary") == "count",
     )
+    request.kept.update(used=asked.used, unsupported=asked.warnings)
+    return asked
 
 
-def _unsupported(request: WireRequest, parameter: Parameter) -> Issue:
-    text = f"The search parameter {full_name(parameter)} is not supported and was left out."
+def _granted(name: str, value: str) -> bool:
+    values = _CONTROLS[name]
+    return values is None or value in values
+
+
+def _understood(parameter: Parameter, supported: Collection[str] | Understands) -> bool:
+    known = supported(parameter) if callable(supported) else full_name(parameter) in supported
+    if not known and parameter.name in _WHOSE:
+        # left out, it would show other patients
+        told = "The patient is searched by reference or by patient.identifier here."
+        raise BadRequest(Issue("error", "not-supported", told))
+    return known
+
+
+def _unsupported(request: WireRequest, name: str) -> Issue:
+    shown = name if name.replace("-", "").replace("_", "").replace(".", "").isalnum() else "of this name"
+    text = f"The search parameter {shown} is not supported as it was given and was left out."
     if is_strict(request):
-        raise BadRequest(Issue("error", "not-supported", text))
+        raise BadRequest(Issue("error", "not-supported", f"The search parameter {shown} is not supported."))
     return Issue("warning", "not-supported", text)
 
 
@@ -97,14 +128,8 @@ def _count(text: str | None) -> int:
     if text is None:
         return USUAL_COUNT
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise BadRequest("_count is a whole number.")
+        raise BadRequest("_count is a whole number, zero or more.")
     return min(int(text), LARGEST_COUNT)
-
-
-def _only_counts(summary: str | None) -> bool:
-    if summary not in (None, "count", "false"):
-        raise BadRequest("_summary is count or false.")
-    return summary == "count"
 
 
 def one_value(parameter: Parameter) -> str:

@@ -1,32 +1,29 @@
-"""What a search asks: whose things, which of them, how many; and which of its parameters were understood.
+"""The conditions of a search, by a table of its parameters: each becomes a predicate over the noun.
 
-A parameter that is not known is left out and missing from the link `self`, or refused with `Prefer: handling=strict`.
-One that narrows the patient is never left out: ignored, it would show other patients.
+What a search says beside its conditions is read by `search_controls`.
 
 Source: HL7 FHIR R4, 3.1.1 Search, https://hl7.org/fhir/R4/search.html; IHE MHD 4.2.3, 2:3.66.4.1, 2:3.67.4.1
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from adapters.fhir import search_controls
 from adapters.fhir.asked_patient import AskedPatient
 from adapters.fhir.elements import document_id, instant
 from adapters.fhir.issues import BadRequest, Issue
 from adapters.fhir.search_values import (
-    MAX_PARAMETERS,
     DateValue,
     Parameter,
     ReferenceValue,
     StringValue,
     TokenValue,
     interval,
-    parse_query,
 )
-from adapters.fhir.writing import is_strict, read_after
 from adapters.wire import Pairs, WireRequest
 from registry.coded import CodedValue
 from registry.identifiers import PatientIdentifier
@@ -35,11 +32,7 @@ from registry.searches import Cursor, PatientSelector
 Condition: TypeAlias = Callable[[Any], bool]
 Reader: TypeAlias = Callable[[Parameter], Condition]
 
-DEFAULT_COUNT = 50
-MOST = 500
 _PATIENT = ("patient", "subject")
-_SILENT = ("_format", "_pretty")
-_NEWEST_FIRST = "-date"
 
 
 @dataclass(slots=True)
@@ -51,7 +44,7 @@ class Asked:
     ids: tuple[str, ...] | None = None
     where: tuple[Condition, ...] = ()
     special: dict[str, list[Parameter]] = field(default_factory=dict)
-    limit: int = DEFAULT_COUNT
+    limit: int = search_controls.USUAL_COUNT
     after: Cursor | None = None
     count_only: bool = False
 
@@ -60,24 +53,23 @@ class Asked:
         return _document_ids(self.special["identifier"]) if "identifier" in self.special else None
 
 
-def read_search(request: WireRequest, table: Mapping[str, Reader], *, special: Iterable[str] = ()) -> Asked:
-    """Read a query by its table of parameters. Raises BadRequest; remembers what was used in `request.kept`."""
-    if len(request.query) > MAX_PARAMETERS:
-        raise BadRequest(f"A search has at most {MAX_PARAMETERS} parameters.")
-    asked, patient, used, unknown = Asked(), AskedPatient(request.base), [], []
-    for name, value in request.query:
-        understood = _control(asked, name, value)
-        if understood is None:
-            understood = _one(asked, patient, parse_query([(name, value)])[0], table, frozenset(special))
-        if understood and name not in _SILENT:
-            used.append((name, str(asked.limit) if name == "_count" and not asked.count_only else value))
-        elif not understood:
-            unknown.append(name)
-    if unknown and is_strict(request):
-        shown = ", ".join(sorted(name for name in unknown if name.replace("-", "").replace("_", "").isalnum()))
-        raise BadRequest(Issue("error", "not-supported", f"Not known here: {shown or 'a search parameter'}."))
-    asked.selector, asked.used = patient.selector(), tuple(used)
-    request.kept["used"] = asked.used
+def read_search(request: WireRequest, table: Mapping[str, Reader], *, special: Collection[str] = ()) -> Asked:
+    """Read a query by its table of parameters. Raises BadRequest; what was understood is in `request.kept`."""
+    plain = frozenset({"_id", *special})
+
+    def understands(parameter: Parameter) -> bool:
+        is_plain = parameter.name in plain and not parameter.modifier and not parameter.chain
+        return is_plain or parameter.name in _PATIENT or _key(parameter) in table
+
+    read = search_controls.read_search(request, understands)
+    asked = Asked(used=read.used, limit=read.count, after=read.after, count_only=read.count_only)
+    patient = AskedPatient(request.base)
+    for parameter in read.conditions:
+        if parameter.name in special and not parameter.modifier and not parameter.chain:
+            asked.special.setdefault(parameter.name, []).append(parameter)
+        else:
+            _take(asked, patient, parameter, table)
+    asked.selector = patient.selector()
     return asked
 
 
@@ -88,57 +80,17 @@ def require_patient(asked: Asked, request: WireRequest) -> None:
         raise BadRequest(Issue("error", "required", told))
 
 
-# ---- the parameters of every search ----
+def _key(parameter: Parameter) -> str:
+    return f"{parameter.name}.{parameter.chain.partition(':')[0]}" if parameter.chain else parameter.name
 
 
-def _control(asked: Asked, name: str, value: str) -> bool | None:
-    """Parameters that are about the result; None for one that is not, False for a wish that is not granted."""
-    match name:
-        case "_format" | "_pretty":
-            return True
-        case "_count":
-            asked.limit = _read_count(value)
-            asked.count_only = asked.count_only or asked.limit == 0
-            asked.limit = asked.limit or DEFAULT_COUNT
-            return True
-        case "_summary":
-            asked.count_only = asked.count_only or value == "count"
-            return value in ("count", "false")
-        case "_total":
-            return value in ("none", "estimate", "accurate")
-        case "_sort":
-            return value == _NEWEST_FIRST
-        case "_after":
-            asked.after = read_after(value)
-            return True
-        case _:
-            return None
-
-
-def _read_count(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise BadRequest("_count is a number, zero or more.")
-    return min(int(value), MOST)
-
-
-def _one(
-    asked: Asked, patient: AskedPatient, parameter: Parameter, table: Mapping[str, Reader], special: frozenset[str]
-) -> bool:
-    name = parameter.name
-    if name in _PATIENT:
+def _take(asked: Asked, patient: AskedPatient, parameter: Parameter, table: Mapping[str, Reader]) -> None:
+    if parameter.name in _PATIENT:
         patient.add(parameter)
-    elif name == "_id" and not parameter.modifier and not parameter.chain:
+    elif parameter.name == "_id":
         asked.ids = _narrowed(asked.ids, parameter.values)
-    elif name in special and not parameter.modifier and not parameter.chain:
-        asked.special.setdefault(name, []).append(parameter)
     else:
-        key = f"{name}.{parameter.chain.partition(':')[0]}" if parameter.chain else name
-        reader = table.get(key)
-        if reader is None:
-            return False
-        wanted = parameter.chained() if parameter.chain else parameter
-        asked.where += (reader(wanted),)
-    return True
+        asked.where += (table[_key(parameter)](parameter.chained() if parameter.chain else parameter),)
 
 
 def _narrowed(before: tuple[str, ...] | None, values: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
-from hie_node.commands.output import Json, caller_of, open_house, show, table
+from hie_node.commands.output import Json, caller_of, one_of, open_house, show, table
 
 if TYPE_CHECKING:
     from consent.consents import Consent
@@ -66,7 +66,11 @@ def record(
 
 
 @app.command()
-def withdraw(consent_id: str, as_user: As = None, as_json: Json = False) -> None:
+def withdraw(
+    consent_id: Annotated[str, typer.Argument(help="As `hie consent list` shows it.")],
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
     """Take a request back, here and at every hospital that keeps it."""
     from consent.commands import DeleteConsent
     from hie_node.acts import Act
@@ -122,7 +126,9 @@ def preview(
         raise NotFound(f"a hospital with the code {facility}")
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
     act = Act(house, caller_of(house, None), "hie consent")
-    found = foresee(act, who, asking=peer, purpose=PurposeOfUse(purpose), role=Role(role))
+    found = foresee(
+        act, who, asking=peer, purpose=one_of(PurposeOfUse, purpose, "--purpose"), role=one_of(Role, role, "--role")
+    )
     rows = [["shown" if f.permit else "hidden", f.reason, f.what, f.id] for f in found]
     document = [
         {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from hie_node.commands.output import Json, caller_of, open_house, show, table
 
+ReviewId = Annotated[str, typer.Argument(help="As `hie mpi review` shows it.")]
 app = typer.Typer(help="The patient index: doubts and decisions.", no_args_is_help=True)
 
 
@@ -35,13 +38,21 @@ def review(as_json: Json = False) -> None:
 
 
 @app.command()
-def merge(review_id: str, as_user: str = typer.Option(..., "--as"), as_json: Json = False) -> None:
+def merge(
+    review_id: ReviewId,
+    as_user: str = typer.Option(..., "--as", help="Who decides: a user of this hospital."),
+    as_json: Json = False,
+) -> None:
     """Decide that a look-alike is the same person."""
     _decide(review_id, as_user, same=True, as_json=as_json)
 
 
 @app.command("keep-apart")
-def keep_apart(review_id: str, as_user: str = typer.Option(..., "--as"), as_json: Json = False) -> None:
+def keep_apart(
+    review_id: ReviewId,
+    as_user: str = typer.Option(..., "--as", help="Who decides: a user of this hospital."),
+    as_json: Json = False,
+) -> None:
     """Decide that a look-alike is somebody else."""
     _decide(review_id, as_user, same=False, as_json=as_json)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+from hie_node.commands.output import Json, one_of, open_house, read_json, settings_of_node, show, table
 
+ClientId = Annotated[str, typer.Argument(help="The system's name in its assertions: their `iss` and `sub`.")]
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
 
@@ -106,7 +106,7 @@ def check(as_json: Json = False) -> None:
 
 @clients.command("add")
 def add_client(
-    client_id: str,
+    client_id: ClientId,
     jwks: Annotated[Path, typer.Argument(help="File with the system's public keys (a JWK set).")],
     scopes: Annotated[str, typer.Option(help="What it may ask for, as SMART scopes.")] = "system/*.rs",
     purposes: Annotated[str, typer.Option(help="Purposes of use, by commas.")] = "TREAT",
@@ -119,10 +119,10 @@ def add_client(
     from consent.requesters import PurposeOfUse, Role
 
     granted(scopes)
-    keys = json.loads(jwks.read_text("utf-8"))
+    keys = read_json(jwks)
     if not isinstance(keys, dict) or not keys.get("keys") or any("d" in key for key in keys["keys"]):
         raise ValueError(f"{jwks}: expected a JWK set of public keys")
-    wanted = tuple(PurposeOfUse(p.strip()) for p in purposes.split(","))
+    wanted = tuple(one_of(PurposeOfUse, p.strip(), "--purposes") for p in purposes.split(","))
     house = open_house()
     with house.storage.begin() as unit:
         client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
@@ -142,7 +142,7 @@ def list_clients(as_json: Json = False) -> None:
 
 
 @clients.command("disable")
-def disable_client(client_id: str, as_json: Json = False) -> None:
+def disable_client(client_id: ClientId, as_json: Json = False) -> None:
     """Give this system no more tokens; those it has end within five minutes."""
     house = open_house()
     with house.storage.begin() as unit:
@@ -162,7 +162,7 @@ def add_user(
     from consent.requesters import Role
     from hie_node.passwords import hasher
 
-    chosen = Role(role)
+    chosen = one_of(Role, role, "--role")
     password = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
     if len(password) < 14:
         raise ValueError("password: at least 14 characters")

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands.output import Json, settings_of_node, show, table
+from hie_node.commands.output import Json, read_json, settings_of_node, show, table
 
+Facility = Annotated[str, typer.Argument(help="The hospital's code, as `hie peers list` shows it.")]
 app = typer.Typer(help="The other hospitals of the network.", no_args_is_help=True)
 
 
@@ -58,25 +59,28 @@ def add(
     """Admit a hospital by its entry; compare it with that hospital by telephone first."""
     from hie_node.peer_list import admit
 
-    peer = admit(settings_of_node(), json.loads(file.read_text("utf-8")))
+    entry = read_json(file)
+    if not isinstance(entry, dict):
+        raise ValueError(f"{file}: expected one entry, as `hie peers export` prints it")
+    peer = admit(settings_of_node(), entry)
     show({"facility": str(peer.community.facility)}, [f"admitted {peer.community.name}"], as_json=as_json)
 
 
 @app.command()
-def suspend(facility: str, as_json: Json = False) -> None:
-    """Neither ask this hospital nor answer it until it is admitted again."""
+def suspend(facility: Facility, as_json: Json = False) -> None:
+    """Neither ask this hospital nor answer it, until `hie peers resume`."""
     _set_state(facility, "suspended", as_json)
 
 
 @app.command()
-def resume(facility: str, as_json: Json = False) -> None:
+def resume(facility: Facility, as_json: Json = False) -> None:
     """Ask and answer a suspended hospital again. An expelled one has to be admitted anew, with `hie peers add`."""
     _set_state(facility, "active", as_json)
 
 
 @app.command()
-def expel(facility: str, as_json: Json = False) -> None:
-    """Never again ask this hospital nor answer it."""
+def expel(facility: Facility, as_json: Json = False) -> None:
+    """Never again ask this hospital nor answer it; only its entry admits it anew."""
     _set_state(facility, "expelled", as_json)
 
 

@@ -89,7 +89,7 @@ def find(
     as_user: As = None,
     purpose: Purpose = "TREAT",
     reason: Reason = "",
-    limit: int = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most to show of each kind.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Find a patient's documents and studies, here and at the other hospitals."""

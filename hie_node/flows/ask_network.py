@@ -71,32 +71,39 @@ def _ask(
     own: Callable[[Act], Page[Thing]],
 ) -> Page[Thing]:
     house = act.house
+    deadline = time.monotonic() + house.settings.limits.answer_budget
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
     patient, peers, receipts = _prepare(act, search.patient)
     question = Question(kind.resource, patient, _conditions(search))
-    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, kind, receipts) for peer in peers}
-    deadline = time.monotonic() + house.settings.limits.answer_budget
-    answers = [_own_answer(act, own)]
+    body = question.body()
+    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
+    own_answer, own_total = _own_answer(act, own)
+    answers = [own_answer]
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
     answers += [_collect(peer, future, house) for peer, future in waiting.items()]
     answer = merge([_fitting(one, search) for one in answers])
     _remember(act, answer, patient)
-    return _page(answer.found, answer.outcomes, search.limit)
+    # own records are listed up to the limit, and none for a mere count; all of them are counted
+    return _page(answer, search, total=len(answer.found) + own_total - len(own_answer.found))
 
 
 def _fitting(answer: PeerAnswer[Thing], search: DocumentSearch | StudySearch) -> PeerAnswer[Thing]:
     """What meets every condition of the question; a holder may understand fewer of them than we do."""
-    found = tuple(item for item in answer.found if search.accepts(item))  # type: ignore[arg-type]
+    if not answer.found:
+        return answer
+    found = tuple(item for item in answer.found if search.fits(item))  # type: ignore[arg-type]
     return PeerAnswer(replace(answer.outcome, count=len(found)), found)
 
 
-def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limit: int) -> Page[Thing]:
+def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *, total: int) -> Page[Thing]:
     """All of it at once: an answer of many hospitals is not asked for twice. What is cut is said."""
-    if len(found) <= limit:
-        return Page(found, total=len(found), outcomes=outcomes)
-    own = replace(outcomes[0], kind=OutcomeKind.INCOMPLETE, detail=f"{len(found) - limit} older entries are not shown")
-    return Page(found[:limit], total=len(found), outcomes=(own, *outcomes[1:]))
+    shown: tuple[Thing, ...] = () if search.count_only else answer.found[: search.limit]
+    outcomes: tuple[CommunityOutcome, ...] = answer.outcomes
+    if total > len(shown) and not search.count_only:
+        told = f"{total - len(shown)} older entries are not shown"
+        outcomes = (replace(outcomes[0], kind=OutcomeKind.INCOMPLETE, detail=told), *outcomes[1:])
+    return Page(shown, total=total, outcomes=outcomes)
 
 
 def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
@@ -163,8 +170,8 @@ def _conditions(search: DocumentSearch | StudySearch) -> tuple[tuple[str, str], 
     return ()
 
 
-def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> PeerAnswer[Thing]:
-    """This node's own records answer like any other community's."""
+def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> tuple[PeerAnswer[Thing], int]:
+    """This node's own records answer like any other community's; and how many there are in all."""
     started = time.monotonic()
     one = act.fork()
     one.direction, one.action = "disclosed", "R"
@@ -174,16 +181,19 @@ def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> PeerAnswer[Thing
     if page.next is not None:
         kind = OutcomeKind.INCOMPLETE
     seconds = time.monotonic() - started
-    outcome = CommunityOutcome(act.house.community, kind, len(page.items), seconds=seconds)
-    return PeerAnswer(outcome, page.items)
+    total = len(page.items) if page.total is None else page.total
+    outcome = CommunityOutcome(act.house.community, kind, len(page.items) or total, seconds=seconds)
+    return PeerAnswer(outcome, page.items), total
 
 
 def _ask_one(
     act: Act,
     peer: Peer,
     question: Question,
+    body: bytes,
     kind: NetworkQuestion[Thing],
     receipts: Receipts,
+    deadline: float,
 ) -> PeerAnswer[Thing]:
     """One peer, one round trip; every failure becomes its line."""
     started = time.monotonic()
@@ -194,8 +204,9 @@ def _ask_one(
             peer,
             method="POST",
             path=f"/fhir/{question.resource}/_search",
-            body=question.body(),
+            body=body,
             content_type="application/x-www-form-urlencoded",
+            deadline=deadline,
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")

@@ -37,13 +37,14 @@ def call_peer(
     path: str,
     body: bytes = b"",
     content_type: str = "application/fhir+json",
+    deadline: float | None = None,
 ) -> PeerResponse:
-    """Ask and wait for the whole, bounded answer, until the answer budget ends at the latest."""
+    """Ask and wait for the whole, bounded answer, until `deadline` or the end of the answer budget at the latest."""
     limits = house.settings.limits
     headers = _headers(house, asking, peer, method=method, path=path, body=body)
     if body:
         headers["Content-Type"] = content_type
-    deadline = time.monotonic() + limits.answer_budget
+    deadline = time.monotonic() + limits.answer_budget if deadline is None else deadline
     return house.transport.request(peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer)
 
 

@@ -25,6 +25,7 @@ from registry.errors import (
     NonIdenticalSize,
     PatientMismatch,
     UnresolvedReference,
+    VersionConflict,
 )
 from registry.examinations import by_service_code
 from registry.identifiers import DICOM_UID, PatientIdentifier
@@ -37,6 +38,10 @@ from registry.submissions import Submission, SubmittedDocument
 
 class OwnerChanged(Exception):
     """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
+
+
+ATTEMPTS = 4
+"""Somebody else may register the patient, or publish the same document, at the same moment: then it is judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,21 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     """Every way to publish documents ends here. Raises SubmissionRejected with nothing stored."""
     submission = command.submission
     act.action, act.direction = "C", "published"
-    while True:
-        owner, known = _owner(act, submission)
-        stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
-        with suppress(OwnerChanged), act.unit() as unit:
-            record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-            if record.id != owner:
-                raise OwnerChanged
-            return _index(act, unit, submission, record, stored)
+    for _ in range(ATTEMPTS - 1):
+        with suppress(OwnerChanged, VersionConflict, DuplicateUniqueId):
+            return _publish_once(act, submission)
+    return _publish_once(act, submission)
+
+
+def _publish_once(act: Act, submission: Submission) -> Provided:
+    act.items.clear()
+    owner, known = _owner(act, submission)
+    stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
+    with act.unit() as unit:
+        record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
+        if record.id != owner:
+            raise OwnerChanged
+        return _index(act, unit, submission, record, stored)
 
 
 def _owner(act: Act, submission: Submission) -> tuple[str, bool]:

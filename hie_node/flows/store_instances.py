@@ -17,7 +17,7 @@ from hie_node.flows.register import resolve_mention
 from hie_node.house import new_id
 from registry.commands import InstanceFailure, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
-from registry.errors import SubmissionRejected
+from registry.errors import SubmissionRejected, VersionConflict
 from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
@@ -80,7 +80,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
                 if record.id != owner:
                     raise OwnerChanged
                 result = _index(act, unit, record, [read for read, _ in same], stored)
-        except OwnerChanged:
+        except (OwnerChanged, VersionConflict):
             continue
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -41,6 +42,7 @@ from hie_node.passwords import hasher
 from hie_node.settings import Settings, load
 from registry.identifiers import FacilityCode
 
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 READY_WITHIN = 60.0
 PORTS = range(20_000, 32_000)
 STOP_WITHIN = 15.0
@@ -76,11 +78,13 @@ DEFAULT = ("bac-ninh", "thai-nguyen", "bach-mai")
 
 
 class LabFailed(Exception):
-    """A hospital of the lab did not come up; the text says where its log is."""
+    """The lab, or a hospital of it, is not there or did not come up; the text says what to do."""
 
 
 def hospital(slug: str) -> LabHospital:
     """One of the three, or an invented one for any other name."""
+    if not SLUG.fullmatch(slug):
+        raise LabFailed(f"{slug!r} cannot name a hospital: small letters, digits and hyphens, at most 30")
     if slug in KNOWN:
         return KNOWN[slug]
     number = int.from_bytes(slug.encode()[-4:], "big") % 900 + 100
@@ -89,6 +93,10 @@ def hospital(slug: str) -> LabHospital:
 
 def up(home: Path, slugs: Sequence[str]) -> dict[str, Any]:
     """Make what is missing, start what is down, wait until all are ready, write `lab.json`."""
+    for slug in slugs:
+        hospital(slug)
+    if not slugs and not _nodes(home):
+        raise LabFailed("name at least one hospital: --hospitals bac-ninh,bach-mai")
     home.mkdir(parents=True, exist_ok=True)
     home = home.resolve()
     nodes = _make(home, slugs)
@@ -101,7 +109,7 @@ def up(home: Path, slugs: Sequence[str]) -> dict[str, Any]:
 
 def down(home: Path) -> int:
     """Stop every hospital of this lab; returns how many were running."""
-    running = [pid for settings in _nodes(home).values() if (pid := _pid(settings)) is not None]
+    running = [pid for settings in _existing(home).values() if (pid := _pid(settings)) is not None]
     for pid in running:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_WITHIN
@@ -115,7 +123,7 @@ def down(home: Path) -> int:
 
 def describe(home: Path) -> dict[str, Any]:
     """What `lab.json` says, with the process ids of this moment."""
-    return _describe(home.resolve(), _nodes(home.resolve()))
+    return _describe(home.resolve(), _existing(home.resolve()))
 
 
 def start(settings: Settings) -> None:
@@ -135,6 +143,14 @@ def stop(settings: Settings) -> None:
         time.sleep(0.05)
     if _alive(pid):
         os.kill(pid, signal.SIGKILL)
+
+
+def _existing(home: Path) -> dict[str, Settings]:
+    """The hospitals of a lab that is there; raises LabFailed where there is none."""
+    found = _nodes(home)
+    if not found:
+        raise LabFailed(f"there is no lab in {home}; make one with: hie lab up --home {home}")
+    return found
 
 
 def _nodes(home: Path) -> dict[str, Settings]:

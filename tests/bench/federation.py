@@ -21,7 +21,7 @@ from tests.bench.stub_peers import DELAY, Stubs, ports_of, stub_peers
 ROWS = "c1 c2 c3"
 PATH = "/network/fhir/DocumentReference/_search"
 QUESTION = {
-    "patient.identifier": f"{NATIONAL_ID}|001061000123",
+    "patient.identifier": f"{NATIONAL_ID}|001161000123",
     "patient.name": "Trần Thị Thử Nghiệm",
     "patient.birthdate": "1961-04-05",
     "patient.gender": "female",
@@ -89,13 +89,16 @@ def _first(hospital: Hospital, peers: Sequence[Peer]) -> Row:
 
 
 def _troubled(hospital: Hospital, stubs: Stubs) -> Row:
-    """One hospital is dead, one takes ten seconds: the others' answer leaves at the deadline, both are named."""
+    """One hospital is dead, one takes ten seconds: the others' answer leaves at the deadline, both are named.
+
+    The aim is a first partial answer 50 ms after the fastest, which the node does not give.
+    """
     _know(hospital, (*stubs.peers[:3], stubs.slow, stubs.dead))
     took, answered = _ask(hospital.system())
     budget = hospital.settings.limits.answer_budget
     facts = {"answered": answered, "of": 6, "value": "s"}
     what = "one hospital dead, one slow, deadline 2 s"
-    return Row("c3", what, took / 1e3, "s", "the deadline", budget, 2.05, 2.05, "less", ratio=took / 1e3, facts=facts)
+    return Row("c3", what, took / 1e3, "s", "the deadline", budget, 2.05, 0.07, "less", ratio=took / 1e3, facts=facts)
 
 
 def _ask(system: System) -> tuple[float, int]:

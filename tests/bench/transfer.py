@@ -24,7 +24,7 @@ from tests.bench.hospital import Hospital, hospitals
 from tests.bench.rows import Row
 
 ROWS = "d1 d2 d3 d4"
-NUMBER, NATIONAL = 7, "001061000123"
+NUMBER, NATIONAL = 7, "001161000123"
 DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 ORTHANC_OVER_HOP = 11.2
 """Paired rounds beside the goals: Orthanc's peer push took 4.3 times a stored pull, that 2.6 times one TLS hop."""

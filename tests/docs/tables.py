@@ -22,6 +22,7 @@ from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
 from hie_node.settings import Limits, Settings
+from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -57,10 +58,9 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    rows = [[f"`{name}`", _default(Settings, name), text] for name, text in field_words(Settings).items()]
-    return _markdown(
-        ["setting", "default", "what it is"], (row for row in rows if row[0] not in ("`home`", "`limits`"))
-    )
+    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits")}
+    rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
+    return _markdown(["setting", "default", "what it is"], rows)
 
 
 def limits() -> str:
@@ -124,6 +124,16 @@ def commands() -> str:
     return _markdown(["command", "what it does"], ([f"`{name}`", text] for name, text in every_command().items()))
 
 
+def web_pages() -> str:
+    """The pages that can be opened, and who may open them."""
+    rows: dict[str, str] = {}
+    for page in PAGES:
+        if page.method == "GET":
+            roles = "everybody" if page.roles is None else ", ".join(sorted(role.value for role in page.roles))
+            rows[page.path.replace("<", "{").replace(">", "}")] = roles
+    return _markdown(["page", "for"], ([f"`{path}`", roles] for path, roles in rows.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "limits": limits,
@@ -131,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "transactions": transactions,
     "errors": errors,
     "commands": commands,
+    "pages": web_pages,
 }
 
 

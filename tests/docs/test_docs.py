@@ -19,7 +19,7 @@ from tests.docs.tables import DOCS, ROOT, TABLES, every_command, field_words, pa
 
 READERS = ("hospital", "doctor", "registrar", "consent-desk", "administrator", "patient", "systems")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?:registry|consent|adapters|hie_node|deploy|tests|docs)/[\w./-]*\w")
 

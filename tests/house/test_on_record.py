@@ -41,7 +41,7 @@ def test_both_hospitals_have_every_question_and_answer_under_one_exchange_id(lab
         act()
         # the holder writes the end of a transfer down when its last byte is gone
         rows = 2 if transaction in ("ITI-68", "RAD-107") else 1
-        assert until(lambda rows=rows: len(bac_ninh.record) == start[bac_ninh] + rows)
+        assert until(lambda wanted=start[bac_ninh] + rows: len(bac_ninh.record) == wanted)
         here, there = bach_mai.record[start[bach_mai] :], bac_ninh.record[start[bac_ninh] :]
         start = {hospital: len(hospital.record) for hospital in (bac_ninh, bach_mai)}
         assert {row.transaction for row in (*here, *there)} == {transaction}
