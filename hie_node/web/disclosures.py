@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 from flask import Response
 
 from consent.commands import FindDisclosures
+from consent.disclosures import Disclosure
 from consent.requesters import Role
 from hie_node.flows.audit import find_disclosures
 from hie_node.web.front import Page, Visit
 from hie_node.web.searching import search
+from registry.answers import OutcomeKind
 from registry.errors import InvalidValue
 from registry.searches import PatientSelector
 
@@ -53,7 +57,19 @@ def answer(visit: Visit) -> Response:
         days=since,
         choices=DAYS,
         names=names | {str(visit.house.home): visit.house.settings.name},
+        why=partial(_why, visit),
     )
+
+
+def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
+    """The reasons of a row in words; what came from other hospitals is kept as `27001:answered`."""
+    hospitals = {str(p.community.facility): p.community.name for p in visit.house.directory.current().peers}
+    for reason, number in row.reasons.items():
+        facility, colon, kind = reason.partition(":")
+        if colon and kind in set(OutcomeKind):
+            yield f"{hospitals.get(facility, facility)}: {visit.looks.say(f'outcome.{kind}', n=number)}"
+        else:
+            yield visit.looks.known(f"reason.{reason}", reason)
 
 
 PAGES = (
