@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hie_node.acts import Act
+from hie_node.flows.register import separate
 from hie_node.house import new_id
 from registry.errors import NotFound
 from registry.people import Link
@@ -32,4 +33,4 @@ def undo_link(act: Act, link_id: str) -> None:
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         act.items = [link_id]
-        unit.patients.undo(link_id, now=act.now, author=act.caller.requester.subject)
+        act.about(separate(act, unit, link_id))
