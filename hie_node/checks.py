@@ -15,6 +15,7 @@ from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
 from hie_node.flows.peer_call import call_peer
 from hie_node.house import House
+from hie_node.operations import hl7_listens
 from hie_node.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -37,7 +38,15 @@ def run_checks(settings: Settings) -> list[Check]:
         house = build(settings)
     except Exception as error:
         return [Check("start", "failed", str(error))]
-    checks: list[Callable[[House], Iterator[Check]]] = [_settings, _certificates, _disk, _database, _record, _peers]
+    checks: list[Callable[[House], Iterator[Check]]] = [
+        _settings,
+        _hl7,
+        _certificates,
+        _disk,
+        _database,
+        _record,
+        _peers,
+    ]
     found: list[Check] = []
     for check in checks:
         try:
@@ -54,6 +63,20 @@ def _settings(house: House) -> Iterator[Check]:
         yield Check("lab", "warning", "this is a lab node: invented people only")
     if not s.data_protection_officer:
         yield Check("emergency access", "warning", "off: no data_protection_officer is named in node.toml")
+
+
+def _hl7(house: House) -> Iterator[Check]:
+    settings, door = house.settings, house.settings.mllp
+    if not settings.mllp_port:
+        yield Check("hl7 v2", "ok", "off: mllp_port is 0")
+        return
+    how = "mutual TLS" if door.client_authority else "TLS" if door.tls else "no TLS"
+    who = f"{len(door.senders)} senders listed" if door.senders else "any sender that reaches it"
+    at = f"MLLP at {door.host}:{settings.mllp_port}, {how}, {who}"
+    if hl7_listens(settings):
+        yield Check("hl7 v2", "ok", at)
+    else:
+        yield Check("hl7 v2", "warning", f"{at}; nobody answers there now")
 
 
 def _certificates(house: House) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from hie_node import jobs, log
 from hie_node.bootstrap import build
 from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
+from hie_node.mllp import run_mllp
 from hie_node.settings import Settings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.workers import WorkerLimits, run_workers
@@ -25,13 +26,14 @@ def serve(settings: Settings) -> int:
     build(settings).storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
-    return Supervisor(
-        [
-            Child("workers", partial(_workers, settings, workers)),
-            Child("edge", partial(_edge, settings, workers), front=True),
-            Child("jobs", partial(_jobs, settings)),
-        ]
-    ).run()
+    children = [
+        Child("workers", partial(_workers, settings, workers)),
+        Child("edge", partial(_edge, settings, workers), front=True),
+        Child("jobs", partial(_jobs, settings)),
+    ]
+    if settings.mllp_port:
+        children.append(Child("mllp", partial(_mllp, settings)))
+    return Supervisor(children).run()
 
 
 def _prepare(settings: Settings) -> None:
@@ -76,6 +78,11 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     if door == "house" and method == "POST" and path.startswith(UNLIMITED_BODIES):
         return settings.limits.dicom_body
     return settings.limits.fhir_body
+
+
+def _mllp(settings: Settings) -> None:
+    log.configure()
+    run_mllp(settings, build)
 
 
 def _jobs(settings: Settings) -> None:
