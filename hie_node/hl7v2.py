@@ -8,6 +8,7 @@ A control id alone does not make a resend: some systems count from one each morn
 from __future__ import annotations
 
 import base64
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -173,7 +174,8 @@ def _refused(house: House, message: Message | None, data: bytes, error: Exceptio
     where = ""
     exchange = next((each for each in EXCHANGES if message and message.kind in each.events), None)
     if exchange is not None and exchange.refuse is not None and message is not None:
-        reply, where = exchange.refuse(error, message)
+        with contextlib.suppress(Hl7Fault):  # the question itself may be what cannot be read
+            reply, where = exchange.refuse(error, message)
     judged = verdict(error, location=where)
     told = answers(sender_of(message, data), judged, now=house.now(), reply=reply)
     return Handled(tuple(told), judged, _event(message) if message else "other")

@@ -113,6 +113,8 @@ class MllpServer:
                 return
             for frame in self._frames(connection, data):
                 await self._respond(connection, frame)
+                if connection.closed_for in ("fault", "does-not-read"):
+                    return  # nothing after it may be acknowledged out of order
                 if isinstance(frame, Oversized):
                     connection.closed_for = "too-large"
             if connection.closed_for:
@@ -148,8 +150,14 @@ class MllpServer:
     async def _respond(self, connection: Connection, frame: bytes | Oversized) -> None:
         connection.busy = True
         loop = asyncio.get_running_loop()
-        for message in await loop.run_in_executor(self._pool, self._answer, frame, connection.address):
-            connection.writer.write(framed(message))
+        try:
+            answers = await loop.run_in_executor(self._pool, self._answer, frame, connection.address)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this connection and no other
+            log.fault("mllp", error, "")
+            connection.closed_for = "fault"
+            connection.busy = False
+            return
+        connection.writer.writelines(map(framed, answers))
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await connection.writer.drain()

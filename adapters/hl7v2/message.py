@@ -265,7 +265,9 @@ def read_message(data: bytes) -> Message:
     deviations = [decoded.deviation] if decoded.deviation else []
     delimiters = Delimiters.of(_first_line(decoded.text))
     lines = _lines(decoded.text, delimiters, deviations)
-    return Message(lines, delimiters, decoded.charset, deviations)
+    read = Message(lines, delimiters, decoded.charset, deviations)
+    _ = (read.kind, read.control_id, read.header.text(12))  # what every answer needs can be read
+    return read
 
 
 def header_field(data: bytes, number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES, identify
 from registry.commands import (
@@ -16,16 +17,20 @@ from registry.commands import (
     ReadPatient,
 )
 from registry.errors import NotFound, UnknownAuthority, UnknownTargetSystem
+from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER
 from registry.matching import Agreement, Comparison, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, PatientSelector
+
+COUNTRY_WIDE = frozenset({NATIONAL_ID, CITIZEN_ID, INSURANCE_NUMBER, PASSPORT_NUMBER})
+"""Numbers that no hospital assigns."""
 
 
 def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
     """ITI-78: who is known here; each one shown gets a row in the record."""
     search = command.search
     with act.unit() as unit:
-        known = unit.patients.systems()
+        known = _known_systems(act, unit)
         for system in search.domains:
             if system not in known:
                 raise UnknownTargetSystem(system)
@@ -39,6 +44,12 @@ def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
         more = len(found) > search.limit
         total = None if more or search.after else len(shown)
         return Page(shown, total=total, next=Cursor(None, shown[-1].id) if more else None)
+
+
+def _known_systems(act: Act, unit: UnitOfWork) -> frozenset[str]:
+    """The authorities whose numbers can be asked for: those of patients here, the country's, and those configured."""
+    settings = act.house.settings
+    return unit.patients.systems() | COUNTRY_WIDE | {settings.patient_id_system, *settings.mllp.authorities.values()}
 
 
 def read_patient(act: Act, command: ReadPatient) -> SourceRecord:
@@ -97,7 +108,7 @@ def _grade(comparison: Comparison) -> tuple[str, float]:
 def cross_reference(act: Act, command: CrossReference) -> CrossReferences:
     """ITI-83: the other identifiers of the person who carries this one."""
     with act.unit() as unit:
-        known = unit.patients.systems()
+        known = _known_systems(act, unit)
         if command.identifier.system not in known:
             raise UnknownAuthority(command.identifier.system)
         for system in command.targets:
