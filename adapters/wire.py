@@ -17,6 +17,7 @@ class WireRequest:
     """One request at a door, after authentication and before decoding.
 
     door      `house`, `peer` or `network` (the house door's federated base)
+    target    path and query as they stood in the request line, not decoded: what a peer signs
     base      absolute URL of the base that was asked, without a slash at the end: links are built on it
     params    what the route's placeholders matched
     query     decoded pairs of the URL and, for a form, of the body: in order, repeated names kept
@@ -42,6 +43,7 @@ class WireRequest:
     seal_page: Callable[[Pairs], str] | None = None
     kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     patient_id_system: str = ""
+    target: str = ""
     spool: str = "/tmp"  # noqa: S108 (only files without a name)
 
     def header(self, name: str, default: str = "") -> str:

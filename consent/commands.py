@@ -44,6 +44,7 @@ class FindConsents:
     ids: tuple[str, ...] | None = None
     statuses: tuple[str, ...] | None = None
     actor: str | None = None
+    deleted_too: bool = False
     limit: int = 50
     after: Cursor | None = None
 

@@ -99,6 +99,11 @@ class Provision:
         return own or any(nested.looks_at_items for nested in self.provisions)
 
     @property
+    def says_all(self) -> bool:
+        """No condition of its own on what is wanted: it speaks of every item."""
+        return self.data_period == ALWAYS and not (self.instances or self.authors or self.labels)
+
+    @property
     def is_unresolved(self) -> bool:
         """An actor or author here, exceptions aside, is a facility of which nobody has said which community it is."""
         authors = (author.startswith(f"{FACILITY_SYSTEM}|") for author in self.authors)
@@ -116,7 +121,7 @@ class Evidence:
 
     kind        `paper` (signed and scanned), `electronic`, or `witnessed` for someone who cannot write
     reference   where it lies: a document of this hospital, an attachment, a receipt
-    hash        SHA-256 of the signed document, hex
+    hash        SHA-256 of the signed document, hex; SHA-1 where only that was told of a document that lies elsewhere
     """
 
     kind: str
@@ -133,9 +138,12 @@ class Consent:
 
     id         the id of this consent, also the FHIR logical id
     record_id  the source record of the patient at this hospital
-    given      when the patient agreed (dateTime)
+    given      when the patient agreed (dateTime), at the earliest
+    given_by   when at the latest, where the message says only the day: a refusal of that day stands against a
+               permission of the same day
     custodian  whose data it speaks of; None: those of every hospital that gets it
     custodian_facility  the custodian as the message named it, as in Actor
+    deleted    taken back as a whole: inactive, kept as history, and gone for whoever asks for it as it is now
     receipt    id of the receipt that brought it here, if another hospital recorded it
     """
 
@@ -153,6 +161,8 @@ class Consent:
     version: int = 1
     updated: datetime | None = None
     recorded_by: str = ""
+    given_by: datetime | None = None
+    deleted: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -190,13 +200,6 @@ class Consent:
         if self.custodian_facility is not None and custodian is None:
             custodian = _known("Consent.organization", home_of(self.custodian_facility))
         return replace(self, custodian=custodian, provision=_resolved(self.provision, home_of))
-
-    def opens_to(self, home: HomeCommunityId, holder: HomeCommunityId, *, now: datetime) -> bool:
-        """Whether it lets that hospital, by name, see anything of this holder's data now."""
-        speaks = self.permits_something and self.in_force(now) and self.custodian in (None, holder)
-        return speaks and any(
-            actor.home == home for provision in self.provision.everywhere for actor in provision.actors
-        )
 
     def in_force(self, now: datetime) -> bool:
         """Active, given already, and within its period; an expired permit is silence, not refusal."""

@@ -94,6 +94,36 @@ def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, 
     return spoken or Decision(False, policy.silence)
 
 
+def may_show_something(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, *, now: datetime) -> bool:
+    """Whether there can be any item at all that this requester sees, without a look at any item.
+
+    Where it is False the answer of a holder is the same, whatever it has.
+    """
+    if decide(ask, consents, policy, now=now).permit:
+        return True
+    if ask.is_own_hospital or not ask.requester.role.treats:
+        return False
+    newest_first = sorted(consents, key=lambda one: (one.given, _denies(one, one.provision)), reverse=True)
+    for consent in newest_first:
+        if not _speaks_here(consent, ask, now):
+            continue
+        if consent.is_unresolved:
+            return False
+        if _concerns(consent.provision, ask, now) and _policy_covers(consent, ask):
+            permits = _may_permit(consent, ask, now)
+            if permits or consent.provision.says_all:
+                return permits
+    return False
+
+
+def _may_permit(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
+    """Whether something is left that it permits to this requester."""
+    exceptions = [nested for nested in consent.provision.provisions if _concerns(nested, ask, now)]
+    if any(nested.type == "deny" and nested.says_all for nested in exceptions):
+        return False
+    return not _denies(consent, consent.provision) or any(nested.type == "permit" for nested in exceptions)
+
+
 def _inside(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, now: datetime) -> Decision:
     """Inside the own hospital only a refusal that names this hospital binds, and only outside an emergency."""
     if not ask.requester.role.treats and ask.requester.role not in policy.reading_roles:
@@ -112,12 +142,17 @@ def _what_the_patient_said(ask: AccessRequest, consents: Sequence[Consent], now:
     spoken = list(_speaking(ask, consents, now))
     if not spoken:
         return None
-    newest = max(consent.given for consent, _ in spoken)
-    latest = [(c, p) for c, p in spoken if c.given == newest]
+    newest = max(_since(consent, provision) for consent, provision in spoken)
+    latest = [(c, p) for c, p in spoken if _since(c, p) == newest]
     consent, provision = next(((c, p) for c, p in latest if _denies(c, p)), latest[0])
     permit = not _denies(consent, provision)
     reason = Reason.WRITTEN_REQUEST if permit else Reason.PATIENT_REFUSED
     return Decision(permit, reason, consent.id, provision.id or None)
+
+
+def _since(consent: Consent, provision: Provision) -> datetime:
+    """Since when this is what the patient says; a refusal of which only the day is known, at the end of that day."""
+    return consent.given_by or consent.given if _denies(consent, provision) else consent.given
 
 
 def _denies(consent: Consent, provision: Provision) -> bool:
@@ -126,7 +161,7 @@ def _denies(consent: Consent, provision: Provision) -> bool:
 
 def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) -> Iterator[tuple[Consent, Provision]]:
     for consent in consents:
-        if not consent.in_force(now) or consent.custodian not in (None, ask.holder):
+        if not _speaks_here(consent, ask, now):
             continue
         if consent.is_unresolved:
             # Whom it means is not known yet, so it may only close.
@@ -138,6 +173,10 @@ def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) ->
         exceptions = [nested for nested in root.provisions if _covers(nested, ask, now)]
         denying = [nested for nested in exceptions if nested.type == "deny"]
         yield consent, next(iter(denying or exceptions), root)
+
+
+def _speaks_here(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
+    return consent.in_force(now) and consent.custodian in (None, ask.holder)
 
 
 def _policy_covers(consent: Consent, ask: AccessRequest) -> bool:
@@ -152,12 +191,19 @@ def _policy_covers(consent: Consent, ask: AccessRequest) -> bool:
     return RESTRICTED not in ask.item.labels or RESTRICTED in consent.provision.labels
 
 
-def _covers(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
-    item = ask.item
+def _concerns(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
+    """It is about this requester, this purpose and this moment, whatever the item."""
     return (
         provision.period.holds(now)
         and (not provision.actors or any(_is(actor, ask.requester) for actor in provision.actors))
         and (not provision.purposes or ask.purpose in provision.purposes)
+    )
+
+
+def _covers(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
+    item = ask.item
+    return (
+        _concerns(provision, ask, now)
         and (not provision.instances or bool({item.id, item.unique_id} & provision.instances))
         and (not provision.authors or bool(item.authors & provision.authors))
         and (not provision.labels or _labels_fit(provision, item))

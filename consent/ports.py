@@ -12,6 +12,7 @@ from consent.disclosures import Disclosure
 from consent.merkle import Frontier
 from consent.receipts import ConsentReceipt
 from registry.identifiers import HomeCommunityId
+from registry.searches import Cursor
 
 
 class Consents(Protocol):
@@ -34,6 +35,10 @@ class KeptReceipt:
     jws: str
     withdrawn: datetime | None = None
 
+    def ends(self, receipt: ConsentReceipt) -> bool:
+        """Whether the withdrawal speaks of this receipt: one that was issued after it is a new word of the patient."""
+        return self.withdrawn is not None and receipt.issued <= self.withdrawn
+
 
 class Receipts(Protocol):
     """Receipts that came with questions, and to whom ours went."""
@@ -55,6 +60,19 @@ class Seal:
     signature: str
 
 
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """A sealed row as it stands in the database now.
+
+    leaf               the hash of its bytes
+    found_as_it_reads  the columns by which it is searched say what those bytes say
+    """
+
+    position: int
+    leaf: bytes
+    found_as_it_reads: bool
+
+
 class Disclosures(Protocol):
     """The record of disclosures: rows are added and never changed."""
 
@@ -66,10 +84,25 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]: ...
+    def count_found(
+        self,
+        *,
+        record_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """How many rows a search finds, wherever a page ended."""
+        ...
+
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
+        ...
+
+    def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:
+        """The same, by the hash of what stands there, whether it can be read or not."""
         ...
 
     def unsealed(self, limit: int) -> tuple[tuple[int, bytes], ...]:

@@ -8,15 +8,19 @@ Source: Law 91/2025/QH15 Art. 26 k2 (request in writing), Law 20/2023/QH15 Art. 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
+from consent.consents import ALWAYS, BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
 from consent.errors import InvalidReceipt
 from consent.requesters import PurposeOfUse, Requester
 from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.matching import numbers_conflict
 from registry.people import PatientInQuestion
 
+NO_LIMITS = Provision("permit")
+HASH_LENGTHS = (64, 40)
+"""Hex digits of SHA-256, and of the SHA-1 that FHIR prescribes for an attachment."""
 CLOCK_TOLERANCE = timedelta(seconds=10)
 
 
@@ -29,7 +33,9 @@ class ConsentReceipt:
     holders        whose data are asked for; empty: every hospital of the network
     recipient      who may see them
     signer         the hospital that recorded and signed it: always the recipient
-    evidence_hash  SHA-256 of the signed paper, hex
+    evidence_hash  SHA-256 of the signed paper, hex; SHA-1 where nothing else was told of it
+    actors         who at the recipient may see them; empty: all who treat there
+    limits         what the request leaves out: conditions on the data, and exceptions, as a provision says them
     """
 
     id: str
@@ -44,6 +50,9 @@ class ConsentReceipt:
     evidence_hash: str
     evidence_kind: str = "paper"
     recorded_by: str = ""
+    policy: str = BASIC_NORMAL
+    actors: tuple[Actor, ...] = ()
+    limits: Provision = NO_LIMITS
 
     def check(self, requester: Requester, holder: HomeCommunityId, *, now: datetime) -> None:
         """Raise InvalidReceipt unless it speaks of this holder, this asking hospital, this purpose and this moment."""
@@ -53,7 +62,7 @@ class ConsentReceipt:
             raise InvalidReceipt("other-holder")
         if not self.patient:
             raise InvalidReceipt("no-patient")
-        if len(self.evidence_hash) != 64:
+        if len(self.evidence_hash) not in HASH_LENGTHS:
             raise InvalidReceipt("no-evidence")
         if self.issued > now + CLOCK_TOLERANCE or self.given > now + CLOCK_TOLERANCE:
             raise InvalidReceipt("from-the-future")
@@ -63,8 +72,11 @@ class ConsentReceipt:
             raise InvalidReceipt("other-purpose")
 
     def speaks_of(self, patient: PatientInQuestion) -> bool:
-        """The question is about the patient who signed: they share an identifier."""
-        return bool(self.patient & patient.numbers)
+        """The patient is the one who signed: they share an identifier, and no personal number tells them apart.
+
+        An insurance card that was lent is one that two people share.
+        """
+        return bool(self.patient & patient.numbers) and not numbers_conflict(self.patient, patient.identifiers)
 
     def as_consent(self, patient: PatientIdentifier, record_id: str, holder: HomeCommunityId) -> Consent:
         """The consent that it is at the holder, for the patient that the holder found."""
@@ -74,12 +86,12 @@ class ConsentReceipt:
             record_id=record_id,
             status="active",
             given=self.given,
-            policy=BASIC_NORMAL,
-            provision=Provision(
-                "permit",
+            policy=self.policy,
+            provision=replace(
+                self.limits,
                 id=f"receipt:{self.id}",
                 period=self.valid,
-                actors=(Actor(home=self.recipient),),
+                actors=self.actors or (Actor(home=self.recipient),),
                 purposes=self.purposes,
             ),
             custodian=holder,
@@ -104,11 +116,12 @@ def receipt_of(
 ) -> ConsentReceipt | None:
     """The receipt of a consent recorded at the asking hospital, or None where it lets this hospital see nothing."""
     root = consent.provision
-    names_us = any(actor.home == signer and actor.subject is None for actor in root.actors)
-    simple = not root.looks_at_items and not root.provisions and not root.labels
-    if consent.receipt or not (consent.permits_something and consent.in_force(now) and names_us and simple):
+    ours = _ours(consent, signer)
+    if consent.receipt or ours is None or not (consent.permits_something and consent.in_force(now)):
         return None
-    if consent.is_unresolved or consent.evidence is None or len(consent.evidence.hash) != 64:
+    if root.type != "permit" or any(provision.instances for provision in root.everywhere):
+        return None
+    if consent.is_unresolved or consent.evidence is None or len(consent.evidence.hash) not in HASH_LENGTHS:
         return None
     # FHIR names the keeper of the consent where others name the holder of the data: our own name means everybody
     holder = None if consent.custodian == signer else consent.custodian
@@ -125,4 +138,21 @@ def receipt_of(
         evidence_hash=consent.evidence.hash,
         evidence_kind=consent.evidence.kind,
         recorded_by=consent.recorded_by,
+        policy=consent.policy,
+        actors=ours,
+        limits=replace(root, id="", period=ALWAYS, actors=(), purposes=frozenset()),
     )
+
+
+def _ours(consent: Consent, signer: HomeCommunityId) -> tuple[Actor, ...] | None:
+    """The actors of this hospital, none where all of it is meant; None where the request does not speak of it.
+
+    A request to a named holder that names no actor opens its data to every hospital (IHE PCF 1.1, actor), so to us.
+    """
+    named = tuple(actor for actor in consent.provision.actors if actor.home == signer)
+    if any(actor.subject is None and actor.role is None for actor in named):
+        return ()
+    if not named:
+        to_all = not consent.provision.actors and consent.custodian not in (None, signer)
+        return () if to_all else None
+    return named

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
+from adapters.trust.peer_tokens import new_token_id
 from consent.consents import Consent, labels_of
-from consent.decide import AccessRequest, Decision, Item, decide
+from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
 from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
@@ -50,6 +51,8 @@ class Caller:
 class Act:
     """One transaction of one caller. Decisions collect here; `unit()` writes them down.
 
+    exchange  the id of the question between hospitals, the same in the records of both: at the holder the id of the
+              token that came, at the asking hospital that of the tokens it sends
     also   what becomes durable together with the effect, and only with it
     """
 
@@ -66,6 +69,7 @@ class Act:
     reasons: Counter[str] = field(default_factory=Counter)
     consents: set[str] = field(default_factory=set)
     other: HomeCommunityId | None = None
+    exchange: str = ""
     extra_rows: list[Disclosure] = field(default_factory=list)
     token_spent: bool = False
     also: Callable[[UnitOfWork], None] | None = None
@@ -75,6 +79,8 @@ class Act:
         self.now = self.house.now()
         if self.caller.is_peer:
             self.other = self.caller.requester.home
+            self.exchange = self.caller.requester.token_id
+        self.exchange = self.exchange or new_token_id()
 
     @contextmanager
     def unit(self) -> Iterator[UnitOfWork]:
@@ -138,7 +144,7 @@ class Act:
             reasons=dict(self.reasons),
             consents=tuple(sorted(self.consents)),
             other=self.other,
-            exchange=self.caller.requester.token_id,
+            exchange=self.exchange,
             outcome=0,
             complete=complete,
             bytes_sent=bytes_sent,
@@ -169,6 +175,11 @@ class Act:
     def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
         ask = AccessRequest(self.caller.requester, self.house.home, item)
         return decide(ask, consents, self.house.policy, now=self.now)
+
+    def may_show_something(self, consents: Sequence[Consent]) -> bool:
+        """Whether any item could be shown at all, decided without a look at one."""
+        ask = AccessRequest(self.caller.requester, self.house.home)
+        return may_show_something(ask, consents, self.house.policy, now=self.now)
 
     def count(self, decision: Decision, number: int) -> None:
         if number:

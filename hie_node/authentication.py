@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
 from adapters.trust.receipts import read_receipt
 from adapters.trust.scopes import Scopes
-from adapters.trust.smart import read_access_token
 from consent.errors import InvalidReceipt, TokenRefused
 from consent.receipts import ConsentReceipt
 from hie_node.acts import Caller
@@ -33,13 +32,15 @@ def bearer(headers: Mapping[str, str]) -> str:
 
 def at_the_house_door(house: House, headers: Mapping[str, str]) -> tuple[Caller, Scopes]:
     """A system or a person of this hospital, and what its token lets it do."""
-    access = read_access_token(
+    access = house.access_tokens.read(
         bearer(headers), keys=house.keys.ever(), base=house.settings.house.url, home=house.home, now=house.now()
     )
     return Caller(access.requester, "house"), access.scopes
 
 
-def at_the_peer_door(house: House, headers: Mapping[str, str], *, method: str, path: str, body: bytes) -> Caller:
+def at_the_peer_door(
+    house: House, headers: Mapping[str, str], *, method: str, path: str, query: str, body: bytes
+) -> Caller:
     """Another node: certificate, token and directory name the same hospital, and the token is for this very request."""
     try:
         certificate = base64.b64decode(headers.get(CERTIFICATE_HEADER, ""), validate=True)
@@ -53,6 +54,7 @@ def at_the_peer_door(house: House, headers: Mapping[str, str], *, method: str, p
         home=house.home,
         method=method,
         path=path,
+        query=query,
         body_hash=body_hash(body),
         certificate_der=certificate,
         now=house.now(),

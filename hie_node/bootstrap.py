@@ -14,6 +14,7 @@ from adapters.store.keys import PatientKeys
 from adapters.store.migrations import current, expected
 from adapters.store.unit import Storage
 from adapters.trust.directory import LiveDirectory
+from adapters.trust.files import read_private
 from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.house import House
@@ -54,7 +55,17 @@ def build(settings: Settings) -> House:
 
 def _transport(settings: Settings) -> PeerTransport:
     tls = settings.tls
+    check_tls(settings)
     return PeerTransport(certificate=tls / "node.crt", key=tls / "node.key", authority=tls / "federation-ca.crt")
+
+
+def check_tls(settings: Settings) -> None:
+    """What both listeners need, named before one of them fails; a key that others can read is nobody's own."""
+    for name in ("node.crt", "house.crt", "federation-ca.crt"):
+        if not (settings.tls / name).is_file():
+            raise UnsafeSettings(f"{settings.tls / name} is missing; `hie init` makes it")
+    for name in ("node.key", "house.key"):
+        read_private(settings.tls / name, lab=settings.lab)
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:

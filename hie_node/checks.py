@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from adapters.peers.errors import PeerError
@@ -13,7 +13,7 @@ from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
-from hie_node.flows.peer_call import call_peer
+from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from hie_node.operations import hl7_listens
 from hie_node.settings import Settings
@@ -25,11 +25,16 @@ LEAST_FREE = 5 << 30
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, and what to do where it is not in order."""
+    """One thing that was looked at, and what to do where it is not in order.
+
+    found  what `text` says, as a key of the pages' wordings with its facts; empty where only the text says it
+    """
 
     name: str
     state: State
     text: str
+    found: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def run_checks(settings: Settings) -> list[Check]:
@@ -38,15 +43,11 @@ def run_checks(settings: Settings) -> list[Check]:
         house = build(settings)
     except Exception as error:
         return [Check("start", "failed", str(error))]
-    checks: list[Callable[[House], Iterator[Check]]] = [
-        _settings,
-        _hl7,
-        _certificates,
-        _disk,
-        _database,
-        _record,
-        _peers,
-    ]
+    return look_at(house, [*NEAR, record, peers])
+
+
+def look_at(house: House, checks: Sequence[Callable[[House], Iterator[Check]]]) -> list[Check]:
+    """These checks; one that fails does not keep the others from running."""
     found: list[Check] = []
     for check in checks:
         try:
@@ -58,11 +59,19 @@ def run_checks(settings: Settings) -> list[Check]:
 
 def _settings(house: House) -> Iterator[Check]:
     s = house.settings
-    yield Check("settings", "ok", f"{s.name}, facility {s.facility_code}, community {s.home_community_id}")
+    yield Check(
+        "settings",
+        "ok",
+        f"{s.name}, facility {s.facility_code}, community {s.home_community_id}",
+        "who",
+        {"name": s.name, "code": s.facility_code},
+    )
     if s.lab:
-        yield Check("lab", "warning", "this is a lab node: invented people only")
+        yield Check("lab", "warning", "this is a lab node: invented people only", "lab")
     if not s.data_protection_officer:
-        yield Check("emergency access", "warning", "off: no data_protection_officer is named in node.toml")
+        yield Check(
+            "emergency access", "warning", "off: no data_protection_officer is named in node.toml", "no-officer"
+        )
 
 
 def _hl7(house: House) -> Iterator[Check]:
@@ -83,9 +92,9 @@ def _certificates(house: House) -> Iterator[Check]:
     for name in ("node", "house"):
         left = certificates.days_left((house.settings.tls / f"{name}.crt").read_bytes(), now=house.now())
         state: State = "failed" if left < 0 else "warning" if left < WARN_DAYS else "ok"
-        yield Check(
-            f"certificate {name}.crt", state, f"{left} days left" + ("; renew it now" if left < WARN_DAYS else "")
-        )
+        text = f"{left} days left" + ("; renew it now" if left < WARN_DAYS else "")
+        found = "certificate" if left >= WARN_DAYS else "certificate-ends"
+        yield Check(f"certificate {name}.crt", state, text, found, {"n": left})
     for text in house.directory.warnings():
         yield Check("directory", "warning", text)
 
@@ -93,19 +102,26 @@ def _certificates(house: House) -> Iterator[Check]:
 def _disk(house: House) -> Iterator[Check]:
     free = shutil.disk_usage(house.settings.contents).free
     state: State = "ok" if free > LEAST_FREE else "warning"
-    yield Check("disk", state, f"{free >> 30} GiB free for contents")
+    yield Check("disk", state, f"{free >> 30} GiB free for contents", "disk", {"n": free >> 30})
 
 
 def _database(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         waiting = unit.jobs.waiting()
         reviews = len(unit.patients.reviews())
-    yield Check("database", "ok", f"{house.settings.database_url.split(':')[0]}, {waiting} jobs waiting")
+    kind = house.settings.database_url.split(":")[0]
+    yield Check("database", "ok", f"{kind}, {waiting} jobs waiting", "database", {"kind": kind, "n": waiting})
     if reviews:
-        yield Check("review queue", "warning", f"{reviews} doubts wait for the registrar: hie mpi review")
+        yield Check(
+            "review queue",
+            "warning",
+            f"{reviews} doubts wait for the registrar: hie mpi review",
+            "reviews",
+            {"n": reviews},
+        )
 
 
-def _record(house: House) -> Iterator[Check]:
+def record(house: House) -> Iterator[Check]:
     result = verify(house)
     if result.findings:
         yield Check("record of disclosures", "failed", "; ".join(finding.text for finding in result.findings[:3]))
@@ -115,19 +131,24 @@ def _record(house: House) -> Iterator[Check]:
     )
 
 
-def _peers(house: House) -> Iterator[Check]:
+def peers(house: House) -> Iterator[Check]:
     others = [peer for peer in house.directory.current().active if peer.home != house.home]
     if not others:
-        yield Check("peers", "warning", "none are known; add one with: hie peers add")
+        yield Check("peers", "warning", "none are known; add one with: hie peers add", "no-peers")
     asker = Requester("check", Role.SYSTEM, house.home)
     for peer in others:
         name = f"peer {peer.community.facility} {peer.community.name}"
         started = time.monotonic()
         try:
-            answer = call_peer(house, asker, peer, method="GET", path="/fhir/metadata")
+            answer = call_peer(house, Asking(asker), peer, method="GET", path="/fhir/metadata")
         except PeerError as failure:
-            yield Check(name, "warning", str(failure))
+            yield Check(name, "warning", str(failure), "silent", {"reason": failure.reason})
             continue
         seconds = time.monotonic() - started
         state: State = "ok" if answer.status == 200 else "failed"
-        yield Check(name, state, f"answered {answer.status} in {seconds * 1000:.0f} ms")
+        took = {"status": answer.status, "ms": f"{seconds * 1000:.0f}"}
+        yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
+
+
+NEAR = (_settings, _hl7, _certificates, _disk, _database)
+"""What is looked at in milliseconds and without asking anybody."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hie_node.commands import audit, consent, lab, mpi, node, patients, peers, records
-from hie_node.commands.output import complain, home_option
+from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
     name="hie",
@@ -40,14 +40,21 @@ def home(
 
 
 def main() -> None:
-    """Run; what a person can mend is one line on standard error and exit code 1, never a stack trace."""
+    """Run; whatever goes wrong is one line on standard error, never a stack trace: exit code 1, or 2 for the usage."""
     try:
-        app()
-    except KeyboardInterrupt:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is not None:
+            context = getattr(error, "ctx", None)
+            where = context.command_path.removeprefix("python -m ").replace("hie_node", "hie", 1) if context else "hie"
+            if usage():  # a group without a command has printed its help already
+                sys.stderr.write(f"hie: {usage().rstrip('.')}; see: {where} --help\n")
+            sys.exit(2)
         if not complain(error):
-            raise
+            confess(error)
         sys.exit(1)

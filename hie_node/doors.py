@@ -5,23 +5,32 @@ Routes are made from the catalogue alone, so a transaction that is not in it can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from adapters.catalogue import TRANSACTIONS
+from adapters.dicom.errors import PROBLEM
 from adapters.fhir import outcome
+from adapters.fhir.issues import FhirError, Issue
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
-from hie_node import operations, tokens_door
+from hie_node import log, operations, tokens_door
+from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
-from hie_node.pipeline import handle
+from hie_node.pipeline import UNEXPECTED, handle
+from hie_node.web import door as pages
+from hie_node.web.front import error_page
 from registry.errors import Unreadable
 from registry.identifiers import HomeCommunityId
 
@@ -68,8 +77,12 @@ def _door(house: House, listener: str) -> Flask:
                 _mount(app, house, transaction, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
-    app.register_error_handler(404, _no_such_thing)
-    app.register_error_handler(405, _no_such_thing)
+        pages.mount(app, house)
+    else:
+        tokens_door.mount_keys(app, house)
+    outside = partial(_outside, house, listener)
+    app.register_error_handler(HTTPException, outside)
+    app.register_error_handler(Exception, outside)
     return app
 
 
@@ -105,6 +118,7 @@ def wire_request(house: House, door: str, base: str, params: dict[str, str]) -> 
     return WireRequest(
         method=request.method,
         path=request.path,
+        target=request.environ.get("RAW_URI", ""),
         door=door,
         base=at.url + base,
         home=house.home,
@@ -141,7 +155,26 @@ def flask_response(answer: WireResponse) -> Response:
     return response
 
 
-def _no_such_thing(error: Exception) -> Response:
-    """An address or a method that no transaction has."""
-    asked = WireRequest(request.method, request.path, "house", "", NOBODY, headers=_headers())
-    return flask_response(outcome.error(NoSuchInteraction("There is no such interaction here."), asked))
+def _outside(house: House, listener: str, error: Exception) -> Response:
+    """What no transaction answers: an address or a method that none has, or a fault before one was reached."""
+    status = error.code or UNEXPECTED if isinstance(error, HTTPException) else UNEXPECTED
+    if status == UNEXPECTED:
+        log.fault("door", error, secrets.token_hex(6))
+    if listener == "house" and pages.owns(request.path):
+        return error_page(house, status)
+    headers = []
+    if isinstance(error, MethodNotAllowed):
+        headers.append(("Allow", ", ".join(sorted(error.valid_methods or ()))))
+    if not speaks_fhir(request.path.encode()):
+        document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+        headers.append(("Content-Type", PROBLEM))
+        return flask_response(WireResponse(status, tuple(headers), orjson.dumps(document)))
+    asked = WireRequest(request.method, request.path, "house", "", NOBODY, query=(), headers=_headers())
+    told = outcome.error(_AS_FHIR.get(status, error), asked)
+    return flask_response(WireResponse(told.status, (*told.headers, *headers), told.body))
+
+
+_AS_FHIR: Mapping[int, Exception] = {
+    404: NoSuchInteraction("There is no such interaction here."),
+    405: FhirError(Issue("error", "not-supported", "There is no such interaction here."), status=405),
+}

@@ -6,17 +6,23 @@ crash between publishing and moving only publishes again, which changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import time
 from pathlib import Path
 
 from hie_node import log, metrics
 from hie_node.house import House
-from hie_node.publishing import Published, publish_paths
+from hie_node.publishing import Published, is_plain, printable, publish_paths
+from registry.errors import StorageUnavailable
 
 OWN = frozenset({"done", "refused"})
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+LONGEST_STEM = 60
+"""Characters of a name that get an ending of ours: a name may have 255 bytes, and a letter four of them."""
+
 WAIT_FOR_SIDECAR = 60.0
 """Seconds that a document may lie without its sidecar, and the other way round, before it is refused."""
 
@@ -34,60 +40,74 @@ class DropFolder:
         """Publish each file or folder at the top of the drop folder that has stood still since the last look."""
         now_there: dict[Path, tuple[int, int]] = {}
         for entry in sorted(self._root.iterdir()):
-            if entry.name in OWN or entry.name.startswith(".") or entry.suffix in UNFINISHED or entry.is_symlink():
+            if entry.name in OWN or entry.name.startswith(".") or entry.suffix in UNFINISHED:
                 continue
-            now_there[entry] = _measure(entry)
+            with contextlib.suppress(FileNotFoundError):
+                now_there[entry] = _measure(entry)
         still = [entry for entry, size in now_there.items() if self._seen.get(entry) == size]
         self._seen = now_there
         for entry in still:
-            if entry.exists() and not self._waits(entry):
+            if os.path.lexists(entry) and not self._waits(entry):
                 self._take(entry)
         self._clear_out()
 
     def _waits(self, entry: Path) -> bool:
         """A document and its sidecar may arrive one after the other."""
         partners = {".pdf": [".json"], ".txt": [".json"], ".json": [".pdf", ".txt"]}.get(entry.suffix.lower())
-        if partners is None or any(entry.with_suffix(ending).is_file() for ending in partners):
+        if partners is None or not is_plain(entry) or any(entry.with_suffix(ending).is_file() for ending in partners):
             return False
         return time.time() - entry.stat().st_mtime < WAIT_FOR_SIDECAR
 
     def _take(self, entry: Path) -> None:
         if entry.suffix.lower() == ".json" and any(entry.with_suffix(e).is_file() for e in (".pdf", ".txt")):
             return
-        results = list(publish_paths(self._house, [entry], who="drop-folder"))
+        results = self._published(entry)
         refused = [result for result in results if result.outcome == "refused" or result.reason]
         moved = [entry]
         if entry.suffix.lower() in (".pdf", ".txt") and entry.with_suffix(".json").is_file():
             moved.append(entry.with_suffix(".json"))
-        for path in moved:
-            _move(path, self._root / ("refused" if refused else "done"))
+        lies = [_move(path, self._root / ("refused" if refused else "done")) for path in moved]
         if refused:
-            self._explain(entry, refused)
+            self._explain(lies[0], refused)
         metrics.DROPPED.labels("refused" if refused else "published").inc()
         log.event("dropped", kind=results[0].kind if results else "empty", refused=len(refused), files=len(results))
 
-    def _explain(self, entry: Path, refused: list[Published]) -> None:
-        lines = [f"{result.path.name}: {result.reason}" for result in refused]
-        (self._root / "refused" / f"{entry.name}.reason.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    def _published(self, entry: Path) -> list[Published]:
+        """What became of it. A fault of ours refuses this one, so that it does not stand in the way of the others."""
+        try:
+            return list(publish_paths(self._house, [entry], who="drop-folder"))
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            reference = secrets.token_hex(6)
+            log.fault("drop folder", error, reference)
+            reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
+            return [Published(entry, "unknown", "refused", reason=reason)]
+
+    def _explain(self, lies: Path, refused: list[Published]) -> None:
+        lines = [f"{printable(result.path.name)}: {result.reason}" for result in refused]
+        beside = lies.with_name(f"{lies.name[:LONGEST_STEM]}.reason.txt")
+        beside.write_text("\n".join(lines) + "\n", "utf-8", errors="backslashreplace")
 
     def _clear_out(self) -> None:
         """Accepted files are patients' data lying open: they go after a few days."""
         oldest = time.time() - self._house.settings.limits.keep_dropped * 86400
         for entry in (self._root / "done").iterdir():
-            if entry.stat().st_mtime < oldest:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if entry.lstat().st_mtime < oldest:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def _measure(entry: Path) -> tuple[int, int]:
     """Bytes and newest change of a file, or of all below a folder."""
-    files = [entry] if entry.is_file() else [p for p in entry.rglob("*") if p.is_file()]
-    stats = [file.stat() for file in files]
+    inside = entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ()
+    stats = [path.lstat() for path in (entry, *inside)]
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
 
 
-def _move(path: Path, folder: Path) -> None:
+def _move(path: Path, folder: Path) -> Path:
     target = folder / path.name
-    if target.exists():
-        target = folder / f"{path.stem}.{time.time_ns()}{path.suffix}"
+    if os.path.lexists(target):
+        target = folder / f"{path.stem[:LONGEST_STEM]}.{time.time_ns()}{path.suffix[:20]}"
     path.rename(target)
-    os.utime(target)
+    os.utime(target, follow_symlinks=False)
+    return target

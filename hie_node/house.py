@@ -12,6 +12,7 @@ from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
+from adapters.trust.smart import AccessTokens
 from consent.policy import BasePolicy
 from hie_node.settings import Settings
 from registry.answers import Community
@@ -41,6 +42,7 @@ class House:
     matcher: Matcher
     policy: BasePolicy
     page_key: bytes = field(repr=False)
+    access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
     now: Callable[[], datetime] = field(default=_now)
 
     @property

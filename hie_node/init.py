@@ -63,7 +63,9 @@ def create(home: Path, node: NewNode, *, authority: Credential | None = None) ->
     create_key_encryption_key(made.keys)
     _certificates(made, node, authority)
     write_by_hand(made.network, [own_entry(made, keys)])
-    migrate(make_engine(made.database_url))
+    engine = make_engine(made.database_url)
+    migrate(engine)
+    engine.dispose()
     settings_file.write(made)
     return made
 

@@ -18,7 +18,7 @@ from hie_node import log, metrics
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
-from hie_node.flows.peer_call import call_peer
+from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 from registry.identifiers import HomeCommunityId
@@ -60,7 +60,7 @@ def _do(task: Task) -> None:
     try:
         task.run()
     except StorageUnavailable as failure:
-        log.warning("storage unavailable", task=task.name, what=failure.what)
+        log.storage_unavailable(f"job {task.name}", failure)
     except Exception as error:
         log.fault(f"job {task.name}", error, "")
 
@@ -93,7 +93,9 @@ def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
     body = orjson.dumps({"resourceType": "Parameters", "parameter": [{"name": "withdrawal", "valueString": jws}]})
     requester = Requester("withdrawals", Role.SYSTEM, house.home, purpose=PurposeOfUse.TREAT)
     try:
-        answer = call_peer(house, requester, peer, method="POST", path="/fhir/Consent/$withdraw-receipt", body=body)
+        answer = call_peer(
+            house, Asking(requester), peer, method="POST", path="/fhir/Consent/$withdraw-receipt", body=body
+        )
     except PeerError as failure:
         return type(failure).__name__
     return None if answer.status == 200 else f"status-{answer.status}"

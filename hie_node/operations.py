@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hie_node.house import House
 from hie_node.settings import Settings
 from registry.errors import StorageUnavailable
 
+NO_ROOM = 1 << 20
 SEALING_LATE = timedelta(minutes=10)
 
 
@@ -54,6 +56,8 @@ def readiness(house: House) -> list[str]:
         problems.append(str(failure))
     if house.settings.mllp_port and not hl7_listens(house.settings):
         problems.append("the door for HL7 does not answer; is the mllp process alive, is its port free?")
+    if shutil.disk_usage(house.settings.home).free < NO_ROOM:
+        problems.append("the disk is full: nothing can be recorded, so nothing is shown or stored")
     if not house.settings.contents.is_dir():
         problems.append("the folder of contents is not there")
     return problems

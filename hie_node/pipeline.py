@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
-from consent.errors import ConsentError, ScopeMissing, TokenRefused
+from consent.errors import ScopeMissing, TokenRefused
 from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
@@ -25,10 +25,17 @@ from hie_node.authentication import at_the_house_door, at_the_peer_door
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
-from registry.errors import RegistryError, Unreadable
+from registry.errors import StorageUnavailable, Unreadable
 
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
+
+REFERENCE_HEADER = "Fault-Reference"
+"""With a fault of ours: by it the administrator finds the line in the log."""
+
+UNKNOWN_ASKER = 401
+UNEXPECTED = 500
+"""What each language answers to an error that is in no table."""
 
 _ACTIONS: Mapping[str, Action] = {"c": "C", "r": "R", "u": "U", "d": "D", "s": "E"}
 
@@ -37,14 +44,16 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     """Answer one request of one transaction; whatever goes wrong is answered in the transaction's own language."""
     started = time.perf_counter()
     caller: Caller | None = None
-    refused = ""
+    refused, shown = "", False
     try:
         request, caller = _authenticated(house, transaction, request)
         request = _with_form(house, transaction, request)
-        response = _answered(house, transaction, request, caller)
+        response, shown = _answered(house, transaction, request, caller)
     except Exception as error:
         response = _refused(transaction, request, error)
         refused = error.reason if isinstance(error, TokenRefused) else ""
+    if request.door == "peer" and not shown and response.status != UNKNOWN_ASKER:
+        _even_out(started, house.settings.limits.refusal_pace)
     seconds = time.perf_counter() - started
     metrics.observe(transaction.name, request.door, response.status, seconds)
     log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None, refused)
@@ -57,17 +66,13 @@ def _authenticated(house: House, transaction: Transaction, request: WireRequest)
         return request, Caller(Requester("anybody", Role.SYSTEM, house.home), request.door)
     if request.door == "peer":
         body = request.read(house.settings.limits.fhir_body)
-        caller = at_the_peer_door(house, request.headers, method=request.method, path=_path(request), body=body)
+        path, _, query = request.target.partition("?")
+        caller = at_the_peer_door(house, request.headers, method=request.method, path=path, query=query, body=body)
         return replace(request, body=io.BytesIO(body), length=len(body)), caller
     caller, scopes = at_the_house_door(house, request.headers)
     if not scopes.cover(*transaction.scope):
         raise ScopeMissing
     return request, caller
-
-
-def _path(request: WireRequest) -> str:
-    """The path as the peer signed it: of the URL, without the query."""
-    return request.path
 
 
 def _with_form(house: House, transaction: Transaction, request: WireRequest) -> WireRequest:
@@ -91,13 +96,23 @@ def _form_pairs(body: bytes) -> Pairs:
         raise Unreadable("_search", "the body is not a well-formed form in UTF-8") from error
 
 
-def _answered(house: House, transaction: Transaction, request: WireRequest, caller: Caller) -> WireResponse:
+def _even_out(started: float, pace: float) -> None:
+    """Let an answer that shows nothing leave at the next beat: whether somebody is known here costs a few queries
+    more, and the time of many refusals would tell it."""
+    passed = time.perf_counter() - started
+    time.sleep(pace - passed % pace)
+
+
+def _answered(
+    house: House, transaction: Transaction, request: WireRequest, caller: Caller
+) -> tuple[WireResponse, bool]:
+    """The answer, and whether it shows something of a patient."""
     command = transaction.decode(request)
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
     result = flow_for(command, network=request.door == "network")(act, command)
     if transaction.discloses and not act.recorded:
         raise AssertionError(f"{transaction.name} answered without a record")
-    return transaction.encode(result, request)
+    return transaction.encode(result, request), bool(act.items)
 
 
 def _query(transaction: Transaction, request: WireRequest) -> str:
@@ -110,7 +125,11 @@ def _query(transaction: Transaction, request: WireRequest) -> str:
 
 def _refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
-    if not isinstance(error, (RegistryError, ConsentError)) and not getattr(error, "status", None):
+    if isinstance(error, StorageUnavailable):
+        log.storage_unavailable(transaction.name, error)
+    answer = transaction.error(error, request)
+    if answer.status == UNEXPECTED:
         reference = secrets.token_hex(6)
         log.fault(transaction.name, error, reference)
-    return transaction.error(error, request)
+        answer = replace(answer, headers=(*answer.headers, (REFERENCE_HEADER, reference)))
+    return answer

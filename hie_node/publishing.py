@@ -5,6 +5,7 @@ One file is one outcome: acknowledged, the same as before, or refused with a rea
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from adapters.dicom.part10 import read_instance
 from adapters.dropped.kinds import kind_of
 from adapters.dropped.sidecar import read_sidecar
 from adapters.hl7v2.files import iter_messages
-from adapters.insurance.envelope import DossierFault
+from adapters.insurance.envelope import MAX_FILE_BYTES, DossierFault
 from adapters.insurance.submission import iter_submissions
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -30,6 +31,7 @@ from registry.submissions import Content, FilePart, StudySubmission, Submission
 BATCH = 500
 """Instances stored together: few enough to begin early, enough to share the wait for the disk."""
 
+LARGEST_SIDECAR = 1 << 20
 HEAD = 4096
 HL7_FILE = 256 << 20
 """Bytes of a file of HL7 messages, which is read as a whole."""
@@ -71,13 +73,32 @@ def publish_paths(
 
 
 def _publish(house: House, path: Path, who: str, tell: Progress) -> Iterator[Published]:
-    if not path.is_dir():
+    if path.is_symlink() or not path.is_dir():
         yield from _files(house, [path], who, tell)
         return
-    children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    yield from _files(house, [child for child in children if child.is_file()], who, tell)
-    for folder in (child for child in children if child.is_dir() and not child.is_symlink()):
+    try:
+        children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+    except OSError as error:
+        yield _unreadable(path, error)
+        return
+    folders = [child for child in children if child.is_dir() and not child.is_symlink()]
+    yield from _files(house, [child for child in children if child not in folders], who, tell)
+    for folder in folders:
         yield from _publish(house, folder, who, tell)
+
+
+def is_plain(file: Path) -> bool:
+    """A file of its own: a link could lead to what its sender may not read, and a pipe would be waited for."""
+    return stat.S_ISREG(file.lstat().st_mode)
+
+
+def printable(name: str) -> str:
+    """A file name in one line, whatever is in it."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _unreadable(path: Path, error: OSError) -> Published:
+    return Published(path, "unknown", "refused", reason=f"cannot be read: {error.strerror}")
 
 
 def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Iterator[Published]:
@@ -86,7 +107,7 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
         try:
             kind = _kind(file)
         except OSError as error:
-            yield Published(file, "unknown", "refused", reason=f"cannot be read: {error.strerror}")
+            yield _unreadable(file, error)
             continue
         if kind == "dicom":
             images.append(file)
@@ -101,19 +122,23 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
 
 
 def _kind(file: Path) -> str:
+    if not is_plain(file):
+        return "link or device"
     with file.open("rb") as opened:
         return kind_of(str(file), opened.read(HEAD))
 
 
 def _document_of(sidecar: Path) -> Path | None:
-    return next((d for ending in (".pdf", ".txt") if (d := sidecar.with_suffix(ending)).is_file()), None)
+    documents = (sidecar.with_suffix(ending) for ending in (".pdf", ".txt"))
+    return next((document for document in documents if document.is_file()), None)
 
 
 def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
     """One insurance file or one document; a fault in it refuses it, never the next one."""
     try:
-        if file.stat().st_size > house.settings.limits.file_body:
-            raise TooLarge("file", limit=house.settings.limits.file_body)
+        limit = _limit_of(house, kind)
+        if file.stat().st_size > limit:
+            raise TooLarge("file", limit=limit)
         if kind == "insurance":
             return _insurance_file(house, file, who)
         if kind == "document":
@@ -124,8 +149,20 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
         raise
     except (RegistryError, ConsentError) as refusal:
         return Published(file, kind, "refused", reason=str(refusal))
-    reasons = {"sidecar": "the document that it describes is not beside it", "fhir": "post it to the FHIR door instead"}
+    except OSError as error:
+        return _unreadable(file, error)
+    reasons = {
+        "sidecar": "the document that it describes is not beside it",
+        "fhir": "post it to the FHIR door instead",
+        "link or device": "a link, a pipe or a device; put the file itself here",
+    }
     return Published(file, kind, "refused", reason=reasons.get(kind, "not a kind of file that can be published"))
+
+
+def _limit_of(house: House, kind: str) -> int:
+    """What is read whole has a lower limit than what flows."""
+    limits = house.settings.limits
+    return {"insurance": MAX_FILE_BYTES, "document": limits.document_body}.get(kind, limits.file_body)
 
 
 def _insurance_file(house: House, file: Path, who: str) -> Published:
@@ -189,8 +226,10 @@ def _few(reasons: Sequence[str]) -> str:
 
 def _document(house: House, file: Path, who: str) -> Published:
     sidecar = file.with_suffix(".json")
-    if not sidecar.is_file():
+    if not sidecar.is_file() or not is_plain(sidecar):
         return Published(file, "document", "refused", reason=f"its sidecar {sidecar.name} is not beside it")
+    if sidecar.stat().st_size > LARGEST_SIDECAR:
+        raise TooLarge("sidecar", limit=LARGEST_SIDECAR)
     settings = house.settings
     described = read_sidecar(
         file.read_bytes(),
@@ -214,8 +253,9 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
             size = file.stat().st_size
             with file.open("rb") as opened:
                 instance = read_instance(opened, size=size, own_issuer=house.settings.patient_id_system)
-        except RegistryError as refusal:
-            refused.append(f"{file.name}: {refusal}")
+        except (RegistryError, OSError) as refusal:
+            text = f"cannot be read: {refusal.strerror}" if isinstance(refusal, OSError) else str(refusal)
+            refused.append(f"{printable(file.name)}: {text}")
             continue
         read.append((instance, FilePart(str(file), 0, size)))
         names[instance.instance.sop_instance_uid] = file
@@ -224,7 +264,7 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
             Act(house, publisher(house, who), "publish"), StoreInstances(StudySubmission(tuple(read)))
         )
         _count(result, stored)
-        refused += [f"{names[f.sop_instance_uid].name}: {f.text}" for f in stored.failed]
+        refused += [f"{printable(names[f.sop_instance_uid].name)}: {f.text}" for f in stored.failed]
     if refused:
         result.outcome = "refused" if not result.instances else result.outcome
         result.reason = _few(refused)

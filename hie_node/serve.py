@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from functools import partial
 from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
-from hie_node.doors import Wsgi, application
+from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
-from hie_node.settings import Settings
+from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
+from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, run_workers
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
+SCANS = "/consents/"
 
 
 def serve(settings: Settings) -> int:
     """Until SIGTERM. Raises UnsafeSettings before anything listens."""
     settings.check()
+    _refuse_taken_ports(settings)
     _prepare(settings)
     build(settings).storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
@@ -36,6 +40,18 @@ def serve(settings: Settings) -> int:
     return Supervisor(children).run()
 
 
+def _refuse_taken_ports(settings: Settings) -> None:
+    """Said once and clearly, where the edge would only die and be started again."""
+    for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
+        try:
+            socket.create_server((at.host, at.port)).close()
+        except OSError as error:
+            raise UnsafeSettings(
+                f"[{name}] cannot listen on {at.host}:{at.port} ({error.strerror}); "
+                "stop what uses it, or change it in node.toml"
+            ) from error
+
+
 def _prepare(settings: Settings) -> None:
     """Folders that only this user may enter; counters of an earlier run are gone."""
     metrics_folder = settings.run / "metrics"
@@ -48,12 +64,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _workers(settings: Settings, limits: WorkerLimits) -> None:
-    run_workers(partial(_application, settings), socket_file=settings.run / "workers.sock", limits=limits)
-
-
-def _application(settings: Settings) -> Wsgi:
     log.configure()
-    return application(build(settings))
+    house = build(settings)
+    run_workers(
+        partial(application, house),
+        socket_file=settings.run / "workers.sock",
+        limits=limits,
+        in_each=partial(keep_warm, house),
+    )
 
 
 def _edge(settings: Settings, workers: WorkerLimits) -> None:
@@ -77,6 +95,9 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     """Only the house's own systems may hand in images, which are large."""
     if door == "house" and method == "POST" and path.startswith(UNLIMITED_BODIES):
         return settings.limits.dicom_body
+    if door == "house" and method == "POST" and path.startswith(SCANS):
+        # a larger scan than the page takes still reaches it, so that people read why in their own language
+        return settings.limits.scan_body * 4
     return settings.limits.fhir_body
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
+
+T = TypeVar("T")
 
 
 class UnsafeSettings(Exception):
@@ -39,44 +41,48 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every bound of the node in one place.
+    """The bounds that an operator may set; what a wire format fixes stands beside that format (docs/administrator.md).
 
     fhir_body           bytes of a FHIR request: a report with its PDF, not an archive
     dicom_body          bytes of one STOW request; spooled to disk, never in memory
     file_body           bytes of one dropped or published file
-    page_size           entries of a page when the question names none, and
-    page_cap            the most that a question may name
+    document_body       bytes of one dropped document, which is read whole
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
     open_budget         seconds until the first byte of a document or study from a peer
     peer_answer         bytes that a peer may answer to a search
-    peer_entries        entries that a peer may answer to a search
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
-    token_life          seconds of an access token; a stolen one dies soon
-    peer_token_life     seconds of a peer's one-use token: clocks may be 10 s apart
+    refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
+    scan_body           bytes of one scanned written request: some pages at 300 dpi
+    session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
+    session_life        seconds until it does so in any case: one shift
+    login_tries         wrong passwords for one name until it has to wait, and
+    login_wait          seconds counted from the first of them
     """
 
     fhir_body: int = 10 << 20
     dicom_body: int = 8 << 30
     file_body: int = 2 << 30
-    page_size: int = 50
-    page_cap: int = 1000
+    document_body: int = 128 << 20
     answer_budget: float = 2.0
     open_budget: float = 10.0
     peer_answer: int = 5 << 20
-    peer_entries: int = 1000
     ask_everyone_up_to: int = 34
-    token_life: int = 300
-    peer_token_life: int = 60
+    refusal_pace: float = 0.02
     recheck: float = 2.0
     remember_remote: int = 30
-    seal_every: float = 5.0
+    seal_every: float = 2.0
     keep_dropped: int = 7
     remember_messages: int = 30
+    scan_body: int = 10 << 20
+    session_idle: int = 900
+    session_life: int = 43200
+    login_tries: int = 10
+    login_wait: int = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class Hl7Sender:
 class Mllp:
     """The door for HL7 v2; its port is `mllp_port` of [node], 0 for none.
 
+    host              address to listen at; off loopback only with client certificates, or all senders by address
     tls               with the certificate of the house door
     client_authority  PEM file: senders must show a certificate of these signers
     senders           who may send; empty: whoever reaches the door
@@ -146,11 +153,24 @@ class Settings:
 
     home                     the folder that holds everything of this node
     name                     of the hospital, as doctors elsewhere read it
+    facility_code            five characters of the ministry (QĐ 384), text: it may begin with 0 or hold letters
+    home_community_id        the hospital in the network, `urn:oid:…`; never changes once peers know it
     patient_id_system        assigning authority of the hospital's own patient numbers (MA_BN), a URI
+    database_url             `postgresql://…`; absent: SQLite in the home
+    house                    the door for systems and people of this hospital
+    peer                     the door for other hospitals' nodes
+    ops                      health and metrics; a loopback address
+    lab                      a node for training and tests: invented people only, relaxed checks, and it says so
+    mllp_port                where HL7 v2 is heard (MLLP); 0: nowhere
+    dicom_port               kept for the DICOM listener, which is not there yet
+    dicom_aet                the name that the DICOM listener will answer to
+    workers                  processes that answer requests; one is enough for a hospital
+    threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
-    lab                      a node for training and tests: invented people only, relaxed checks, and it says so
     data_protection_officer  who is told of emergency access; without one there is none
+    limits                   the bounds below
+    mllp                     who may send HL7 v2, and how
     """
 
     home: Path
@@ -245,7 +265,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     if unknown or set(values) - tables - {"node"}:
         names = sorted(unknown | (set(values) - tables - {"node"}))
         raise ValueError(f"unknown setting: {', '.join(names)}")
-    return Settings(
+    made = Settings(
         home=home,
         **node
         | {
@@ -254,20 +274,54 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "issuers": tuple(node.get("issuers", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
-        house=Listener(**values["house"]),
-        peer=Listener(**values["peer"]),
-        ops=Listener(**values["ops"]),
-        limits=Limits(**values.get("limits", {})),
+        house=_table(Listener, "house", values["house"]),
+        peer=_table(Listener, "peer", values["peer"]),
+        ops=_table(Listener, "ops", values["ops"]),
+        limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
     )
+    for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
+        _check_kinds(table, name)
+    _check_kinds(made.limits, "limits")
+    _check_kinds(made.mllp, "mllp")
+    for sender in made.mllp.senders:
+        _check_kinds(sender, "mllp.senders")
+    return made
 
 
 def _mllp(values: dict[str, Any]) -> Mllp:
     senders = tuple(
-        Hl7Sender(**each | {"addresses": tuple(each.get("addresses", ()))}) for each in values.pop("senders", ())
+        _table(Hl7Sender, "mllp.senders", {**each, "addresses": tuple(each.get("addresses", ()))})
+        for each in values.pop("senders", ())
     )
     authorities = {name.upper(): system for name, system in values.pop("authorities", {}).items()}
-    return Mllp(**values, senders=senders, authorities=authorities)
+    return _table(Mllp, "mllp", {**values, "senders": senders, "authorities": authorities})
+
+
+def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
+    try:
+        return kind(**values)
+    except TypeError as error:
+        known = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
+        raise ValueError(f"[{name}] has a setting that is unknown, or misses one; there are: {known}") from error
+
+
+def _check_kinds(table: Any, name: str) -> None:
+    """A text where yes or no belongs would count as yes: `lab = "false"` must not make a lab."""
+    kinds = {"bool": bool, "int": int, "float": (int, float), "str": str}
+    for f in fields(table):
+        value, kind = getattr(table, f.name), kinds.get(str(f.type))
+        if kind is None:
+            continue
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+            raise ValueError(f"[{name}] {f.name}: expected {_WORDS[str(f.type)]}")
+        if isinstance(value, int | float) and not _LEAST.get(f.name, 0) <= value <= _MOST.get(f.name, value):
+            raise ValueError(f"[{name}] {f.name}: {value} is out of range")
+
+
+_WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text in quotes"}
+_LEAST = {"workers": 1, "threads": 1, "port": 1} | {f.name: 0.001 for f in fields(Limits)}
+_MOST = {"port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 
 
 def write(settings: Settings) -> None:

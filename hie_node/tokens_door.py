@@ -5,6 +5,8 @@ Sources: SMART App Launch 2.2 (Backend Services), RFC 6749 section 5, RFC 8414, 
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import orjson
 from flask import Flask, Response, request
 
@@ -16,6 +18,7 @@ from adapters.trust.scopes import granted
 from consent.errors import TokenReplayed
 from hie_node import log
 from hie_node.house import House
+from registry.errors import StorageUnavailable
 
 FORM_LIMIT = 32 << 10
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -24,16 +27,26 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 def mount(app: Flask, house: House) -> None:
     """The token endpoint, its metadata and the public keys: what needs no token."""
     base = house.settings.house.url
-    app.add_url_rule("/oauth/token", "token", lambda: _token(house), methods=["POST"])
+    app.add_url_rule("/oauth/token", "token", lambda: _token(house), methods=["POST"], provide_automatic_options=False)
     known = {
         "/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/network/fhir/.well-known/smart-configuration": lambda: smart.smart_configuration(base, scopes=_scopes()),
         "/.well-known/oauth-authorization-server": lambda: smart.authorization_server(base, scopes=_scopes()),
-        "/.well-known/jwks.json": lambda: house.keys.jwks(now=house.now()),
     }
+    mount_keys(app, house)
     for path, document in known.items():
-        app.add_url_rule(path, path, lambda make=document: _json(make()))
+        app.add_url_rule(path, path, lambda make=document: _json(make()), provide_automatic_options=False)
+
+
+def mount_keys(app: Flask, house: House) -> None:
+    """The public keys of this node, for its own systems and for its peers."""
+    app.add_url_rule(
+        "/.well-known/jwks.json",
+        "keys",
+        lambda: _json(house.keys.jwks(now=house.now())),
+        provide_automatic_options=False,
+    )
 
 
 def _scopes() -> list[str]:
@@ -54,6 +67,8 @@ def _token(house: House) -> Response:
     except OAuthError as refusal:
         log.event("token refused", error=refusal.error, reason=refusal.reason)
         return _json({"error": refusal.error}, refusal.status, NO_STORE)
+    except StorageUnavailable:
+        return _json({"error": "temporarily_unavailable"}, 503, NO_STORE | {"Retry-After": "30"})
 
 
 def _registered(client: Client | None) -> smart.RegisteredClient | None:
@@ -68,11 +83,25 @@ def _registered(client: Client | None) -> smart.RegisteredClient | None:
     )
 
 
+def _form() -> dict[str, str]:
+    """The parameters, each once: two readers must not read two requests. Source: RFC 6749 section 3.2."""
+    if request.mimetype != "application/x-www-form-urlencoded" or (request.content_length or 0) > FORM_LIMIT:
+        raise OAuthError("invalid_request")
+    try:
+        pairs = parse_qsl(
+            request.get_data().decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50
+        )
+    except ValueError as error:
+        raise OAuthError("invalid_request") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthError("invalid_request")
+    return form
+
+
 def _exchange(house: House) -> dict[str, object]:
     """A signed assertion comes in, an access token goes out; the assertion is spent with it."""
-    if (request.content_length or 0) > FORM_LIMIT:
-        raise OAuthError("invalid_request")
-    form = request.form
+    form = _form()
     if form.get("grant_type") != "client_credentials":
         raise OAuthError("unsupported_grant_type" if form.get("grant_type") else "invalid_request")
     if form.get("client_assertion_type") != smart.ASSERTION_TYPE or not form.get("client_assertion"):

@@ -4,23 +4,33 @@ The application is built once, before the workers are forked, so that they share
 faster server: docs/decisions/0002-the-front-of-the-node.md.
 """
 
+import contextlib
+import json
 import logging
 import os
 import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from hie_node.supervisor import die_with
 
 LOG = logging.getLogger("hie.workers")
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - a sign of life must not wait for a disk; its file has no name
+MOST_FIELDS, MOST_FIELD_BYTES = 200, 64 << 10
+"""More than the edge lets through and adds itself."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread may compute while another waits to go on. A thread whose turn it is to write to the database
+waits so long after each of its statements, and all other writers with it: at Python's 5 ms publishing halves."""
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
@@ -73,6 +83,17 @@ class OneThreadEach(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.max_keepalived = self.worker_connections
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """A request that the edge let through and that is still refused here: gunicorn would quote it in a page and
+        in the log, where it may name a patient."""
+        status = HTTPStatus.BAD_REQUEST if isinstance(exc, ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
+        LOG.error("%s in a worker", type(exc).__name__)
+        body = json.dumps({"title": status.phrase, "status": status.value}).encode()
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        head += f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        with contextlib.suppress(OSError):
+            client.sendall(head.encode() + body)
+
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """gunicorn would warn that no connection can be kept; here all can."""
@@ -81,8 +102,10 @@ class OneThreadEach(ThreadWorker):  # type: ignore[misc]
 class Workers(BaseApplication):  # type: ignore[misc]
     """The settings of gunicorn, given by this program and by no file, environment or command line."""
 
-    def __init__(self, app_factory: Callable[[], Wsgi], socket_file: Path, limits: WorkerLimits) -> None:
-        self._app_factory, self._socket_file, self._limits = app_factory, socket_file, limits
+    def __init__(
+        self, app_factory: Callable[[], Wsgi], socket_file: Path, limits: WorkerLimits, in_each: Callable[[], None]
+    ) -> None:
+        self._app_factory, self._socket_file, self._limits, self._in_each = app_factory, socket_file, limits, in_each
         super().__init__()
 
     def load_config(self) -> None:
@@ -100,11 +123,16 @@ class Workers(BaseApplication):  # type: ignore[misc]
             "umask": 0o077,
             "worker_tmp_dir": str(MEMORY_FOLDER) if MEMORY_FOLDER.is_dir() else None,
             "logger_class": QuietLog,
+            # the edge has bounded and checked every head; a second, lower bound would answer in HTML
+            "limit_request_line": 0,
+            "limit_request_field_size": MOST_FIELD_BYTES,
+            "limit_request_fields": MOST_FIELDS,
             "accesslog": None,
             "control_socket_disable": True,
             "forwarder_headers": "",
             "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
             "post_fork": lambda arbiter, worker: die_with(arbiter.pid),
+            "post_worker_init": lambda worker: self._in_each(),
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -123,7 +151,17 @@ def private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def run_workers(app_factory: Callable[[], Wsgi], *, socket_file: Path, limits: WorkerLimits) -> None:
-    """Serves the application behind `socket_file` until SIGTERM. Meant as the `run` of a supervised child."""
+def run_workers(
+    app_factory: Callable[[], Wsgi],
+    *,
+    socket_file: Path,
+    limits: WorkerLimits,
+    in_each: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves the application behind `socket_file` until SIGTERM. Meant as the `run` of a supervised child.
+
+    in_each  called in every worker once it is there: threads have to be started there, since none survives a fork
+    """
     private_folder(socket_file.parent)
-    Workers(app_factory, socket_file, limits).run()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    Workers(app_factory, socket_file, limits, in_each).run()

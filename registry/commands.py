@@ -27,9 +27,13 @@ class FindDocuments:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """The metadata of one document. Answered with DocumentEntry."""
+    """The metadata of one document, as it is now; asked for by version, only if that is the current one.
+
+    Answered with DocumentEntry.
+    """
 
     id: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,13 @@ class FindSubmissions:
 
 @dataclass(frozen=True, slots=True)
 class ReadSubmission:
-    """One submission set or folder. Answered with SubmissionSet | Folder."""
+    """One submission set or folder, as it is now; by version, only the current one.
+
+    Answered with SubmissionSet | Folder.
+    """
 
     id: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,7 @@ class CrossReference:
 class FeedPatient:
     """ITI-104: create, revise or merge (`replaced_by`). Answered with Fed. `expected_version` from If-Match.
 
-    claimed_id   the logical id that the message gives itself; another than the record has is an InvalidValue
+    claimed_id   the logical id that the message gives itself; another than the record has is a WrongId
     unsaid       what the message does not speak of, by the names of Demographics and `numbers`: it stays as it was.
                  None where a message always says everything; only such a message revives a merged record
     """

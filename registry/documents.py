@@ -141,7 +141,11 @@ class DocumentEntry:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionSet:
-    """One act of publishing. Source: IHE ITI TF-3: 4.2.3.3."""
+    """One act of publishing. Source: IHE ITI TF-3: 4.2.3.3.
+
+    submitted  when its sender says that it was handed in
+    updated    when it was stored here
+    """
 
     id: str
     entry_uuid: str
@@ -156,6 +160,8 @@ class SubmissionSet:
     intended_recipients: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     status: DocumentStatus = DocumentStatus.CURRENT
+    version: int = 1
+    updated: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -173,4 +179,5 @@ class Folder:
     codes: tuple[CodedValue, ...] = ()
     members: tuple[str, ...] = ()
     status: DocumentStatus = DocumentStatus.CURRENT
+    version: int = 1
     extra: dict[str, Any] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 RegistryError
 ├── InvalidValue              a value that its standard does not allow
-│   └── InvalidIdentifier
+│   ├── InvalidIdentifier
+│   └── WrongId               the message gives itself the id of another record
 ├── Unreadable                bytes that are not what they say they are
 │   └── TooLarge              more than the limit for this kind of input
 ├── SubmissionRejected        nothing of the submission was stored
@@ -46,6 +47,10 @@ class InvalidValue(RegistryError):
 
 class InvalidIdentifier(InvalidValue):
     """An identifier without the form that its system prescribes."""
+
+
+class WrongId(InvalidValue):
+    """The message gives itself an id that is not that of the record it is about."""
 
 
 class Unreadable(RegistryError):

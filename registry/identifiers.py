@@ -25,6 +25,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FACILITY = re.compile(r"\d{2}[0-9A-Z]{3}")
 _INSURANCE_CARD = re.compile(r"[A-Z]{2}[1-5]\d{2}(\d{10})")
 _SEPARATORS = re.compile(r"[\s.\-]+")
+_SPACE = re.compile(r"\s")
 _OLD_NUMBERS = frozenset({CITIZEN_ID, PASSPORT_NUMBER})
 
 
@@ -77,7 +78,7 @@ class PatientIdentifier:
     value: str
 
     def __post_init__(self) -> None:
-        if not self.system or len(self.system) > 255 or any(c.isspace() for c in self.system):
+        if not self.system or len(self.system) > 255 or _SPACE.search(self.system):
             raise InvalidIdentifier("identifier.system", expected="a URI of at most 255 characters")
         if not self.value.strip() or len(self.value) > 255 or not self.value.isprintable():
             raise InvalidIdentifier("identifier.value", expected="1 to 255 printable characters")
@@ -96,7 +97,7 @@ class PatientIdentifier:
             return PatientIdentifier(self.system, insurance_last_ten(value) or _SEPARATORS.sub("", value).upper())
         if self.system == NATIONAL_ID or self.system in _OLD_NUMBERS:
             return PatientIdentifier(self.system, _SEPARATORS.sub("", value).upper())
-        return PatientIdentifier(self.system, value)
+        return self if value == self.value else PatientIdentifier(self.system, value)
 
 
 def insurance_last_ten(value: str) -> str | None:

@@ -132,6 +132,8 @@ class CorroboratedNumber:
         linking = [(c, p) for c, p in judged if c.zone is Zone.LINK]
         if len({person for _, person in linking}) > 1:
             return Verdict(Zone.REVIEW, None, ("several persons fit", *linking[0][0].evidence))
+        if linking and any(_carries_its_personal_number(c) for c, p in judged if p != linking[0][1]):
+            return Verdict(Zone.REVIEW, None, ("somebody else carries this number", *linking[0][0].evidence))
         for zone in (Zone.LINK, Zone.REVIEW):
             for comparison, person_id in judged:
                 if comparison.zone is zone:
@@ -139,12 +141,17 @@ class CorroboratedNumber:
         return Verdict(Zone.NEW, None, ("no candidate",) if not judged else ("no candidate fits",))
 
 
+def _carries_its_personal_number(comparison: Comparison) -> bool:
+    return any(number.system == NATIONAL_ID for number in comparison.shared_numbers)
+
+
 def compare_with_person(wanted: PatientInQuestion, person: Candidate) -> Comparison:
     """Best agreement over the person's records, worst over its numbers: one contradicting number is enough."""
     records = [record for record in person.records if record.active] or list(person.records)
     each = [compare(wanted, record) for record in records]
     best = max(each, key=lambda c: (_RANK[c.birth_date] + _RANK[c.name] + _RANK[c.gender], len(c.shared_numbers)))
-    shared = tuple(sorted({number for c in each for number in c.shared_numbers}))
+    # a number that its source merged into another still names the person
+    shared = tuple(sorted(wanted.numbers & {n.normal for record in person.records for n in record.identifiers}))
     return Comparison(
         best.name,
         best.birth_date,
@@ -166,10 +173,10 @@ def compare(wanted: PatientInQuestion, record: SourceRecord) -> Comparison:
     shared = tuple(sorted(wanted.numbers & numbers))
     return Comparison(
         name_agreement(mine.name, theirs.name),
-        _birth_dates(mine, theirs),
+        birth_date_agreement(mine, theirs),
         _genders(mine, theirs),
         shared_numbers=shared,
-        conflicting_numbers=_conflict(wanted.numbers, numbers),
+        conflicting_numbers=numbers_conflict(wanted.numbers, numbers),
         implausible_number=any(_implausible(number, d) for number in shared for d in (mine, theirs)),
         newborn=_is_newborn(mine) or _is_newborn(theirs),
     )
@@ -211,7 +218,8 @@ def _middle_missing(mine: list[str], theirs: list[str]) -> bool:
     return short[0] == long[0] and short[-1] == long[-1] and all(word in rest for word in short[1:-1])
 
 
-def _birth_dates(one: Demographics, other: Demographics) -> Agreement:
+def birth_date_agreement(one: Demographics, other: Demographics) -> Agreement:
+    """Same for the same full day; likely where one is less precise, or day and month are exchanged."""
     if one.birth_date is None or other.birth_date is None:
         return Agreement.UNKNOWN
     if one.birth_date == other.birth_date and one.birth_date.is_full:
@@ -228,7 +236,7 @@ def _genders(one: Demographics, other: Demographics) -> Agreement:
     return Agreement.SAME if one.gender == other.gender else Agreement.DIFFERENT
 
 
-def _conflict(mine: Iterable[PatientIdentifier], theirs: Iterable[PatientIdentifier]) -> bool:
+def numbers_conflict(mine: Iterable[PatientIdentifier], theirs: Iterable[PatientIdentifier]) -> bool:
     """Two different well-formed personal numbers of 12 digits; old cards and insurance numbers do change."""
     one = {n.value for n in mine if n.system == NATIONAL_ID and read_personal_number(n.value)}
     other = {n.value for n in theirs if n.system == NATIONAL_ID and read_personal_number(n.value)}

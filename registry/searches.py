@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry.documents import DocumentEntry, DocumentStatus, SubmissionSet
+from registry.documents import DocumentEntry, DocumentStatus, Folder, SubmissionSet
 from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.studies import Study
@@ -60,6 +60,15 @@ class DocumentSearch:
     def accepts(self, entry: DocumentEntry) -> bool:
         return all(condition(entry) for condition in self.where)
 
+    def fits(self, entry: DocumentEntry) -> bool:
+        """Every condition but that on the patient holds: for what another hospital found."""
+        return (
+            (self.ids is None or entry.id in self.ids)
+            and (self.identifiers is None or bool({entry.unique_id, entry.entry_uuid} & set(self.identifiers)))
+            and (self.statuses is None or entry.status in self.statuses)
+            and self.accepts(entry)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StudySearch:
@@ -77,6 +86,15 @@ class StudySearch:
     def accepts(self, study: Study) -> bool:
         return all(condition(study) for condition in self.where)
 
+    def fits(self, study: Study) -> bool:
+        """Every condition but that on the patient holds: for what another hospital found."""
+        wanted = self.study_instance_uids
+        return (
+            (self.ids is None or study.id in self.ids)
+            and (wanted is None or study.study_instance_uid in wanted)
+            and self.accepts(study)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SubmissionSearch:
@@ -86,8 +104,10 @@ class SubmissionSearch:
     record_ids: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
     identifiers: tuple[str, ...] | None = None
-    where: tuple[Callable[[SubmissionSet], bool], ...] = ()
+    where: tuple[Callable[[SubmissionSet | Folder], bool], ...] = ()
     limit: int = 50
+    after: Cursor | None = None
+    count_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from adapters.peers import errors as peers
 from adapters.wire import WireRequest, WireResponse
 from consent import errors as consent
 from registry import errors as registry
 
 PROBLEM = "application/problem+json"
+_OTHER_HOSPITAL = "the hospital that holds this cannot be reached now, or its answer cannot be used; try again"
 _ABSENT = "no such thing here, or none that may be seen"
 
 
@@ -122,6 +124,10 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     consent.TokenRefused: (401, "who asks could not be established"),
     consent.TokenReplayed: (401, "who asks could not be established"),
     consent.ScopeMissing: (403, "the token does not reach this far"),
+    peers.PeerError: (502, _OTHER_HOSPITAL),
+    peers.PeerBroken: (502, _OTHER_HOSPITAL),
+    peers.PeerUnreachable: (504, _OTHER_HOSPITAL),
+    peers.PeerTooSlow: (504, _OTHER_HOSPITAL),
 }
 
 # their texts say more than an outsider may learn, or nothing that helps
@@ -138,7 +144,14 @@ def problem(error: Exception, request: WireRequest) -> WireResponse:
     headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
     if status == 503:
         headers.append(("Retry-After", "30"))
+    if isinstance(error, consent.TokenRefused):
+        headers.append(("WWW-Authenticate", _challenge(error)))
     return WireResponse(status, tuple(headers), json.dumps(body, ensure_ascii=False).encode())
+
+
+def _challenge(error: consent.TokenRefused) -> str:
+    """Source: RFC 6750 section 3."""
+    return 'Bearer error="insufficient_scope"' if isinstance(error, consent.ScopeMissing) else "Bearer"
 
 
 def _detail(error: Exception) -> str:

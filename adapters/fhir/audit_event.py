@@ -76,7 +76,7 @@ def audit_event(row: Disclosure, home: HomeCommunityId) -> Resource:
 
 def _profile(row: Disclosure) -> str | None:
     """The pattern that the row keeps; none for a refusal, or where the pattern wants what was not there."""
-    keeps = bool(row.query) if row.action == "E" else len(row.items) == 1
+    keeps = bool(row.query) if row.action == "E" else len(row.items) == 1 and not row.query
     if row.outcome or not keeps:
         return None
     return f"{PROFILE}{'Patient' if row.patient else ''}{PATTERNS[row.action]}"
@@ -209,7 +209,9 @@ def _item(row: Disclosure, item: str) -> Element:
         identifier=None if kind else {"system": ITEM_SYSTEM, "value": item},
     )
     role = "4" if row.action in ("C", "U", "D") else "3"
-    return {"what": what, "type": _coding(_ENTITY_TYPE, "2"), "role": _coding(_ROLE, role)}
+    # entities are told apart by type alone: in a search, a system object is the query itself
+    kind_of_entity = "4" if row.action == "E" else "2"
+    return {"what": what, "type": _coding(_ENTITY_TYPE, kind_of_entity), "role": _coding(_ROLE, role)}
 
 
 def _coding(system: str, code: str) -> Element:

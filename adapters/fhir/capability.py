@@ -1,8 +1,7 @@
 """What this node can do at one of its doors, made from the rows of the catalogue, so that the two cannot differ.
 
 A transaction's module says which parameters its search understands (SEARCH_PARAMETERS: name to type), which operation
-it is (OPERATION: name and definition), which profiles its resources keep (PROFILES) and which of its rows are there
-only to refuse (REFUSED).
+it is (OPERATION: name and definition) and which profiles its resources keep (PROFILES).
 
 Source: HL7 FHIR R4, CapabilityStatement, https://hl7.org/fhir/R4/capabilitystatement.html; IHE ITI TF-2: Appendix Z
 """
@@ -87,7 +86,7 @@ class _Ability:
 
 def capability_statement(node: NodeDescription, *, door: str, base: str) -> Resource:
     """The statement of one door."""
-    rows = [row for row in node.rows if row.family == "fhir" and door in row.doors and not _is_refusal(row)]
+    rows = [row for row in node.rows if row.family == "fhir" and door in row.doors]
     return filled(
         resourceType="CapabilityStatement",
         url=f"{base}/metadata",
@@ -164,10 +163,6 @@ def _interaction(method: str, path: str) -> str | None:
 def _search_parameters(row: Transaction) -> Mapping[str, str]:
     found: Mapping[str, str] = _of_module(row, "SEARCH_PARAMETERS") or {}
     return found
-
-
-def _is_refusal(row: Transaction) -> bool:
-    return row in (_of_module(row, "REFUSED") or ())
 
 
 def _of_module(row: Transaction, name: str) -> Any:

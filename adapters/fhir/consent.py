@@ -9,6 +9,7 @@ Source: IHE PCF 1.1, StructureDefinitions IHE.PCF.consentBasic, Intermediate, Ad
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from adapters.fhir import Resource
 from adapters.fhir.consent_evidence import EVIDENCE, Source, read_source, same_evidence, source_elements
@@ -30,6 +31,7 @@ BASIC, INTERMEDIATE, ADVANCED = (PROFILE + name for name in ("Basic", "Intermedi
 RECORD_SYSTEM = "urn:hie-node:record"
 """Stands for the patient's own identifier until the flow has looked up the record that the message refers to."""
 
+_SECOND = timedelta(seconds=1)
 _SCOPE = ("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy")
 _CATEGORY = {"system": "http://loinc.org", "code": "59284-0", "display": "Consent Document"}
 _KNOWN = frozenset({"status", "patient", "dateTime", "organization", "source", "policy", "provision"})
@@ -90,12 +92,14 @@ def _read(resource: Resource, source: Source, base: str, consent_id: str) -> tup
     around = Surroundings.of(resource, base)
     custodian = _custodian(resource, around)
     patient = read_patient(resource.get("patient", {}), base)
+    given, until = interval(resource["dateTime"])
     noun = Consent(
         id=consent_id,
         patient=_identified(patient),
         record_id=patient.record_id or "",
         status=resource["status"],
-        given=interval(resource["dateTime"])[0],
+        given=given,
+        given_by=until if until - given > _SECOND else None,
         policy=_policy(resource),
         provision=read_provision(resource["provision"], around),
         custodian=custodian.home,

@@ -54,6 +54,8 @@ def source_elements(evidence: Evidence | None) -> Resource:
     if evidence is None:
         return {}
     parts = {name: getattr(evidence, field) for name, field in _TEXTS.items()}
+    if len(evidence.hash) != 64:
+        del parts["sha256"]
     if parts["kind"] == KINDS[0]:
         del parts["kind"]
     inner = [{"url": name, "valueString": value} for name, value in parts.items() if value]
@@ -92,8 +94,8 @@ def _from_attachment(attachment: Element, told: dict[str, str]) -> Source:
     if "data" not in attachment:
         if not url:
             return Source(None, attachment)
-        told.setdefault("hash", _announced_sha256(attachment))
-        if "hash" not in attachment and not told["hash"]:
+        told.setdefault("hash", _announced_hash(attachment))
+        if not told["hash"]:
             raise refused(f"{_ATTACHMENT}.hash", "the hash of what the URL leads to", "required")
         return Source(Evidence(reference=url, **told), {"sourceAttachment": attachment})
     scan = _bytes(attachment)
@@ -136,10 +138,10 @@ def _agreed_sha256(attachment: Element, scan: bytes, told: str) -> str:
     return sha256.hexdigest()
 
 
-def _announced_sha256(attachment: Element) -> str:
-    """FHIR prescribes SHA-1; a longer hash that is given all the same is of more use."""
+def _announced_hash(attachment: Element) -> str:
+    """Hex of the SHA-1 that FHIR prescribes, or of a SHA-256, which is of more use."""
     try:
         digest = b64decode(attachment.get("hash", ""), validate=True)
     except (NotBase64, ValueError):
         return ""
-    return digest.hex() if len(digest) == 32 else ""
+    return digest.hex() if len(digest) in (20, 32) else ""

@@ -34,6 +34,7 @@ LICENCES = frozenset(
         "http://fhir.ehealth.gov.vn/core/sid/provider-medical-license-number",
     }
 )
+_OID = "urn:oid:"
 _FACILITY = re.compile(r"[0-9A-Z]{5}")
 _DIRECTORY_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _REFERENCE = frozenset({"id", "reference", "type", "identifier", "display"})
@@ -156,9 +157,10 @@ def _role(code: str, at: str) -> str:
 def _by_identifier(element: Element, at: str) -> Hospital:
     only_known(element, _IDENTIFIER, f"{at}.identifier")
     system, value = element.get("system"), element.get("value", "")
-    if system == URI_SYSTEM:
-        return Hospital(home=HomeCommunityId(value))
-    if system == FACILITY_SYSTEM and _FACILITY.fullmatch(value):
+    # without its system each form still says which it is
+    if system == URI_SYSTEM or (system is None and value.startswith(_OID)):
+        return Hospital(home=HomeCommunityId(value if value.startswith(_OID) else _OID + value))
+    if system in (FACILITY_SYSTEM, None) and _FACILITY.fullmatch(value):
         return Hospital(facility=value)
     if system == NETWORK_SYSTEM and value == EVERY_HOSPITAL:
         return Hospital()
@@ -166,6 +168,8 @@ def _by_identifier(element: Element, at: str) -> Hospital:
 
 
 def _by_path(text: str, around: Surroundings, at: str) -> Hospital:
+    if text.startswith(_OID):
+        return Hospital(home=HomeCommunityId(text))
     parts = text.removeprefix(around.base + "/").split("/")
     if len(parts) != 2 or parts[0] != "Organization" or not _DIRECTORY_ID.fullmatch(parts[1]):
         raise refused(f"{at}.reference", "Organization/ and a facility code or an id of the directory", "not-found")
@@ -180,7 +184,9 @@ def _contained(text: str, around: Surroundings, kind: str, at: str) -> Resource:
 
 
 def _contained_hospital(organization: Resource, at: str) -> Hospital:
-    known = [each for each in organization.get("identifier", ()) if each.get("system") in (URI_SYSTEM, FACILITY_SYSTEM)]
+    systems = (URI_SYSTEM, FACILITY_SYSTEM)
+    known = [each for each in organization.get("identifier", ()) if each.get("system") in systems]
+    known = known or [each for each in organization.get("identifier", ()) if "system" not in each]
     if not known:
         raise refused(at, "an Organization with its homeCommunityId or facility code", "required")
     found = [_by_identifier(each, at) for each in known]

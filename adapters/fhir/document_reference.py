@@ -55,6 +55,7 @@ from registry.documents import Attachment, DocumentEntry, DocumentStatus, Relati
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 
 MINIMAL = MHD_STRUCTURE + "IHE.MHD.Minimal.DocumentReference"
+SIMPLIFIED_PUBLISH = MHD_STRUCTURE + "IHE.MHD.SimplifiedPublish.DocumentReference"
 _GOVERNED = ("resourceType", "id", "masterIdentifier", "status", "subject", "relatesTo", "securityLabel")
 _GOVERNED_ATTACHMENT = ("contentType", "url", "data", "size", "hash")
 _HEX = re.compile(rb"[0-9A-Fa-f]{40}")
@@ -288,6 +289,9 @@ def _described(resource: Resource) -> Resource:
     context = resource.get("context", {})
     rest = without(resource, *_GOVERNED)
     rest["meta"] = without(resource.get("meta", {}), "versionId", "lastUpdated")
+    # what was handed in by that profile does not keep it: its bytes are elsewhere now
+    if SIMPLIFIED_PUBLISH in rest["meta"].get("profile", ()):
+        del rest["meta"]["profile"]
     rest["identifier"] = [each for each in resource.get("identifier", ()) if each.get("value", "").lower() != uuid]
     rest["content"] = [{**content, "attachment": without(content["attachment"], *_GOVERNED_ATTACHMENT)}]
     rest["context"] = {**context, "related": [each for each in context.get("related", ()) if not _is_plain(each)]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from adapters.fhir import Resource
 from adapters.fhir.elements import (
@@ -67,7 +68,12 @@ def imaging_study(
         description=study.description,
         series=[_series(each) for each in study.series],
     )
-    return drop_unreferenced(give_back(known, study.extra))
+    return drop_unreferenced(give_back(known, _of_fhir(study.extra)))
+
+
+def _of_fhir(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What FHIR's own doors kept; elements of DICOM begin with a capital and are for its doors."""
+    return {name: value for name, value in extra.items() if not name[:1].isupper()}
 
 
 def read_imaging_study(
@@ -138,8 +144,8 @@ def _series(series: Series) -> Element:
         modality=_dcm(series.modality),
         description=series.description,
         numberOfInstances=len(series.instances),
-        bodySite=filled(system=BODY_PART, code=series.body_part),
-        laterality=filled(system=LATERALITY, code=series.laterality),
+        bodySite={"system": BODY_PART, "code": series.body_part} if series.body_part else None,
+        laterality={"system": LATERALITY, "code": series.laterality} if series.laterality else None,
         started=instant(series.started),
         instance=[_instance(each) for each in series.instances],
     )

@@ -9,7 +9,7 @@ Source: IHE PIXm 3.1, 2:3.104, https://profiles.ihe.net/ITI/PIXm/ITI-104.html
 from __future__ import annotations
 
 from adapters.fhir import Resource, outcome
-from adapters.fhir.issues import BadRequest, FhirError, Issue, Unprocessable, operation_outcome
+from adapters.fhir.issues import BadRequest, Issue, Unprocessable
 from adapters.fhir.patient import identifiers_of, patient, record_of, replaced_by
 from adapters.fhir.preconditions import expected_version, refuse_implicit_rules
 from adapters.fhir.reading import read_resource
@@ -71,35 +71,6 @@ def encode(fed: Fed, request: WireRequest) -> WireResponse:
     return created(request, resource) if fed.created else respond(request, resource)
 
 
-def refuse(request: WireRequest) -> FeedPatient:
-    """What is routed here only to be refused in clear words."""
-    text = "Patients are fed by PUT /Patient?identifier=system|value; one that is no longer used is fed as not active."
-    raise FhirError(Issue("error", "not-supported", text), status=405)
-
-
-def error_of_refused(exception: Exception, request: WireRequest) -> WireResponse:
-    """405 names the methods that are there (RFC 9110, 15.5.6)."""
-    if not isinstance(exception, FhirError) or exception.status != 405:
-        return outcome.error(exception, request)
-    allowed = "GET, PUT" if not request.params else "GET"
-    return respond(request, operation_outcome(exception.issues), 405, headers=(("Allow", allowed),))
-
-
-def _refused(method: str, path: str, scope: str) -> Transaction:
-    return Transaction(
-        "ITI-104",
-        "Refused: by logical id, or removal",
-        source=SOURCE,
-        route=(method, path),
-        command=FeedPatient,
-        decode=refuse,
-        encode=encode,
-        error=error_of_refused,
-        scope=("Patient", scope),
-        discloses=False,
-    )
-
-
 TRANSACTION = Transaction(
     "ITI-104",
     "Feed a Patient",
@@ -112,9 +83,3 @@ TRANSACTION = Transaction(
     scope=("Patient", "u"),
 )
 TRANSACTIONS = (TRANSACTION,)
-REFUSED = (
-    _refused("DELETE", "/Patient", "d"),
-    _refused("PUT", "/Patient/<id>", "u"),
-    _refused("DELETE", "/Patient/<id>", "d"),
-)
-"""Rows that answer 405; the CapabilityStatement does not list them."""

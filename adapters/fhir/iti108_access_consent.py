@@ -11,8 +11,7 @@ from typing import Any
 from adapters.fhir import Resource, outcome
 from adapters.fhir.consent import consent, read_consent
 from adapters.fhir.issues import BadRequest, Issue
-from adapters.fhir.iti78_find_patients import version_number
-from adapters.fhir.preconditions import expected_version
+from adapters.fhir.preconditions import expected_version, version_number
 from adapters.fhir.reading import read_resource
 from adapters.fhir.search_controls import Asked, read_search
 from adapters.fhir.search_values import Parameter, ReferenceValue, TokenValue

@@ -16,7 +16,6 @@ from adapters.fhir.elements import (
     Element,
     document_id,
     filled,
-    instant,
     read_demographics,
     read_identifiers,
     referenced_id,
@@ -272,11 +271,7 @@ def _stored(kind: str, key: str, provided: Provided) -> DocumentEntry | Submissi
 
 
 def _about(item: DocumentEntry | SubmissionSet | Folder) -> Resource:
-    if isinstance(item, DocumentEntry):
-        return meta(item.version, item.updated)
-    return filled(
-        versionId="1", lastUpdated=instant(item.submitted if isinstance(item, SubmissionSet) else item.updated)
-    )
+    return meta(item.version, item.updated)
 
 
 TRANSACTION = Transaction(

@@ -42,7 +42,7 @@ def _source(item: Item) -> list[PatientIdentifier]:
 
 
 PARAMETERS = {
-    "_lastUpdated": moment(lambda i: i.submitted if isinstance(i, SubmissionSet) else i.updated),
+    "_lastUpdated": moment(lambda i: i.updated),
     "date": moment(lambda i: i.submitted if isinstance(i, SubmissionSet) else i.updated),
     "designationType": token(_designations),
     "source.family": string(lambda i: [name.family for name in _authors(i)]),
@@ -76,6 +76,8 @@ def decode(request: WireRequest) -> FindSubmissions:
         identifiers=asked.identifiers(),
         where=asked.where,
         limit=asked.limit,
+        after=asked.after,
+        count_only=asked.count_only,
     )
     return FindSubmissions(search, _wants(asked, "submissionset"), _wants(asked, "folder"))
 

@@ -6,9 +6,10 @@ Source: IHE PDQm 3.2, 2:3.78, https://profiles.ihe.net/ITI/PDQm/ITI-78.html
 from __future__ import annotations
 
 from adapters.fhir import Resource, outcome
-from adapters.fhir.issues import Issue, NotFound, operation_outcome
+from adapters.fhir.issues import Issue, operation_outcome
 from adapters.fhir.patient import patient
 from adapters.fhir.patient_search import PARAMETERS, domains, patient_search
+from adapters.fhir.preconditions import version_number
 from adapters.fhir.search_controls import read_search
 from adapters.fhir.writing import answer_format, respond, searchset
 from adapters.transactions import Transaction
@@ -52,13 +53,6 @@ def decode_read(request: WireRequest) -> ReadPatient:
 def decode_version(request: WireRequest) -> ReadPatient:
     answer_format(request)
     return ReadPatient(request.params["id"], version=version_number(request.params["version"]))
-
-
-def version_number(text: str) -> int:
-    """The number of a version in a URL; NotFound for what no version is called."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise NotFound("no such version")
-    return int(text)
 
 
 def encode_read(record: SourceRecord, request: WireRequest) -> WireResponse:

@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 
 from adapters.fhir import Resource, outcome
 from adapters.fhir.audit_event import audit_event
+from adapters.fhir.elements import instant
 from adapters.fhir.issues import BadRequest, Issue
 from adapters.fhir.search_controls import Asked, date_values, read_search
 from adapters.fhir.search_values import Parameter, ReferenceValue, TokenValue
 from adapters.fhir.whose import WHOSE, whose
-from adapters.fhir.writing import answer_format, respond, searchset
+from adapters.fhir.writing import answer_format, meta_time, respond, searchset
 from adapters.transactions import Transaction
-from adapters.wire import WireRequest, WireResponse
+from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from registry.commands import Page
@@ -62,7 +63,20 @@ def encode(page: Page[Disclosure], request: WireRequest) -> WireResponse:
     def shown(row: Disclosure) -> Resource:
         return audit_event(row, request.home)
 
-    return searchset(request, asked.shown(page), shown, used=asked.used, warnings=(*asked.warnings, *usual))
+    used = (*asked.used, *_held(asked, page))
+    return searchset(request, asked.shown(page), shown, used=used, warnings=(*asked.warnings, *usual))
+
+
+def _held(asked: Asked, page: Page[Disclosure]) -> Pairs:
+    """The span of a first page, for its links: reading the record adds to it, and later pages are to count the same."""
+    if page.next is None or asked.after is not None:
+        return ()
+    newest = ("date", f"le{meta_time(page.items[0].recorded)}")
+    return (newest,) if asked.named("date") else (("date", f"ge{instant(_usual_start())}"), newest)
+
+
+def _usual_start() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=USUAL_DAYS)
 
 
 def decode_read(request: WireRequest) -> FindDisclosures:
@@ -88,7 +102,7 @@ def _span(asked: Asked) -> tuple[datetime | None, datetime | None]:
         since = max(each for each in (since, low) if each) if since or low else None
         until = min(each for each in (until, high) if each) if until or high else None
     if not asked.named("date", "_id"):
-        since = datetime.now(UTC) - timedelta(days=USUAL_DAYS)
+        since = _usual_start()
     return since, until
 
 

@@ -121,7 +121,7 @@ def _set_list(item: SubmissionSet) -> Resource:
     return _list(
         item,
         "submissionset",
-        meta=meta(1, item.submitted, MHD_STRUCTURE + "IHE.MHD.Minimal.SubmissionSet"),
+        meta=meta(item.version, item.updated or item.submitted, MHD_STRUCTURE + "IHE.MHD.Minimal.SubmissionSet"),
         contained=[contained_author(author, "author-1")] if author else None,
         extension=extensions,
         date=instant(item.submitted),
@@ -133,7 +133,7 @@ def _folder_list(item: Folder) -> Resource:
     return _list(
         item,
         "folder",
-        meta=meta(1, item.updated, MHD_STRUCTURE + "IHE.MHD.Minimal.Folder"),
+        meta=meta(item.version, item.updated, MHD_STRUCTURE + "IHE.MHD.Minimal.Folder"),
         extension=[{"url": DESIGNATION_TYPE, "valueCodeableConcept": each} for each in concepts(item.codes)],
         date=instant(item.updated),
     )

@@ -30,6 +30,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     registry.RegistryError: (500, "exception"),
     registry.InvalidValue: (422, "value"),
     registry.InvalidIdentifier: (422, "value"),
+    registry.WrongId: (400, "invalid"),
     registry.Unreadable: (400, "invalid"),
     registry.TooLarge: (413, "too-long"),
     registry.SubmissionRejected: (422, "business-rule"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from adapters.fhir import Resource
-from adapters.fhir.issues import BadRequest, Issue, Unprocessable
+from adapters.fhir.issues import BadRequest, Issue, NotFound, Unprocessable
 from adapters.wire import WireRequest
 
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"')
@@ -31,3 +31,10 @@ def refuse_implicit_rules(resource: Resource) -> None:
         kind = resource["resourceType"]
         text = "implicit rules are not understood here; nothing was stored"
         raise Unprocessable(Issue("error", "not-supported", text, (f"{kind}.implicitRules",)))
+
+
+def version_number(text: str) -> int:
+    """The number of a version in a URL; NotFound for what no version is called."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise NotFound("no such version")
+    return int(text)

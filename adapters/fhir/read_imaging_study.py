@@ -8,7 +8,7 @@ from __future__ import annotations
 from adapters.fhir import outcome
 from adapters.fhir.imaging_study import imaging_study
 from adapters.fhir.writing import answer_format, respond
-from adapters.transactions import HOUSE_AND_PEER, Transaction
+from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import WireRequest, WireResponse
 from registry.commands import ReadStudy
 from registry.studies import Study
@@ -33,5 +33,5 @@ TRANSACTION = Transaction(
     encode=encode,
     error=outcome.error,
     scope=("ImagingStudy", "r"),
-    doors=HOUSE_AND_PEER,
+    doors=EVERYWHERE,
 )

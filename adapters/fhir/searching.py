@@ -82,11 +82,9 @@ def read_search(request: WireRequest, table: Mapping[str, Reader], *, special: I
 
 
 def require_patient(asked: Asked, request: WireRequest) -> None:
-    """A question to the whole network names a patient or a thing: hospitals are not searched for everybody's."""
-    if request.door != "network" or asked.selector.is_given:
-        return
-    if asked.ids is None and "identifier" not in asked.special:
-        told = "Whom is the question about? Give patient, patient.identifier, identifier or _id."
+    """A question to the whole network names a patient: hospitals are not searched for everybody's."""
+    if request.door == "network" and not asked.selector.is_given:
+        told = "Whom is the question about? Give patient, or patient.identifier and more."
         raise BadRequest(Issue("error", "required", told))
 
 

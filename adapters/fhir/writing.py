@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from adapters.fhir import Resource
 from adapters.fhir.community import community_outcome, page_outcomes
@@ -70,8 +70,11 @@ def full_url(request: WireRequest, resource: Resource) -> str:
 
 def meta(version: int, updated: datetime | None, profile: str | None = None) -> Resource:
     """Which version, since when, and by which profile."""
-    since = updated.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if updated else None
-    return filled(versionId=str(version), lastUpdated=since, profile=[profile] if profile else None)
+    return filled(
+        versionId=str(version),
+        lastUpdated=meta_time(updated) if updated else None,
+        profile=[profile] if profile else None,
+    )
 
 
 def searchset(
@@ -94,7 +97,7 @@ def searchset(
     said = [*page_outcomes(page), *(community_outcome(each) for each in page.outcomes)]
     said += [operation_outcome([issue]) for issue in (*warnings, *_unlinked(page, following))]
     entries += [{"resource": each, "search": {"mode": "outcome"}} for each in said]
-    links = [{"relation": "self", "url": _link(request, used)}]
+    links = [{"relation": "self", "url": _self_link(request, used)}]
     if following:
         links.append({"relation": "next", "url": following})
     total = page.total if page.total is not None else (None if page.next else len(page.items))
@@ -105,7 +108,20 @@ def searchset(
 
 def meta_now() -> Resource:
     """A result is of this moment and has no version."""
-    return {"lastUpdated": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return {"lastUpdated": meta_time(datetime.now(UTC))}
+
+
+def meta_time(moment: datetime) -> str:
+    """An instant to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _self_link(request: WireRequest, used: Pairs) -> str:
+    """What was understood, as a link. What is personal stands in it only where it stood in the request's own URL."""
+    hidden = request.method != "GET" or any(name == "_page" for name, _ in parse_qsl(request.target.partition("?")[2]))
+    if not hidden or request.seal_page is None or not any(is_personal(name) for name, _ in used):
+        return _link(request, used)
+    return _link(request, (("_page", request.seal_page(used)),))
 
 
 def next_link(request: WireRequest, used: Pairs, after: Cursor) -> str | None:

@@ -37,7 +37,7 @@ class PeerBroken(PeerError):
     """An answer, or a partner, that cannot be used.
 
     `certificate`, `other-community`, `tls`, `closed`, `not-http`, `redirect`, `encoded`, `unframed`, `cut-off`,
-    `too-much`
+    `too-much`, `other-bytes` than listed, `other-range` than asked for, `other-type` of content
     """
 
     says = "cannot be used"

@@ -9,7 +9,7 @@ Source: IHE MHD 4.2.3, 2:3.67; HL7 FHIR R4, 3.1.1 Search
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -24,16 +24,18 @@ from adapters.fhir.document_reference import (
     read_hash,
     relation_target,
 )
-from adapters.fhir.elements import Element, read_identifier, read_identifiers, read_moment, referenced_id
+from adapters.fhir.elements import Element, read_identifier, read_moment, referenced_id
 from adapters.fhir.imaging_study import read_imaging_study
 from adapters.fhir.issues import FhirError
 from adapters.fhir.json_format import parse_json
+from adapters.fhir.patient import in_question
 from adapters.peers.answers import BadAnswer
 from adapters.wire import Pairs
 from registry.answers import Community, OutcomeKind
 from registry.documents import DocumentEntry
 from registry.errors import RegistryError
 from registry.identifiers import PatientIdentifier
+from registry.matching import Agreement, birth_date_agreement, name_agreement
 from registry.people import PatientInQuestion
 from registry.studies import Study
 
@@ -176,26 +178,26 @@ def _subject(resource: Resource, question: Question) -> PatientIdentifier:
     number = read_identifier(resource.get("subject", {}).get("identifier"))
     if number is None:
         raise BadAnswer("an entry that does not say whose it is")
-    for each in (number, *_described_numbers(resource)):
-        asked = {known.value for known in question.patient.numbers if known.system == each.normal.system}
-        if asked and each.normal.value not in asked:
-            raise BadAnswer("an entry about another patient")
-    _refuse_other_person(resource, question)
+    _refuse_other_person(PatientInQuestion((number,)), question)
+    for each in resource.get("contained", ()):
+        if each.get("resourceType") == "Patient":
+            _refuse_other_person(in_question(each), question)
     return number
 
 
-def _described_numbers(resource: Resource) -> Iterator[PatientIdentifier]:
-    for each in resource.get("contained", ()):
-        if each.get("resourceType") == "Patient":
-            yield from read_identifiers(each.get("identifier"))
+def _refuse_other_person(told: PatientInQuestion, question: Question) -> None:
+    """What the holder says of the patient may be less than was asked, or older, but not somebody else.
 
-
-def _refuse_other_person(resource: Resource, question: Question) -> None:
-    known = question.patient.demographics.birth_date
-    for each in resource.get("contained", ()):
-        born = each.get("birthDate") if each.get("resourceType") == "Patient" else None
-        if known and born and not type(known)(born).compatible(known):
+    Another spelling of the name is borne where the day of birth is the same: that is how the holder found them.
+    """
+    for number in told.numbers:
+        asked = {known.value for known in question.patient.numbers if known.system == number.system}
+        if asked and number.value not in asked:
             raise BadAnswer("an entry about another patient")
+    mine, theirs = question.patient.demographics, told.demographics
+    name, born = name_agreement(mine.name, theirs.name), birth_date_agreement(mine, theirs)
+    if born is Agreement.DIFFERENT or (name is Agreement.DIFFERENT and born is not Agreement.SAME):
+        raise BadAnswer("an entry about another patient")
 
 
 def _document(resource: Resource, community: Community, patient: PatientIdentifier) -> DocumentEntry:

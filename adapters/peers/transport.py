@@ -30,7 +30,7 @@ from adapters.peers.identity import Identity, IdentityFiles
 from registry.directory import Peer
 from registry.identifiers import HomeCommunityId
 
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 _OURS: Mapping[str, str] = {"accept-encoding": "identity", "user-agent": "hie-node"}
 
 
@@ -41,7 +41,7 @@ class TransportLimits:
     connect_seconds   until TCP and TLS stand, within the deadline
     idle_seconds      a connection unused for longer is not trusted to be alive
     idle_connections  kept warm for each peer
-    stall_seconds     for each 64 KiB of a stream: some 2 KB/s is the slowest line that is served
+    stall_seconds     for each 256 KiB of a stream: some 9 KB/s is the slowest line that is served
     header_bytes      status line and headers
     failures, open_seconds   of the circuit breaker
     """
@@ -164,8 +164,12 @@ class PeerTransport:
     def _warm_one(self, peer: Peer, deadline: float) -> PeerError | None:
         try:
             with self._attempt(peer) as lane:
-                connection = self._waiting(lane) or self._connected(lane, peer, deadline)
-                self._keep(lane, connection)
+                waiting = self._waiting(lane)
+                if waiting is not None:
+                    # as old as before: that it was looked at proves nothing to the devices on the way
+                    self._put_back(lane, waiting)
+                else:
+                    self._keep(lane, self._connected(lane, peer, deadline))
         except PeerError as failure:
             return failure
         return None
@@ -261,6 +265,9 @@ class PeerTransport:
 
     def _keep(self, lane: _Lane, connection: PeerConnection) -> None:
         connection.idle_since = time.monotonic()
+        self._put_back(lane, connection)
+
+    def _put_back(self, lane: _Lane, connection: PeerConnection) -> None:
         with lane.lock:
             ours = lane.route is not None and lane.route[2].context is connection.ssl_context
             if ours and connection.sock is not None and len(lane.idle) < self._limits.idle_connections:
@@ -328,7 +335,7 @@ class _Exchange:
 
 
 class PeerStream:
-    """An answer that flows: status, headers, and its content in parts of at most 64 KiB.
+    """An answer that flows: status, headers, and its content in parts of at most 256 KiB.
 
     Closing it before its end closes the connection, so that the holder stops to send. A part that does not come in
     time raises PeerTooSlow, an end before the announced one PeerBroken.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
 
 from adapters.store.codec import dump, load
 from adapters.store.rows import Part, insert_once, moment
 from adapters.store.schema import disclosure, seal
 from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
-from consent.ports import Seal
-from registry.errors import VersionConflict
+from consent.ports import Seal, SealedRow
+from registry.errors import InvalidValue, VersionConflict
+from registry.searches import Cursor
 
 _BATCH = 1000
 _ADD = insert(disclosure).inline()
@@ -22,6 +24,11 @@ _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
 _SEALED = (
     select(disclosure.c.position, disclosure.c.body)
+    .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
+    .order_by(disclosure.c.position)
+)
+_AS_THEY_STAND = (
+    select(disclosure.c.position, disclosure.c.id, disclosure.c.record_id, disclosure.c.recorded, disclosure.c.body)
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
@@ -63,23 +70,40 @@ class StoredDisclosures(Part):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]:
-        """Newest first, from `since` until before `until`."""
-        statement = _NEWEST.limit(limit)
-        if record_ids is not None:
-            statement = statement.where(disclosure.c.record_id.in_(list(record_ids)))
-        if since is not None:
-            statement = statement.where(disclosure.c.recorded >= moment(since))
-        if until is not None:
-            statement = statement.where(disclosure.c.recorded < moment(until))
+        """Newest first, from `since` until before `until`, continued where a page ended."""
+        statement = _NEWEST.where(*_conditions(record_ids, since, until)).limit(limit)
+        if after is not None and after.performed is not None:
+            last = select(disclosure.c.number).where(disclosure.c.id == after.id).scalar_subquery()
+            place = tuple_(disclosure.c.recorded, disclosure.c.number)
+            statement = statement.where(place < tuple_(moment(after.performed), last))
         return tuple(_read(row.body) for row in self._connection.execute(statement))
+
+    def count_found(
+        self,
+        *,
+        record_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """How many rows a search finds, wherever a page ended."""
+        statement = select(func.count()).select_from(disclosure).where(*_conditions(record_ids, since, until))
+        return int(self._connection.execute(statement).scalar_one())
 
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
         for start in range(first, last, _BATCH):
             for row in self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all():
                 yield row.position, _read(row.body)
+
+    def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:
+        """The same rows by the hash of the very bytes that stand in the database, readable or not."""
+        for start in range(first, last, _BATCH):
+            rows = self._connection.execute(_AS_THEY_STAND, {"first": start, "last": min(start + _BATCH, last)}).all()
+            for row in rows:
+                yield SealedRow(row.position, leaf_hash(row.body.encode()), _found_as_it_reads(row))
 
     def unsealed(self, limit: int) -> tuple[tuple[int, bytes], ...]:
         """Row number and leaf hash of the oldest rows that no seal covers yet, oldest first."""
@@ -113,6 +137,26 @@ class StoredDisclosures(Part):
     def count(self) -> int:
         """All rows, sealed or not."""
         return int(self._connection.execute(select(func.count()).select_from(disclosure)).scalar_one())
+
+
+def _found_as_it_reads(row: Any) -> bool:
+    """The columns by which a row is searched say what its body says; else it could be hidden from its patient."""
+    try:
+        told = _read(row.body)
+    except (ValueError, KeyError, TypeError, InvalidValue):
+        return False
+    return (told.id, told.record_id, moment(told.recorded)) == (row.id, row.record_id, row.recorded)
+
+
+def _conditions(
+    record_ids: Sequence[str] | None, since: datetime | None, until: datetime | None
+) -> Iterator[ColumnElement[bool]]:
+    if record_ids is not None:
+        yield disclosure.c.record_id.in_(list(record_ids))
+    if since is not None:
+        yield disclosure.c.recorded >= moment(since)
+    if until is not None:
+        yield disclosure.c.recorded < moment(until)
 
 
 def _read(body: str) -> Disclosure:

@@ -71,14 +71,21 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
         url,
         pool_size=pool_size,
         pool_timeout=BUSY_SECONDS,
+        pool_use_lifo=True,  # the connection used last has its pages and statements at hand
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
     )
 
     @event.listens_for(engine, "do_connect")
     def _private(*_: Any) -> None:
-        """Created for its owner only; its journals take over the mode."""
+        """Created for its owner only; its journals take over the mode.
+
+        A file that is there is not opened here: to close it would drop every lock that this process holds on it, and
+        the next process to end would take the log away from under us. Source: sqlite.org/howtocorrupt.html, 2.2.
+        """
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
         except OSError as error:
             raise StorageUnavailable("database", error.strerror or "cannot be opened") from error
 
@@ -89,11 +96,19 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        """With the driver itself: through the engine these two would cost as much as a query."""
         writing = connection.get_execution_options().get("hie_writing", True)
-        if connection.info.get("writing") is not writing:
-            connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
-            connection.info["writing"] = writing
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        driver: Any = connection.connection.driver_connection
+        try:
+            if connection.info.get("writing") is not writing:
+                driver.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
+                connection.info["writing"] = writing
+            driver.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        except sqlite3.Error as error:
+            reason = _trouble(error)
+            if reason is None:
+                raise
+            raise StorageUnavailable("database", reason) from error
 
     return engine
 

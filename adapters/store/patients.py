@@ -107,7 +107,7 @@ class StoredPatients(Part):
         self._connection.execute(_REVISE, {"key": known.id, **_columns(record)})
         self._index(row.number, _keys(record), _keys(known), table=blocking_key)
         self._index(row.number, _words(record), _words(known), table=name_word)
-        insert_once(self._connection, assigning_authority, {"system": record.identifier.normal.system})
+        self._know_systems(record)
 
     def _add(self, record: SourceRecord) -> None:
         statement = once(source_record, self._connection.dialect.name).returning(source_record.c.number)
@@ -117,7 +117,11 @@ class StoredPatients(Part):
             raise VersionConflict(f"patient {record.identifier}", expected="none", found="registered meanwhile")
         self._index(number, _keys(record), frozenset(), table=blocking_key)
         self._index(number, _words(record), frozenset(), table=name_word)
-        insert_once(self._connection, assigning_authority, {"system": record.identifier.normal.system})
+        self._know_systems(record)
+
+    def _know_systems(self, record: SourceRecord) -> None:
+        for system in sorted({number.normal.system for number in record.identifiers}):
+            insert_once(self._connection, assigning_authority, {"system": system})
 
     def _index(
         self, number: int, new: frozenset[int] | frozenset[str], old: frozenset[int] | frozenset[str], *, table: Table
@@ -234,7 +238,7 @@ class StoredPatients(Part):
         return self._nouns(Review, _REVIEWS.where(review.c.closed.is_(None)) if only_open else _REVIEWS)
 
     def systems(self) -> frozenset[str]:
-        """The assigning authorities whose patients are known here."""
+        """The assigning authorities of whom some number is known here."""
         return frozenset(self._connection.execute(select(assigning_authority.c.system)).scalars())
 
 

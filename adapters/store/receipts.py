@@ -27,6 +27,15 @@ _HOLDERS = (
     select(receipt_holder.c.home).where(receipt_holder.c.receipt_id == bindparam("id")).order_by(receipt_holder.c.home)
 )
 _RENEW = update(receipt).where(receipt.c.id == bindparam("key"), receipt.c.issued < bindparam("newer"))
+_WITHDRAWN_LATER = (
+    update(receipt_withdrawal)
+    .where(
+        receipt_withdrawal.c.receipt_id == bindparam("key"),
+        receipt_withdrawal.c.signer == bindparam("by"),
+        receipt_withdrawal.c.withdrawn < bindparam("later"),
+    )
+    .values(withdrawn=bindparam("later"))
+)
 
 
 class StoredReceipts(Part):
@@ -35,7 +44,8 @@ class StoredReceipts(Part):
     __slots__ = ()
 
     def keep(self, receipt_: ConsentReceipt, jws: str, *, now: datetime) -> None:
-        """Keep it; one that was issued later by the same signer takes its place, a withdrawal stays.
+        """Keep it; one that was issued later by the same signer takes its place, and only what was issued after a
+        withdrawal is not touched by it.
 
         Raises InvalidReceipt where another hospital's receipt has this id.
         """
@@ -62,8 +72,11 @@ class StoredReceipts(Part):
         row = self._connection.execute(_KEPT, {"id": receipt_id}).first()
         if row is not None and row.signer != str(signer):
             return False
-        values = {"receipt_id": receipt_id, "signer": str(signer), "withdrawn": withdrawn.isoformat()}
-        insert_once(self._connection, receipt_withdrawal, values)
+        values = {"receipt_id": receipt_id, "signer": str(signer), "withdrawn": moment(withdrawn)}
+        if not insert_once(self._connection, receipt_withdrawal, values):
+            self._connection.execute(
+                _WITHDRAWN_LATER, {"key": receipt_id, "by": str(signer), "later": values["withdrawn"]}
+            )
         return row is not None
 
     def sent(self, receipt_id: str, holders: Sequence[HomeCommunityId]) -> None:

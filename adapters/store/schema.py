@@ -322,6 +322,25 @@ job = Table(
 user = Table("house_user", metadata, Column("username", Key, primary_key=True), _body())
 client = Table("house_client", metadata, Column("client_id", Key, primary_key=True), _body())
 
+# the key is the SHA-256 of what the browser keeps, so that a copy of the database opens no session
+session = Table(
+    "house_session",
+    metadata,
+    _id(),
+    Column("username", Key, nullable=False),
+    Column("started", Key, nullable=False),
+    Column("seen", Key, nullable=False, index=True),
+)
+
+# by the SHA-256 of the name: people type passwords into the field of the name
+login_try = Table(
+    "login_try",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("since", Key, nullable=False, index=True),
+)
+
 patient_key = Table(
     "patient_key",
     metadata,

@@ -25,6 +25,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
+from adapters.store.sessions import Sessions
 from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
@@ -47,6 +48,7 @@ class UnitOfWork:
         "people_of_the_house",
         "receipts",
         "remote",
+        "sessions",
         "studies",
         "tokens",
         "wrapped_keys",
@@ -64,6 +66,7 @@ class UnitOfWork:
         self.messages = ReceivedMessages(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
+        self.sessions = Sessions(connection, writing=writing)
         self.wrapped_keys = WrappedKeys(connection, writing=writing)
 
 

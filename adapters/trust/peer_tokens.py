@@ -1,6 +1,9 @@
 """The token of one question from node to node: who asks, why, and that this very request is meant.
 
 Bound to the holder (aud), to the asker's TLS certificate (cnf), to method, path and body, for at most 60 s and once.
+The path is bound as it is written in the request line. Nodes ask in the body, where nothing personal can end in a log
+of addresses; who asks with a query (a search by GET) can bind it too (`qsh`). Without that claim the query counts as it
+comes: only the holder of the certificate itself could have changed it.
 Sources: RFC 7519, RFC 8705 section 3.1 (cnf), RFC 9449 section 4.2 (htm, htu), IHE IUA (ITI-72).
 """
 
@@ -58,6 +61,11 @@ def receipt_hash(jws: str) -> str:
     return hashlib.sha256(jws.encode()).hexdigest()
 
 
+def new_token_id() -> str:
+    """128 random bits, as a token's id has to have."""
+    return secrets.token_urlsafe(16)
+
+
 def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     keys: SigningKeys,
     requester: Requester,
@@ -67,10 +75,15 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     path: str,
     body: bytes,
     certificate_thumbprint: str,
+    query: str = "",
     receipts: Sequence[str] = (),
+    token_id: str = "",
     now: datetime,
 ) -> str:
-    """Sign one question. `path` is what the holder sees, without a query; `receipts` are hashes (`receipt_hash`)."""
+    """Sign one question; `path` and `query` as the request line will say, `receipts` as hashes (`receipt_hash`).
+
+    One `token_id` may serve one question to several holders: each of them takes it once.
+    """
     if len(receipts) > MOST_RECEIPTS:
         raise TokenRefused("receipts")
     issued = int(now.timestamp())
@@ -78,7 +91,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         "iss": str(requester.home),
         "aud": str(audience),
         "sub": requester.subject,
-        "jti": secrets.token_urlsafe(16),
+        "jti": token_id or new_token_id(),
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
         "cnf": {"x5t#S256": certificate_thumbprint},
@@ -86,6 +99,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         "htu": path,
         "bsh": body_hash(body),
         "extensions": {"ihe_iua": iua_of(requester)},
+        **({"qsh": _query_hash(query)} if query else {}),
         **({"client_id": requester.client_id} if requester.client_id else {}),
         **({"reason": requester.reason} if requester.reason else {}),
         **({"receipts": list(receipts)} if receipts else {}),
@@ -93,7 +107,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     return keys.sign(claims, TYPE)
 
 
-def read_peer_token(
+def read_peer_token(  # noqa: PLR0913 - as above
     token: str,
     *,
     keys_of: KeysOfHome,
@@ -103,6 +117,7 @@ def read_peer_token(
     body_hash: str,
     certificate_der: bytes,
     now: datetime,
+    query: str = "",
 ) -> PeerToken:
     """Who asks. Certificate, issuer and directory entry are one community, or TokenRefused.
 
@@ -116,11 +131,17 @@ def read_peer_token(
     for name, expected in (bound | {"bsh": body_hash}).items():
         if claims[name] != expected:
             raise TokenRefused(_UNBOUND[name])
+    if "qsh" in claims and claims["qsh"] != _query_hash(query):
+        raise TokenRefused("other-query")
     if _RANDOM_128_BITS.fullmatch(text(claims, "jti")) is None:
         raise TokenRefused("claim")
     return PeerToken(
         _requester(claims, asker), claims["jti"], moment(claims, "exp") + CLOCK_TOLERANCE, _receipts(claims)
     )
+
+
+def _query_hash(query: str) -> str:
+    return base64url(hashlib.sha256(query.encode()).digest())
 
 
 _UNBOUND = {"cnf": "other-certificate", "htm": "other-method", "htu": "other-path", "bsh": "other-body"}

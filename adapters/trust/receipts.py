@@ -13,7 +13,15 @@ from typing import Any
 from adapters.trust.jwt_door import Claims, KeysOf, Rules, decode, text
 from adapters.trust.keys import SigningKeys
 from adapters.trust.peer_tokens import KeysOfHome
-from consent.consents import Period
+from adapters.trust.provision_claims import (
+    actor_claims,
+    period_claims,
+    provision_claims,
+    read_actor,
+    read_period,
+    read_provision,
+)
+from consent.consents import POLICIES
 from consent.errors import InvalidConsent, InvalidReceipt, TokenRefused
 from consent.receipts import ConsentReceipt, Withdrawal
 from consent.requesters import PurposeOfUse
@@ -23,7 +31,10 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier
 RECEIPT_TYPE, WITHDRAWAL_TYPE = "hie-receipt+jwt", "hie-withdrawal+jwt"
 LARGEST_RECEIPT = 6144
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # FHIR R4 `id`: it becomes a Consent's
-_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{40,64}")
+_HASHES = {64: "sha256", 40: "sha1"}
+_RULE = ("policy", "actors", "limits")
+"""What a receipt says beyond parties and time; without it, it would open more than the patient allowed."""
 _KIND = re.compile(r"[a-z-]{1,32}")
 
 
@@ -38,9 +49,12 @@ def write_receipt(keys: SigningKeys, receipt: ConsentReceipt) -> str:
         "holders": [str(home) for home in sorted(receipt.holders)],
         "recipient": str(receipt.recipient),
         "purposes": sorted(purpose.value for purpose in receipt.purposes),
-        "valid": _period_claims(receipt.valid),
+        "valid": period_claims(receipt.valid),
         "given": receipt.given.isoformat(),
-        "evidence": {"kind": receipt.evidence_kind, "sha256": receipt.evidence_hash},
+        "evidence": {"kind": receipt.evidence_kind, _HASHES[len(receipt.evidence_hash)]: receipt.evidence_hash},
+        "policy": receipt.policy,
+        "actors": [actor_claims(each) for each in receipt.actors],
+        "limits": provision_claims(receipt.limits),
         "recorded_by": receipt.recorded_by,
     }
     return _write(keys, claims, RECEIPT_TYPE)
@@ -48,7 +62,9 @@ def write_receipt(keys: SigningKeys, receipt: ConsentReceipt) -> str:
 
 def read_receipt(jws: str, keys_of: KeysOfHome) -> ConsentReceipt:
     """The receipt that a hospital of the directory signed; raises InvalidReceipt."""
-    claims = _read(jws, keys_of, RECEIPT_TYPE, ("patient", "recipient", "purposes", "valid", "given", "evidence"))
+    claims = _read(
+        jws, keys_of, RECEIPT_TYPE, ("patient", "recipient", "purposes", "valid", "given", "evidence", *_RULE)
+    )
     try:
         return _receipt(claims)
     except (TokenRefused, InvalidIdentifier, InvalidConsent, TypeError, ValueError, KeyError, AttributeError) as error:
@@ -109,8 +125,11 @@ def _by_text(keys_of: KeysOfHome) -> KeysOf:
 
 def _receipt(claims: Claims) -> ConsentReceipt:
     evidence = claims["evidence"]
-    if not _SHA256_HEX.fullmatch(evidence["sha256"]) or not _KIND.fullmatch(evidence["kind"]):
+    digest = evidence.get("sha256") or evidence["sha1"]
+    if not _HEX.fullmatch(digest) or len(digest) not in _HASHES or not _KIND.fullmatch(evidence["kind"]):
         raise ValueError("evidence")
+    if claims["policy"] not in POLICIES:
+        raise ValueError("policy")
     return ConsentReceipt(
         id=_id(claims),
         patient=frozenset(PatientIdentifier(one["system"], one["value"]).normal for one in _list(claims, "patient")),
@@ -118,12 +137,15 @@ def _receipt(claims: Claims) -> ConsentReceipt:
         recipient=HomeCommunityId(claims["recipient"]),
         signer=HomeCommunityId(text(claims, "iss")),
         purposes=frozenset(PurposeOfUse(code) for code in _list(claims, "purposes")),
-        valid=_period(claims["valid"]),
+        valid=read_period(claims["valid"]),
         given=_moment(claims, "given"),
         issued=_moment(claims, "issued"),
-        evidence_hash=evidence["sha256"],
+        evidence_hash=digest,
         evidence_kind=evidence["kind"],
         recorded_by=text(claims, "recorded_by", default=""),
+        policy=claims["policy"],
+        actors=tuple(read_actor(each) for each in _list(claims, "actors")),
+        limits=read_provision(claims["limits"]),
     )
 
 
@@ -147,14 +169,3 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError(name)
     return found
-
-
-def _period_claims(period: Period) -> dict[str, str]:
-    sides = {"start": period.start, "end": period.end}
-    return {name: side.isoformat() for name, side in sides.items() if side is not None}
-
-
-def _period(value: Mapping[str, Any]) -> Period:
-    if value.keys() - {"start", "end"}:
-        raise ValueError("valid")
-    return Period(*(_moment(value, side) if side in value else None for side in ("start", "end")))

@@ -35,14 +35,16 @@ def search(
     command = FindDisclosures(patient=who, since=house.now() - timedelta(days=days), limit=limit)
     page = find_disclosures(Act(house, caller_of(house, None), "hie audit"), command)
     rows = [_row(d) for d in page.items]
-    head = ["when", "what", "by", "from", "why", "items", "reasons"]
+    head = ["when", "what", "how", "by", "from", "why", "items", "reasons"]
     show([d.as_json() for d in page.items], table(rows, head=head) if rows else ["nothing"], as_json=as_json)
 
 
 def _row(d: Disclosure) -> list[object]:
     reasons = ", ".join(f"{name} {number}" for name, number in d.reasons.items())
     who = d.requester.name or d.requester.subject
-    return [_local(d.recorded), d.direction, who, d.requester.organization, d.requester.purpose, len(d.items), reasons]
+    direction = d.direction if d.complete else f"{d.direction}, broken off"
+    where = d.requester.organization or str(d.requester.home)
+    return [_local(d.recorded), direction, d.transaction, who, where, d.requester.purpose, len(d.items), reasons]
 
 
 def _local(moment: datetime) -> str:

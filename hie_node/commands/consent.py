@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
-from hie_node.commands.output import Json, caller_of, open_house, show, table
+from hie_node.commands.output import Json, caller_of, one_of, open_house, show, table
 
 if TYPE_CHECKING:
     from consent.consents import Consent
@@ -92,10 +92,44 @@ def list_consents(
 
     house = open_house()
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
-    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who))
+    page = find_consents(Act(house, caller_of(house, None), "hie consent"), FindConsents(patient=who, deleted_too=True))
     rows = [[c.id, c.status, c.provision.type, c.given.strftime("%Y-%m-%d"), _to(c)] for c in page.items]
     lines = table(rows, head=["consent", "status", "", "given", "to"]) if rows else ["no consent is recorded"]
     show([_consent(c) for c in page.items], lines, as_json=as_json)
+
+
+@app.command()
+def preview(
+    facility: Annotated[str, typer.Option("--for", help="The hospital that would ask: its facility code.")],
+    number: Number = None,
+    name: Name = None,
+    birth_date: BirthDay = None,
+    gender: Sex = None,
+    purpose: Annotated[str, typer.Option(help="Purpose of use.")] = "TREAT",
+    role: Annotated[str, typer.Option(help="Role of the person who would ask.")] = "doctor",
+    as_json: Json = False,
+) -> None:
+    """What would that hospital see of this patient now, and why?"""
+    from consent.requesters import PurposeOfUse, Role
+    from hie_node.acts import Act
+    from hie_node.flows.preview import preview as foresee
+    from registry.errors import NotFound
+    from registry.identifiers import FacilityCode
+
+    house = open_house()
+    peer = house.directory.current().at(FacilityCode(facility))
+    if peer is None:
+        raise NotFound(f"a hospital with the code {facility}")
+    who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    act = Act(house, caller_of(house, None), "hie consent")
+    found = foresee(
+        act, who, asking=peer, purpose=one_of(PurposeOfUse, purpose, "--purpose"), role=one_of(Role, role, "--role")
+    )
+    rows = [["shown" if f.permit else "hidden", f.reason, f.what, f.id] for f in found]
+    document = [
+        {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found
+    ]
+    show(document, table(rows, head=["", "because", "what", "id"]) if rows else ["nothing is here"], as_json=as_json)
 
 
 def _to(consent: Consent) -> str:

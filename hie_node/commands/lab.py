@@ -109,6 +109,7 @@ def demo(
     # the story is for people; with --json the last line is the summary and the story goes to standard error
     told = sys.stderr if as_json else sys.stdout
     played = Demonstration(folder, told, people=people, slices=slices)
+    ok = False
     try:
         ok = played.play()
         if not once and ok:
@@ -116,8 +117,10 @@ def demo(
             _wait_for_the_end()
     finally:
         nodes.down(folder)
-        if home is None:
+        if home is None and ok:
             shutil.rmtree(folder, ignore_errors=True)
+    if not ok:
+        typer.echo(f"the logs of the three nodes: {folder}/*/node.log", err=True)
     if as_json:
         sys.stdout.write(json.dumps({"steps": played.summary()}, ensure_ascii=False) + "\n")
     raise typer.Exit(0 if ok else 1)

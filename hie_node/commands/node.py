@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+from hie_node.commands.output import Json, one_of, open_house, read_json, settings_of_node, show, table
 
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
@@ -119,10 +118,10 @@ def add_client(
     from consent.requesters import PurposeOfUse, Role
 
     granted(scopes)
-    keys = json.loads(jwks.read_text("utf-8"))
+    keys = read_json(jwks)
     if not isinstance(keys, dict) or not keys.get("keys") or any("d" in key for key in keys["keys"]):
         raise ValueError(f"{jwks}: expected a JWK set of public keys")
-    wanted = tuple(PurposeOfUse(p.strip()) for p in purposes.split(","))
+    wanted = tuple(one_of(PurposeOfUse, p.strip(), "--purposes") for p in purposes.split(","))
     house = open_house()
     with house.storage.begin() as unit:
         client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
@@ -158,18 +157,17 @@ def add_user(
     as_json: Json = False,
 ) -> None:
     """Add somebody of this hospital; the password is asked for."""
-    import argon2
-
     from adapters.store.people import User
     from consent.requesters import Role
+    from hie_node.passwords import hasher
 
-    chosen = Role(role)
+    chosen = one_of(Role, role, "--role")
     password = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
     if len(password) < 14:
         raise ValueError("password: at least 14 characters")
     house = open_house()
     with house.storage.begin() as unit:
-        unit.people_of_the_house.add_user(User(username, argon2.PasswordHasher().hash(password), chosen, name))
+        unit.people_of_the_house.add_user(User(username, hasher(house.settings.lab).hash(password), chosen, name))
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from hie_node.house import House
     from hie_node.settings import Settings
 
+Choice = TypeVar("Choice", bound=Enum)
 home_option: ContextVar[Path | None] = ContextVar("home", default=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -61,7 +64,7 @@ def caller_of(house: House, username: str | None, purpose: str = "TREAT", reason
         house.home,
         name=name,
         organization=house.settings.name,
-        purpose=PurposeOfUse(purpose),
+        purpose=one_of(PurposeOfUse, purpose, "--purpose"),
         reason=reason,
     )
     return Caller(requester, "house")
@@ -85,15 +88,40 @@ def table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> list[str]
 
 def complain(error: Exception) -> bool:
     """One line about an error that a person can mend; False for a fault of ours."""
+    from adapters.peers.errors import PeerError
     from adapters.trust.errors import TrustError
     from consent.errors import ConsentError
     from hie_node.lab.nodes import LabFailed
     from hie_node.settings import UnsafeSettings
     from registry.errors import RegistryError
 
-    known = (RegistryError, ConsentError, TrustError, UnsafeSettings, LabFailed, OSError, ValueError)
+    known = (RegistryError, ConsentError, TrustError, PeerError, UnsafeSettings, LabFailed, OSError, ValueError)
     if not isinstance(error, known):
         return False
     text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
     sys.stderr.write(f"hie: {text}\n")
     return True
+
+
+def confess(error: Exception) -> None:
+    """One line about a fault of ours: what and where, without its text, which may quote a patient."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).parent.name}/{Path(last.filename).name}:{last.lineno}"
+    sys.stderr.write(f"hie: a fault of this program, {type(error).__name__} at {place}; please report it\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; raises ValueError with its name."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"{path}: not a JSON file{place}") from error
+
+
+def one_of(kind: type[Choice], text: str, what: str) -> Choice:
+    """The member that a person named; raises ValueError with all there are."""
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: expected one of {', '.join(str(m.value) for m in kind)}; found {text}") from error

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands.output import Json, settings_of_node, show, table
+from hie_node.commands.output import Json, read_json, settings_of_node, show, table
 
 app = typer.Typer(help="The other hospitals of the network.", no_args_is_help=True)
 
@@ -58,7 +58,10 @@ def add(
     """Admit a hospital by its entry; compare it with that hospital by telephone first."""
     from hie_node.peer_list import admit
 
-    peer = admit(settings_of_node(), json.loads(file.read_text("utf-8")))
+    entry = read_json(file)
+    if not isinstance(entry, dict):
+        raise ValueError(f"{file}: expected one entry, as `hie peers export` prints it")
+    peer = admit(settings_of_node(), entry)
     show({"facility": str(peer.community.facility)}, [f"admitted {peer.community.name}"], as_json=as_json)
 
 
@@ -70,7 +73,7 @@ def suspend(facility: str, as_json: Json = False) -> None:
 
 @app.command()
 def resume(facility: str, as_json: Json = False) -> None:
-    """Ask and answer a suspended hospital again."""
+    """Ask and answer a suspended hospital again. An expelled one has to be admitted anew, with `hie peers add`."""
     _set_state(facility, "active", as_json)
 
 
@@ -82,7 +85,12 @@ def expel(facility: str, as_json: Json = False) -> None:
 
 def _set_state(facility: str, state: str, as_json: bool) -> None:
     from hie_node.peer_list import change
-    from registry.directory import PeerState
+    from registry.directory import Peer, PeerState
 
-    peer = change(settings_of_node(), facility, lambda one: replace(one, state=PeerState(state)))
+    def changed(one: Peer) -> Peer:
+        if one.state is PeerState.EXPELLED and state != "expelled":
+            raise ValueError(f"{facility} was expelled; to admit it again: hie peers add ENTRY-FILE")
+        return replace(one, state=PeerState(state))
+
+    peer = change(settings_of_node(), facility, changed)
     show({"facility": facility, "state": state}, [f"{peer.community.name}: {state}"], as_json=as_json)

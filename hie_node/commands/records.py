@@ -67,8 +67,10 @@ def _published(result: Published) -> dict[str, Any]:
 
 
 def _publish_lines(results: list[Published], totals: dict[str, int], outcomes: dict[str, int]) -> list[str]:
+    from hie_node.publishing import printable
+
     lines = [
-        f"{r.outcome:<9}  {r.kind:<9}  {r.path}" + (f"\n           {r.reason}" if r.reason else "")
+        f"{r.outcome:<9}  {r.kind:<9}  {printable(str(r.path))}" + (f"\n           {r.reason}" if r.reason else "")
         for r in results
         if r.outcome == "refused" or r.reason or len(results) <= 20
     ]
@@ -87,7 +89,7 @@ def find(
     as_user: As = None,
     purpose: Purpose = "TREAT",
     reason: Reason = "",
-    limit: int = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most to show of each kind.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Find a patient's documents and studies, here and at the other hospitals."""

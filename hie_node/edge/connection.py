@@ -30,6 +30,7 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 REASONS = {int(status): status.phrase.encode() for status in HTTPStatus}
 PAUSE_SECONDS = 0.3  # a client that has sent nothing for so long is reading, or will not read at all
 LAST_BYTES_SECONDS = 0.05
+PATH_LOOK = 64  # bytes of a head that tell which door's language it speaks
 LETTERS = re.compile(r"[A-Za-z]{1,32}")
 # RFC 9110, section 7.6.1, and what only this edge may say. Host and the length are written anew.
 NOT_FORWARDED = frozenset(
@@ -61,17 +62,21 @@ class Edge:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what became of it, for the access line."""
+    """One request and what became of it, for the access line.
+
+    seen  the path of a request that was refused before its head was understood: in which language to refuse it
+    """
 
     started: float
     head: RequestHead | None = None
+    seen: bytes = b""
     status: int = CLIENT_LEFT
     bytes_out: int = 0
     begun: bool = False
 
     @property
     def path(self) -> bytes:
-        return self.head.path if self.head else b""
+        return self.head.path if self.head else self.seen
 
     @property
     def method(self) -> str:
@@ -83,6 +88,12 @@ def route_hint(path: bytes) -> str:
     """The first two segments of a path, and of those only words: never an identifier."""
     segments = path.decode("ascii").split("/")[1:3]
     return "/" + "/".join(part if not part or LETTERS.fullmatch(part) else "*" for part in segments)
+
+
+def path_seen(head: bytearray) -> bytes:
+    """The path in the first line of a head that may be anything."""
+    _, _, rest = bytes(head[:PATH_LOOK]).partition(b" ")
+    return re.split(rb"[ ?\r\n]", rest, maxsplit=1)[0]
 
 
 class Connection:
@@ -189,7 +200,7 @@ class Connection:
 
     async def _exchange(self, exchange: Exchange, body: Body) -> bool:
         edge = self._edge
-        head = exchange.head = await self._read_head()
+        head = exchange.head = await self._read_head(exchange)
         self.phase = Phase.READING_BODY
         await self._read_body(head, body)
         self.phase = Phase.ANSWERING
@@ -200,7 +211,7 @@ class Connection:
             finally:
                 answer.close()
 
-    async def _read_head(self) -> RequestHead:
+    async def _read_head(self, exchange: Exchange) -> RequestHead:
         limits, buffer = self._edge.limits, self._wire.buffer
         looked = 0
         try:
@@ -215,6 +226,7 @@ class Connection:
                         raise ConnectionResetError
         except TimeoutError as error:
             raise Refusal(408, "the request did not arrive in time") from error
+        exchange.seen = path_seen(buffer)
         if not 0 <= end <= limits.head_bytes:
             raise Refusal(431, f"the head of a request may have {limits.head_bytes} bytes")
         raw = bytes(buffer[:end])

@@ -16,10 +16,11 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
+from hie_node import log
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
-from hie_node.flows.peer_call import Receipts, call_peer
+from hie_node.flows.peer_call import Asking, Receipts, call_peer
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
 from hie_node.house import House
 from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
@@ -70,32 +71,39 @@ def _ask(
     own: Callable[[Act], Page[Thing]],
 ) -> Page[Thing]:
     house = act.house
+    deadline = time.monotonic() + house.settings.limits.answer_budget
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
     patient, peers, receipts = _prepare(act, search.patient)
     question = Question(kind.resource, patient, _conditions(search))
-    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, kind, receipts) for peer in peers}
-    deadline = time.monotonic() + house.settings.limits.answer_budget
-    answers = [_own_answer(act, own)]
+    body = question.body()
+    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
+    own_answer, own_total = _own_answer(act, own)
+    answers = [own_answer]
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
     answers += [_collect(peer, future, house) for peer, future in waiting.items()]
     answer = merge([_fitting(one, search) for one in answers])
     _remember(act, answer, patient)
-    return _page(answer.found, answer.outcomes, search.limit)
+    # own records are listed up to the limit, and none for a mere count; all of them are counted
+    return _page(answer, search, total=len(answer.found) + own_total - len(own_answer.found))
 
 
 def _fitting(answer: PeerAnswer[Thing], search: DocumentSearch | StudySearch) -> PeerAnswer[Thing]:
     """What meets every condition of the question; a holder may understand fewer of them than we do."""
-    found = tuple(item for item in answer.found if search.accepts(item))  # type: ignore[arg-type]
+    if not answer.found:
+        return answer
+    found = tuple(item for item in answer.found if search.fits(item))  # type: ignore[arg-type]
     return PeerAnswer(replace(answer.outcome, count=len(found)), found)
 
 
-def _page(found: tuple[Thing, ...], outcomes: tuple[CommunityOutcome, ...], limit: int) -> Page[Thing]:
+def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *, total: int) -> Page[Thing]:
     """All of it at once: an answer of many hospitals is not asked for twice. What is cut is said."""
-    if len(found) <= limit:
-        return Page(found, total=len(found), outcomes=outcomes)
-    own = replace(outcomes[0], kind=OutcomeKind.INCOMPLETE, detail=f"{len(found) - limit} older entries are not shown")
-    return Page(found[:limit], total=len(found), outcomes=(own, *outcomes[1:]))
+    shown: tuple[Thing, ...] = () if search.count_only else answer.found[: search.limit]
+    outcomes: tuple[CommunityOutcome, ...] = answer.outcomes
+    if total > len(shown) and not search.count_only:
+        told = f"{total - len(shown)} older entries are not shown"
+        outcomes = (replace(outcomes[0], kind=OutcomeKind.INCOMPLETE, detail=told), *outcomes[1:])
+    return Page(shown, total=total, outcomes=outcomes)
 
 
 def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
@@ -116,7 +124,7 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
 
 def _known_here(act: Act, unit: UnitOfWork, selector: PatientSelector) -> Identified | None:
     if selector.record_id is not None:
-        return by_record_id(unit, selector.record_id)
+        return by_record_id(unit, selector.record_id, selector.described)
     assert selector.described is not None
     try:
         known = by_identifier(unit, selector.described)
@@ -162,8 +170,8 @@ def _conditions(search: DocumentSearch | StudySearch) -> tuple[tuple[str, str], 
     return ()
 
 
-def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> PeerAnswer[Thing]:
-    """This node's own records answer like any other community's."""
+def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> tuple[PeerAnswer[Thing], int]:
+    """This node's own records answer like any other community's; and how many there are in all."""
     started = time.monotonic()
     one = act.fork()
     one.direction, one.action = "disclosed", "R"
@@ -173,29 +181,32 @@ def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> PeerAnswer[Thing
     if page.next is not None:
         kind = OutcomeKind.INCOMPLETE
     seconds = time.monotonic() - started
-    outcome = CommunityOutcome(act.house.community, kind, len(page.items), seconds=seconds)
-    return PeerAnswer(outcome, page.items)
+    total = len(page.items) if page.total is None else page.total
+    outcome = CommunityOutcome(act.house.community, kind, len(page.items) or total, seconds=seconds)
+    return PeerAnswer(outcome, page.items), total
 
 
 def _ask_one(
     act: Act,
     peer: Peer,
     question: Question,
+    body: bytes,
     kind: NetworkQuestion[Thing],
     receipts: Receipts,
+    deadline: float,
 ) -> PeerAnswer[Thing]:
     """One peer, one round trip; every failure becomes its line."""
     started = time.monotonic()
     try:
         answer = call_peer(
             act.house,
-            act.caller.requester,
+            Asking(act.caller.requester, addressed_to(peer, receipts), act.exchange),
             peer,
             method="POST",
             path=f"/fhir/{question.resource}/_search",
-            body=question.body(),
+            body=body,
             content_type="application/x-www-form-urlencoded",
-            receipts=addressed_to(peer, receipts),
+            deadline=deadline,
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")
@@ -218,6 +229,11 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
         future.cancel()
         outcome = CommunityOutcome(peer.community, OutcomeKind.SILENT, 0, "no answer in time", budget)
         return PeerAnswer(outcome)
+    error = future.exception()
+    if error is not None:
+        # a fault of ours with one hospital is its line too: the others' answers are still shown
+        log.fault("ask", error, peer.community.facility.value)
+        return PeerAnswer(CommunityOutcome(peer.community, OutcomeKind.BROKEN, 0, "could not be asked", budget))
     return future.result()
 
 

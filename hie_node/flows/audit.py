@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
+from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
-from consent.merkle import Frontier, leaf_hash
+from consent.merkle import Frontier
 from consent.ports import Seal
+from hie_node import witness
 from hie_node.acts import Act
 from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
 from registry.people import PatientInQuestion
-from registry.searches import PatientSelector
+from registry.searches import Cursor, PatientSelector
 
 BATCH = 10_000
 
@@ -36,16 +39,31 @@ def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
             act.about(person.first)
             record_ids = person.record_ids
         if command.ids is not None:
-            found = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
-        else:
-            looked_at = BATCH if command.where else command.limit + 1
-            found = unit.disclosures.search(
-                record_ids=record_ids, since=command.since, until=command.until, limit=looked_at
-            )
-        found = tuple(row for row in found if command.accepts(row))
-        shown = found[: command.limit]
-        total = len(found) if len(found) <= command.limit else None
-        return Page(tuple(shown), total=total)
+            rows = tuple(d for one in command.ids if (d := unit.disclosures.disclosure(one)))
+            mine = (row for row in rows if record_ids is None or row.record_id in record_ids)
+            found = tuple(row for row in mine if command.accepts(row))
+            return Page(found, total=len(found))
+        return _page_of_disclosures(unit, command, record_ids)
+
+
+def _page_of_disclosures(
+    unit: UnitOfWork, command: FindDisclosures, record_ids: tuple[str, ...] | None
+) -> Page[Disclosure]:
+    """One page, and how many there are: counted by the database, or, where a condition looks into rows, one by one."""
+    since, until, after = command.since, command.until, command.after
+    if command.where:
+        looked_at = unit.disclosures.search(record_ids=record_ids, since=since, until=until, limit=BATCH)
+        found = [row for row in looked_at if command.accepts(row)]
+        total = len(found) if len(looked_at) < BATCH else None
+        start = next((place for place, row in enumerate(found, 1) if after and row.id == after.id), 0)
+        rest = found[start : start + command.limit + 1]
+    else:
+        total = unit.disclosures.count_found(record_ids=record_ids, since=since, until=until)
+        size = command.limit + 1
+        rest = list(unit.disclosures.search(record_ids=record_ids, since=since, until=until, after=after, limit=size))
+    shown = tuple(rest[: command.limit])
+    more = Cursor(shown[-1].recorded, shown[-1].id) if len(rest) > len(shown) else None
+    return Page(shown, total=total, next=more)
 
 
 def seal(house: House) -> int:
@@ -56,9 +74,10 @@ def seal(house: House) -> int:
             return 0
         last = unit.disclosures.last_seal()
         frontier = (last.frontier if last else Frontier()).append(leaf for _, leaf in rows)
-        now = house.now()
-        unit.disclosures.add_seal(seals.seal(house.keys, frontier, home=house.home, now=now), [row for row, _ in rows])
-        return len(rows)
+        made = seals.seal(house.keys, frontier, home=house.home, now=house.now())
+        unit.disclosures.add_seal(made, [row for row, _ in rows])
+    witness.keep(house, made)
+    return len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +100,54 @@ class Verification:
 
 def verify(house: House) -> Verification:
     """Recompute every leaf and every head: a row that was changed, removed, added or moved shows."""
+    # before the snapshot: a seal made in between is then merely newer than what is remembered
+    remembered = _remembered(house)
     with house.storage.read() as unit:
         sealed = list(unit.disclosures.seals())
         findings = list(_check_signatures(house, sealed))
         frontier, rows = Frontier(), 0
         for one in sealed:
             leaves = []
-            for expected, (position, row) in enumerate(unit.disclosures.sealed_rows(rows, one.size), start=rows):
-                if position != expected:
+            for expected, row in enumerate(unit.disclosures.sealed_leaves(rows, one.size), start=rows):
+                if row.position != expected:
                     findings.append(Finding(expected, "a row is missing"))
                     break
-                leaves.append(leaf_hash(row.canonical()))
+                if not row.found_as_it_reads:
+                    findings.append(Finding(expected, "this row is not found under what it says"))
+                leaves.append(row.leaf)
             frontier, rows = frontier.append(leaves), one.size
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
+        findings += _check_the_end(remembered, sealed)
         unsealed = unit.disclosures.unsealed(BATCH)
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:
             findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
     return Verification(rows, len(sealed), len(unsealed), tuple(findings))
+
+
+def _remembered(house: House) -> Head | Finding | None:
+    try:
+        return witness.known_head(house)
+    except SealBroken as broken:
+        return Finding(None, f"the head kept outside the database is not ours: {broken.reason}")
+
+
+def _check_the_end(head: Head | Finding | None, sealed: list[Seal]) -> Iterator[Finding]:
+    """What is remembered outside the database must still be in it."""
+    if isinstance(head, Finding):
+        yield head
+        return
+    if head is None:
+        if sealed:
+            yield Finding(None, "the head kept outside the database is missing")
+        return
+    same = next((one for one in sealed if one.size == head.size), None)
+    if same is None:
+        yield Finding(head.size, f"a seal over {head.size} rows is known, and the record has none of this size")
+    elif same.frontier.root.hex() != head.root:
+        yield Finding(head.size, "another record was sealed at this size")
 
 
 def _check_signatures(house: House, sealed: list[Seal]) -> Iterator[Finding]:

@@ -19,7 +19,10 @@ from registry.commands import Page
 from registry.directory import Directory
 from registry.errors import Gone, NotFound, UnknownPatient, VersionConflict
 from registry.identifiers import HomeCommunityId
+from registry.searches import Cursor
 
+MOST_LOOKED_AT = 10_000
+"""Consents that one search goes through; whoever finds more asks too little."""
 NOTIFY_WITHDRAWAL = "notify-withdrawal"
 """The job that carries a withdrawal to one hospital until it acknowledged."""
 
@@ -43,7 +46,7 @@ def record_consent(act: Act, command: RecordConsent) -> Consent:
             patient=person.first.identifier,
             record_id=before.record_id if before else person.first.id,
             provision=_with_ids(command.consent.provision),
-            evidence=evidence,
+            evidence=_with_its_document(unit, person, evidence),
             version=before.version + 1 if before else 1,
             updated=act.now,
             recorded_by=act.caller.requester.subject,
@@ -97,6 +100,19 @@ def _evidence(act: Act, command: RecordConsent) -> Evidence | None:
     return replace(given, reference=f"content:{owner}/{stored.content_hash}", hash=hashlib.sha256(body).hexdigest())
 
 
+def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence | None) -> Evidence | None:
+    """Evidence that is a document of this hospital is held to be the patient's own, and is named by its bytes."""
+    kind, _, document_id = (evidence.reference if evidence else "").partition("/")
+    if evidence is None or not (kind == "DocumentReference" or evidence.reference.startswith("urn:")):
+        return evidence
+    found = unit.documents.entry(document_id) if document_id else unit.documents.by_unique_id(evidence.reference)
+    if found is None or found.record_id not in person.record_ids:
+        if document_id:
+            raise InvalidConsent("Consent.source[x]", "a document of this patient here")
+        return evidence
+    return replace(evidence, hash=found.attachment.content_hash)
+
+
 def delete_consent(act: Act, command: DeleteConsent) -> Consent:
     """Take a consent back: it stays as history, says nothing from now on, and those who keep a copy are told."""
     act.action, act.direction = "D", "changed"
@@ -106,9 +122,11 @@ def delete_consent(act: Act, command: DeleteConsent) -> Consent:
             raise NotFound("Consent")
         if before.status == "entered-in-error":
             raise Gone("Consent")
-        withdrawn = replace(before, status="inactive", version=before.version + 1, updated=act.now)
-        if before.status == "active":
+        withdrawn = before
+        if not before.deleted:
+            withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
             unit.consents.save(withdrawn)
+        if before.status == "active":
             _tell_the_holders(act, unit, withdrawn)
         person = by_record_id(unit, before.record_id)
         if person is not None:
@@ -135,6 +153,8 @@ def read_consent(act: Act, command: ReadConsent) -> Consent:
             consent = unit.consents.version(command.id, command.version)
         if consent is None:
             raise NotFound("Consent")
+        if consent.deleted and command.version is None:
+            raise Gone("Consent")
         person = by_record_id(unit, consent.record_id)
         if person is not None:
             act.about(person.first)
@@ -152,18 +172,25 @@ def find_consents(act: Act, command: FindConsents) -> Page[Consent]:
                 return Page((), total=0)
             act.about(person.first)
             record_ids = person.record_ids
-        found = unit.consents.search(record_ids=record_ids, statuses=command.statuses, limit=command.limit + 1)
-        fitting = [c for c in found if _fits(c, command)]
-        act.items = [consent.id for consent in fitting[: command.limit]]
-        total = len(fitting) if len(found) <= command.limit else None
-        return Page(tuple(fitting[: command.limit]), total=total)
+        found = unit.consents.search(record_ids=record_ids, statuses=command.statuses, limit=MOST_LOOKED_AT)
+        home_of = _home_of(act.house.directory.current())
+        fitting = [consent for consent in found if _fits(consent, command, home_of)]
+        start = next((n for n, c in enumerate(fitting, 1) if command.after and c.id == command.after.id), 0)
+        shown = fitting[start : start + command.limit]
+        act.items = [consent.id for consent in shown]
+        more = bool(shown) and start + len(shown) < len(fitting)
+        total = len(fitting) if len(found) < MOST_LOOKED_AT else None
+        return Page(tuple(shown), total=total, next=Cursor(shown[-1].given, shown[-1].id) if more else None)
 
 
-def _fits(consent: Consent, command: FindConsents) -> bool:
-    if command.ids is not None and consent.id not in command.ids:
+def _fits(consent: Consent, command: FindConsents, home_of: Callable[[str], HomeCommunityId | None]) -> bool:
+    if (consent.deleted and not command.deleted_too) or (command.ids is not None and consent.id not in command.ids):
         return False
-    wanted = command.actor
-    return wanted is None or any(a.is_named(wanted) for p in consent.provision.everywhere for a in p.actors)
+    if command.actor is None:
+        return True
+    names = {command.actor, str(home_of(command.actor))}
+    actors = [actor for provision in consent.provision.everywhere for actor in provision.actors]
+    return any(actor.is_named(name) for actor in actors for name in names)
 
 
 def withdraw_receipt(act: Act, command: WithdrawReceipt) -> bool:

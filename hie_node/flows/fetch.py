@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
+from adapters.dicom.multipart import media_type
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
-from hie_node.flows.peer_call import Receipts, stream_from_peer
-from hie_node.flows.streaming import Transfer, verified
+from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
+from hie_node.flows.streaming import Begun, Transfer, verified
 from hie_node.flows.written_requests import addressed_to, signed_requests
 from registry.coded import CodedValue
 from registry.commands import RelayedStudy, Retrieved, RetrieveDocument, RetrievedStudy, RetrieveStudy
@@ -87,15 +88,16 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 over the network: the own store, or the hospital that listed the document in its answer."""
     if "." not in command.id:
         return retrieve_document(act, command)
-    remote, peer, receipts = _way_back(act, lambda unit: unit.remote.entry(command.id))
+    remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(command.id))
     range_ = _range(command)
     stack = ExitStack()
     path = f"/fhir/Binary/{remote.remote_id}"
     accept = remote.content_type or "*/*"
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
     whole = not range_
-    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=remote.size if whole else None)
-    flowing = _relay(act, stack, content)
+    size = remote.size if whole else _part(stream, command, remote, stack)
+    content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=size)
+    flowing = Begun(_relay(act, stack, content, receipts))
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
 
 
@@ -106,6 +108,17 @@ def _range(command: RetrieveDocument) -> str:
     return f"bytes={command.start}-{last}"
 
 
+def _part(stream: PeerStream, command: RetrieveDocument, remote: RemoteEntry, stack: ExitStack) -> int:
+    """Bytes of the part that the holder sends, when it is the part that was asked for; raises PeerBroken."""
+    last = (remote.size or 0) - 1
+    if command.length is not None:
+        last = min(last, command.start + command.length - 1)
+    if stream.headers.get("content-range") != f"bytes {command.start}-{last}/{remote.size}":
+        stack.close()
+        raise PeerBroken("other-range", remote.home)
+    return last - command.start + 1
+
+
 def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStudy:
     """WADO-RS over the network: the own store, or the one hospital that listed this study; never a guess."""
     uid = command.study_instance_uid
@@ -113,13 +126,26 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         own = unit.studies.by_uid(uid)
     if own is not None:
         return retrieve_study(act, command)
-    _, peer, receipts = _way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
     stack = ExitStack()
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
     stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
-    length = stream.headers.get("content-length")
-    flowing = _relay(act, stack, stream.chunks())
-    return RelayedStudy(stream.headers.get("content-type", ""), flowing, int(length) if length else None)
+    content_type = stream.headers.get("content-type", "")
+    if not _is_imaging(content_type, command):
+        stack.close()
+        raise PeerBroken("other-type", peer.home)
+    flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
+    return RelayedStudy(content_type, flowing, stream.length)
+
+
+def _is_imaging(content_type: str, command: RetrieveStudy) -> bool:
+    """A holder that erred or lies could hand a viewer a page with a script in it."""
+    kind = media_type(content_type)
+    if command.metadata_only:
+        return kind.value in ("application/dicom+json", "application/json")
+    if kind.value == "multipart/related":
+        return kind.parameters.get("type", "application/dicom") == "application/dicom"
+    return kind.value == "application/dicom"
 
 
 def _only_one(found: tuple[RemoteEntry, ...]) -> RemoteEntry | None:
@@ -137,7 +163,7 @@ def _wado_path(command: RetrieveStudy) -> str:
     return path + ("/metadata" if command.metadata_only else "")
 
 
-def _way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
+def way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
     """The hospital that listed it, and the requests that open it there. Asking is written down first."""
     act.direction = "asked"
     with act.unit() as unit:
@@ -161,12 +187,17 @@ def _open(
     try:
         stream = stack.enter_context(
             stream_from_peer(
-                act.house, act.caller.requester, peer, path=path, accept=accept, receipts=receipts, range_=range_
+                act.house,
+                Asking(act.caller.requester, receipts, act.exchange),
+                peer,
+                path=path,
+                accept=accept,
+                range_=range_,
             )
         )
         if stream.status in (401, 403, 404, 410):
             raise NotFound("this entry of another hospital")
-        if stream.status not in (200, 206):
+        if stream.status != (206 if range_ else 200):
             raise PeerBroken(f"status-{stream.status}")
         return stream
     except (NotFound, PeerError):
@@ -174,14 +205,22 @@ def _open(
         raise
 
 
-def _relay(act: Act, stack: ExitStack, content: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass on what the holder sends; closing here closes there."""
+def _relay(act: Act, stack: ExitStack, content: Iterator[bytes], receipts: Receipts) -> Iterator[bytes]:
+    """Pass on what the holder sends; closing here closes there, and a request taken back here stops it at once."""
     one = act.fork()
     one.direction, one.items, one.other = "received", list(act.items), act.other
     one.patient, one.record_id = act.patient, act.record_id
-    with stack, Transfer(one, lambda: True) as transfer:
+    with stack, Transfer(one, lambda: _still_asked_for(act, receipts)) as transfer:
         yield from transfer.pass_on(content)
         transfer.finish()
+
+
+def _still_asked_for(act: Act, receipts: Receipts) -> bool:
+    """One of the requests that opened it still holds; what none had opened is the holder's to judge."""
+    with act.house.storage.read() as unit:
+        known = [unit.consents.consent(receipt.id) for receipt, _ in receipts]
+    now = act.house.now()
+    return not known or any(consent is not None and consent.in_force(now) for consent in known)
 
 
 def _as_listed(remote: RemoteEntry) -> DocumentEntry:

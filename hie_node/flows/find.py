@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ def _find(
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
             consents = consents_for(act, unit, person)
-            if act.caller.is_peer and not _could_be_shown_something(act, consents):
+            if act.caller.is_peer and not act.may_show_something(consents):
                 act.refused(Reason.NO_WRITTEN_REQUEST)
                 return Page((), total=0, withheld=True)
             return _page(act, search, find(unit, search), counts(unit, search), consents)
@@ -75,12 +76,6 @@ def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]
     act.refused(Reason.NOT_HERE)
     withheld = act.caller.is_peer and not carries_a_request(act, unit, patient.described)
     return Page((), total=0, withheld=withheld)
-
-
-def _could_be_shown_something(act: Act, consents: Sequence[Consent]) -> bool:
-    """Whether there is a request of the patient for this hospital at all, looked at without looking at any item."""
-    asking, holder = act.caller.requester.home, act.house.home
-    return act.decide(Item(), consents).permit or any(c.opens_to(asking, holder, now=act.now) for c in consents)
 
 
 def _page(
@@ -157,6 +152,8 @@ def read_document(act: Act, command: ReadDocument) -> DocumentEntry:
     """The metadata of one document; one that may not be seen is one that is not there."""
     with act.unit() as unit:
         entry = unit.documents.entry(command.id)
+        if entry is not None and command.version not in (None, entry.version):
+            entry = None
         return permitted_one(act, unit, entry, "DocumentReference")
 
 
@@ -175,10 +172,11 @@ def permitted_one(act: Act, unit: UnitOfWork, item: Thing | None, what: str, *, 
         act.refused(Reason.NOT_HERE)
         raise NotFound(what)
     person = by_record_id(unit, item.record_id)
-    consents = consents_for(act, unit, person, keep=keep) if person else ()
-    if person is None or not act.judge(item, consents).permit:
+    if person is None:
         raise NotFound(what)
     act.about(person.first)
+    if not act.judge(item, consents_for(act, unit, person, keep=keep)).permit:
+        raise NotFound(what)
     return item
 
 
@@ -193,20 +191,30 @@ def find_submissions(act: Act, command: FindSubmissions) -> Page[SubmissionSet |
                 return Page((), total=0)
             act.about(person.first)
             search = replace(search, record_ids=person.record_ids)
-        sets: list[SubmissionSet | Folder] = []
+        found: list[SubmissionSet | Folder] = []
         if command.submission_sets:
-            sets += unit.documents.find_submissions(search)
+            found += unit.documents.find_submissions(search)
         if command.folders:
-            sets += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
-        act.items += [item.id for item in sets]
-        shown = sets[: search.limit]
-        return Page(tuple(shown), total=len(sets))
+            found += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
+        found.sort(key=_place, reverse=True)
+        rest = [one for one in found if search.after is None or _place(one) < (search.after.performed, search.after.id)]
+        shown = [] if search.count_only else rest[: search.limit]
+        act.items += [item.id for item in shown]
+        more = bool(shown) and len(rest) > len(shown)
+        return Page(tuple(shown), total=len(found), next=Cursor(*_place(shown[-1])) if more else None)
+
+
+def _place(item: SubmissionSet | Folder) -> tuple[datetime, str]:
+    """Newest first; the id breaks ties."""
+    return (item.submitted if isinstance(item, SubmissionSet) else item.updated), item.id
 
 
 def _folder_fits(folder: Folder, command: FindSubmissions) -> bool:
     wanted = command.search
-    return (wanted.ids is None or folder.id in wanted.ids) and (
-        wanted.identifiers is None or bool({folder.unique_id, folder.entry_uuid} & set(wanted.identifiers))
+    return (
+        (wanted.ids is None or folder.id in wanted.ids)
+        and (wanted.identifiers is None or bool({folder.unique_id, folder.entry_uuid} & set(wanted.identifiers)))
+        and all(condition(folder) for condition in wanted.where)
     )
 
 
@@ -214,7 +222,7 @@ def read_submission(act: Act, command: ReadSubmission) -> SubmissionSet | Folder
     """One submission set or folder."""
     with act.unit() as unit:
         found = unit.documents.submission(command.id) or unit.documents.folder(command.id)
-        if found is None:
+        if found is None or command.version not in (None, found.version):
             raise NotFound("List")
         act.items.append(found.id)
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from registry.errors import NotUnique
-from registry.matching import Agreement, Zone, compare_with_person
+from registry.matching import Agreement, Candidate, Comparison, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
 from registry.ports import Matcher
 from registry.searches import PatientSelector
@@ -40,7 +40,7 @@ def identify(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Identified
     matcher decides whether exactly one is meant.
     """
     if patient.record_id is not None:
-        return None if act.caller.is_peer else by_record_id(unit, patient.record_id)
+        return None if act.caller.is_peer else by_record_id(unit, patient.record_id, patient.described)
     if patient.described is None:
         return None
     if act.caller.is_peer:
@@ -48,10 +48,25 @@ def identify(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Identified
     return by_identifier(unit, patient.described) or by_description(unit, patient.described, act.house.matcher)
 
 
-def by_record_id(unit: UnitOfWork, record_id: str) -> Identified | None:
-    """The person behind a logical id of this node."""
+def _carries(person: Identified, described: PatientInQuestion) -> bool:
+    known = {identifier.normal for record in person.records for identifier in record.identifiers}
+    return not described.numbers or bool(described.numbers & known)
+
+
+def contradicts(comparison: Comparison) -> bool:
+    """Something that a question says is not so."""
+    different = Agreement.DIFFERENT in (comparison.name, comparison.birth_date, comparison.gender)
+    return different or comparison.conflicting_numbers
+
+
+def by_record_id(unit: UnitOfWork, record_id: str, described: PatientInQuestion | None = None) -> Identified | None:
+    """The person behind a logical id of this node, unless the question says besides that somebody else is meant."""
     person_id = unit.patients.person_of(record_id)
-    return _person(unit, person_id) if person_id else None
+    person = _person(unit, person_id) if person_id else None
+    if person is None or described is None:
+        return person
+    comparison = compare_with_person(described, Candidate(person.person_id, person.records))
+    return None if contradicts(comparison) or not _carries(person, described) else person
 
 
 def by_identifier(unit: UnitOfWork, wanted: PatientInQuestion) -> Identified | None:
@@ -61,8 +76,7 @@ def by_identifier(unit: UnitOfWork, wanted: PatientInQuestion) -> Identified | N
     fitting = []
     for candidate in unit.patients.candidates(PatientInQuestion(wanted.identifiers), limit=CANDIDATES):
         comparison = compare_with_person(wanted, candidate)
-        different = Agreement.DIFFERENT in (comparison.name, comparison.birth_date, comparison.gender)
-        if comparison.shared_numbers and not different and not comparison.conflicting_numbers:
+        if comparison.shared_numbers and not contradicts(comparison):
             fitting.append(candidate)
     if len(fitting) > 1:
         raise NotUnique("patient")

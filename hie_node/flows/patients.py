@@ -20,7 +20,10 @@ from registry.errors import NotFound, UnknownAuthority, UnknownTargetSystem
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER
 from registry.matching import Agreement, Comparison, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
-from registry.searches import Cursor, PatientSelector
+from registry.searches import Cursor, PatientSearch, PatientSelector
+
+MOST_COUNTED = 2000
+"""Patients that one search counts; whoever finds more asks too little."""
 
 COUNTRY_WIDE = frozenset({NATIONAL_ID, CITIZEN_ID, INSURANCE_NUMBER, PASSPORT_NUMBER})
 """Numbers that no hospital assigns."""
@@ -42,14 +45,20 @@ def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
             one.items = [record.id]
             act.extra_rows.append(one.row())
         more = len(found) > search.limit
-        total = None if more or search.after else len(shown)
+        total = len(shown) if not more and search.after is None else _count(unit, search)
         return Page(shown, total=total, next=Cursor(None, shown[-1].id) if more else None)
 
 
 def _known_systems(act: Act, unit: UnitOfWork) -> frozenset[str]:
-    """The authorities whose numbers can be asked for: those of patients here, the country's, and those configured."""
+    """Whose numbers can be asked for: those that some record carries, the national ones, this hospital's, those set."""
     settings = act.house.settings
     return unit.patients.systems() | COUNTRY_WIDE | {settings.patient_id_system, *settings.mllp.authorities.values()}
+
+
+def _count(unit: UnitOfWork, search: PatientSearch) -> int | None:
+    """How many there are in all, wherever a page ended; None where that is more than anybody leafs through."""
+    found = len(unit.patients.search(replace(search, after=None, limit=MOST_COUNTED + 1)))
+    return found if found <= MOST_COUNTED else None
 
 
 def read_patient(act: Act, command: ReadPatient) -> SourceRecord:

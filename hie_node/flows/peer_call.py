@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adapters.peers.transport import PeerResponse, PeerStream
 from adapters.trust.peer_tokens import make_peer_token, receipt_hash
@@ -18,53 +19,62 @@ RECEIPT_HEADER = "Consent-Receipt"
 Receipts = Sequence[tuple[ConsentReceipt, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """On whose behalf a peer is asked, the written requests that go along, and the id in the records of both sides."""
+
+    requester: Requester
+    receipts: Receipts = ()
+    exchange: str = ""
+
+
 def call_peer(
     house: House,
-    requester: Requester,
+    asking: Asking,
     peer: Peer,
     *,
     method: str,
     path: str,
     body: bytes = b"",
     content_type: str = "application/fhir+json",
-    receipts: Receipts = (),
+    deadline: float | None = None,
 ) -> PeerResponse:
-    """Ask and wait for the whole, bounded answer, until the answer budget ends at the latest."""
+    """Ask and wait for the whole, bounded answer, until `deadline` or the end of the answer budget at the latest."""
     limits = house.settings.limits
-    headers = _headers(house, requester, peer, method=method, path=path, body=body, receipts=receipts)
+    headers = _headers(house, asking, peer, method=method, path=path, body=body)
     if body:
         headers["Content-Type"] = content_type
-    deadline = time.monotonic() + limits.answer_budget
+    deadline = time.monotonic() + limits.answer_budget if deadline is None else deadline
     return house.transport.request(peer, method, path, headers, body, deadline=deadline, max_bytes=limits.peer_answer)
 
 
 def stream_from_peer(
-    house: House, requester: Requester, peer: Peer, *, path: str, accept: str, receipts: Receipts, range_: str = ""
+    house: House, asking: Asking, peer: Peer, *, path: str, accept: str, range_: str = ""
 ) -> PeerStream:
     """Open a transfer that flows through; closing it closes the peer's side."""
-    headers = _headers(house, requester, peer, method="GET", path=path, body=b"", receipts=receipts)
+    headers = _headers(house, asking, peer, method="GET", path=path, body=b"")
     headers["Accept"] = accept
     if range_:
         headers["Range"] = range_
     deadline = time.monotonic() + house.settings.limits.open_budget
-    return house.transport.stream(peer, "GET", path, headers, deadline=deadline)
+    most = house.settings.limits.dicom_body
+    return house.transport.stream(peer, "GET", path, headers, deadline=deadline, max_bytes=most)
 
 
-def _headers(
-    house: House, requester: Requester, peer: Peer, *, method: str, path: str, body: bytes, receipts: Receipts
-) -> dict[str, str]:
+def _headers(house: House, asking: Asking, peer: Peer, *, method: str, path: str, body: bytes) -> dict[str, str]:
     token = make_peer_token(
         house.keys,
-        requester,
+        asking.requester,
         audience=peer.community.home,
         method=method,
         path=path,
         body=body,
         certificate_thumbprint=house.transport.thumbprint,
-        receipts=[receipt_hash(jws) for _, jws in receipts],
+        receipts=[receipt_hash(jws) for _, jws in asking.receipts],
+        token_id=asking.exchange,
         now=house.now(),
     )
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/fhir+json"}
-    if receipts:
-        headers[RECEIPT_HEADER] = ",".join(jws for _, jws in receipts)
+    if asking.receipts:
+        headers[RECEIPT_HEADER] = ",".join(jws for _, jws in asking.receipts)
     return headers

@@ -21,7 +21,7 @@ def consents_for(act: Act, unit: UnitOfWork, person: Identified, *, keep: bool =
 
 def carries_a_request(act: Act, unit: UnitOfWork, question: PatientInQuestion | None) -> bool:
     """Whether the question brings the patient's own request for it: only then may its answer tell none from nothing."""
-    if act.caller.requester.purpose.is_emergency and act.house.policy.emergency_access:
+    if act.may_show_something(()):
         return True
     return any(
         question is not None and receipt.speaks_of(question) and _is_honoured(act, unit, receipt)
@@ -35,22 +35,22 @@ def _is_honoured(act: Act, unit: UnitOfWork, receipt: ConsentReceipt) -> bool:
     except InvalidReceipt:
         return False
     kept = unit.receipts.kept(receipt.id)
-    return kept is None or kept.withdrawn is None
+    return kept is None or not kept.ends(receipt)
 
 
 def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
     """A receipt is kept and honoured when it speaks of this person, this question and now, and was not withdrawn."""
-    numbers = {identifier.normal for record in person.records for identifier in record.identifiers}
+    found = PatientInQuestion(tuple(identifier for record in person.records for identifier in record.identifiers))
     honoured = []
     for receipt, jws in act.caller.receipts:
         try:
             receipt.check(act.caller.requester, act.house.home, now=act.now)
-            if not receipt.patient & numbers:
+            if not receipt.speaks_of(found):
                 raise InvalidReceipt("other-patient")
             if keep:
                 unit.receipts.keep(receipt, jws, now=act.now)
             kept = unit.receipts.kept(receipt.id)
-            if kept is None or kept.withdrawn is not None:
+            if kept is None or kept.ends(kept.receipt):
                 raise InvalidReceipt("withdrawn")
         except InvalidReceipt as refusal:
             act.reasons[f"receipt-{refusal.reason}"] += 1

@@ -7,6 +7,7 @@ nothing. Publishing contacts nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
@@ -24,6 +25,7 @@ from registry.errors import (
     NonIdenticalSize,
     PatientMismatch,
     UnresolvedReference,
+    VersionConflict,
 )
 from registry.examinations import by_service_code
 from registry.identifiers import DICOM_UID, PatientIdentifier
@@ -33,6 +35,14 @@ from registry.ports import StoredContent
 from registry.searches import DocumentSearch, StudySearch
 from registry.studies import Study
 from registry.submissions import Submission, SubmittedDocument
+
+
+class OwnerChanged(Exception):
+    """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
+
+
+ATTEMPTS = 4
+"""Somebody else may register the patient, or publish the same document, at the same moment: then it is judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +59,40 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
     """Every way to publish documents ends here. Raises SubmissionRejected with nothing stored."""
     submission = command.submission
     act.action, act.direction = "C", "published"
-    while True:
-        owner = _owner(act, submission)
-        stored = _store_contents(act, submission, owner)
-        try:
-            with act.unit() as unit:
-                record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-                if record.id != owner:
-                    raise _AnotherOwner
-                return _index(act, unit, submission, record, stored)
-        except _AnotherOwner:
-            continue
+    for _ in range(ATTEMPTS - 1):
+        with suppress(OwnerChanged, VersionConflict, DuplicateUniqueId):
+            return _publish_once(act, submission)
+    return _publish_once(act, submission)
 
 
-class _AnotherOwner(Exception):
-    """Somebody registered or merged this patient a moment ago: the content goes under that record's key."""
+def _publish_once(act: Act, submission: Submission) -> Provided:
+    act.items.clear()
+    owner, known = _owner(act, submission)
+    stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
+    with act.unit() as unit:
+        record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
+        if record.id != owner:
+            raise OwnerChanged
+        return _index(act, unit, submission, record, stored)
 
 
-def _owner(act: Act, submission: Submission) -> str:
-    """The record that the content will belong to: known, or the id it will get."""
+def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
+    """The record that the content will belong to, and whether it is known; if not, the id that it will get."""
     with act.house.storage.read() as unit:
         known = mentioned(unit, submission.patient)
-        return standing(unit, known).id if known else new_id()
+        return (standing(unit, known).id, True) if known else (new_id(), False)
+
+
+def _names_somebody(submission: Submission) -> bool:
+    """Whether it says enough to register its patient; without that nothing of a stranger is stored."""
+    return submission.patient.demographics.enough_to_register
 
 
 def _store_contents(act: Act, submission: Submission, owner: str) -> list[StoredContent]:
     """Write each document durably, and hold it against what its sender announced."""
-    if submission.patient.demographics.enough_to_register or _is_known(act, owner):
-        return [_checked(act.house.contents.put(owner, d.content.chunks()), d) for d in submission.documents]
-    return []
-
-
-def _is_known(act: Act, owner: str) -> bool:
-    with act.house.storage.read() as unit:
-        return unit.patients.record_by_id(owner) is not None
+    contents = act.house.contents
+    with contents.batch() if len(submission.documents) > 1 else nullcontext():
+        return [_checked(contents.put(owner, d.content.chunks()), d) for d in submission.documents]
 
 
 def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredContent:
@@ -103,10 +113,9 @@ def _index(
         for document, content in zip(submission.documents, stored, strict=True)
     ]
     _refuse_twins(judged)
+    # one after the other: a relation may point to a document of the same message
+    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one, record) for one in judged]
     news = [one for one in judged if one.outcome != "unchanged"]
-    for one in news:
-        unit.documents.add(one.entry, source_key=one.source_key)
-        _supersede_what_it_replaces(act, unit, one.entry, record)
     for entry_id in submission.supersede:
         _supersede(act, unit, entry_id, by=record)
     for source_key in submission.withdrawn:
@@ -122,6 +131,14 @@ def _index(
     if submission.visit:
         warnings += submission.visit.deviations
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+
+
+def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> Judged:
+    """Into the index, and what it replaces out of use."""
+    entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
+    unit.documents.add(entry, source_key=one.source_key)
+    _supersede_what_it_replaces(act, unit, entry, record)
+    return replace(one, entry=entry)
 
 
 def _outcome(judged: Sequence[Judged]) -> str:
@@ -259,6 +276,15 @@ def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFac
     return ReportFacts(examination, entry.start, accession, uid)
 
 
+def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
+    """The relation by our own id, where its target was named by entryUUID or uniqueId."""
+    if unit.documents.entry(relation.target) is not None:
+        return relation
+    named = DocumentSearch(identifiers=(relation.target,), limit=1)
+    found = next(iter(unit.documents.find(named)), None)
+    return relation if found is None else replace(relation, target=found.id)
+
+
 def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry, record: SourceRecord) -> None:
     for relation in entry.relations:
         target = unit.documents.entry(relation.target)
@@ -323,7 +349,13 @@ def _submission_set(
             return known
     elif not news and not submission.folders:
         return None
-    made = replace(given or _derived_set(act), patient=record.identifier, record_id=record.id, members=members)
+    made = replace(
+        given or _derived_set(act),
+        patient=record.identifier,
+        record_id=record.id,
+        members=members,
+        updated=act.now,
+    )
     unit.documents.add_submission(made)
     return made
 
@@ -355,7 +387,8 @@ def _folder(
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
     members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
-    if known is not None and replace(made, updated=known.updated) == known:
+    if known is not None and replace(made, updated=known.updated, version=known.version) == known:
         return known
+    made = replace(made, version=known.version + 1 if known else 1)
     unit.documents.save_folder(made)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
@@ -17,6 +18,7 @@ from registry.errors import (
     PatientMismatch,
     UnknownPatient,
     VersionConflict,
+    WrongId,
 )
 from registry.identifiers import PatientIdentifier
 from registry.matching import Zone, compare
@@ -33,6 +35,7 @@ def feed(act: Act, command: FeedPatient) -> Fed:
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         known = unit.patients.record(command.identifier)
+        _check_id(unit, known, command.claimed_id)
         _check_version(known, command.expected_version)
         if command.record.replaced_by is not None:
             fed = _merge(act, unit, known, command.identifier, survivor_id=command.record.replaced_by)
@@ -41,6 +44,14 @@ def feed(act: Act, command: FeedPatient) -> Fed:
         act.action = "C" if fed.created else "U"
         act.about(fed.record)
         return fed
+
+
+def _check_id(unit: UnitOfWork, known: SourceRecord | None, claimed: str | None) -> None:
+    """A message may repeat the id that we gave, not another record's; a new record gets its id from us."""
+    if claimed is None or (known is not None and known.id == claimed):
+        return
+    if known is not None or unit.patients.record_by_id(claimed) is not None:
+        raise WrongId("Patient.id", expected="the id of the record that carries this identifier, or none")
 
 
 def _check_version(known: SourceRecord | None, expected: int | None) -> None:
@@ -223,11 +234,9 @@ def _link(
 def _review(
     act: Act, unit: UnitOfWork, kind: str, record: SourceRecord, other: str | None, evidence: tuple[str, ...]
 ) -> None:
-    """Open a doubt once; the same pair is not asked twice."""
-    for review in unit.patients.reviews():
-        if (review.kind, review.subject, review.other) == (kind, record.id, other):
-            return
-    unit.patients.open_review(Review(new_id(), kind, record.id, other, evidence, act.now))
+    """Open a doubt once: its id is made of what it is about, so the same pair is not asked twice, decided or not."""
+    doubt = str(uuid.uuid5(uuid.UUID(record.id), f"{kind} {other}"))
+    unit.patients.open_review(Review(doubt, kind, record.id, other, evidence, act.now))
 
 
 def _described(record: SourceRecord) -> PatientInQuestion:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
-from hie_node.flows.publish import with_study
+from hie_node.flows.publish import OwnerChanged, with_study
 from hie_node.flows.register import resolve_mention
 from hie_node.house import new_id
 from registry.commands import InstanceFailure, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
-from registry.errors import SubmissionRejected
+from registry.errors import SubmissionRejected, VersionConflict
 from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
@@ -78,8 +78,10 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
             with act.unit() as unit:
                 record = resolve_mention(act, unit, mention, new_record_id=owner)
                 if record.id != owner:
-                    continue
+                    raise OwnerChanged
                 result = _index(act, unit, record, [read for read, _ in same], stored)
+        except (OwnerChanged, VersionConflict):
+            continue
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
         return replace(result, failed=(*result.failed, *strays))

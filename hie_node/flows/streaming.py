@@ -6,15 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from adapters.peers.errors import PeerBroken
 from hie_node.acts import Act
 
 
 class TransferStopped(Exception):
     """The permission ended while content flowed; the connection is broken off so that nobody takes it for whole."""
-
-
-class ChecksumMismatch(Exception):
-    """What arrived is not what the holder's index announced; the last piece is held back."""
 
 
 class Transfer:
@@ -40,8 +37,9 @@ class Transfer:
                 if not self._still_permitted():
                     raise TransferStopped
                 self._next_look = now + self._pause
-            yield piece
+            # counted first: of what is handed over nobody knows whether it was read
             self._sent += len(piece)
+            yield piece
 
     def finish(self) -> None:
         """Everything was passed on."""
@@ -56,17 +54,41 @@ class Transfer:
 
 
 def verified(content: Iterator[bytes], *, sha1: str | None, size: int | None) -> Iterator[bytes]:
-    """Pass content on one piece late, so that the last piece leaves only when size and SHA-1 are right."""
+    """Pass content on one piece late, so that the last piece leaves only when size and SHA-1 are right.
+
+    Raises PeerBroken where the bytes are not those that the holder listed; the last piece is held back then.
+    """
     digest, count, held = hashlib.sha1(usedforsecurity=False), 0, b""
     for piece in content:
         digest.update(piece)
         count += len(piece)
         if size is not None and count > size:
-            raise ChecksumMismatch
+            raise PeerBroken("other-bytes")
         if held:
             yield held
         held = piece
     if (sha1 is not None and digest.hexdigest() != sha1) or (size is not None and count != size):
-        raise ChecksumMismatch
+        raise PeerBroken("other-bytes")
     if held:
         yield held
+
+
+class Begun:
+    """Content whose first piece is here already, so that what fails at once is answered and not broken off."""
+
+    def __init__(self, content: Iterator[bytes]) -> None:
+        self._content = content
+        self._first = next(content, None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        first, self._first = self._first, None
+        return next(self._content) if first is None else first
+
+    def close(self) -> None:
+        """Ends the transfer where the reader left."""
+        close = getattr(self._content, "close", None)
+        if close is not None:
+            close()

@@ -17,6 +17,7 @@ from hie_node.flows import (
     find,
     patients,
     publish,
+    read_remote,
     register,
     store_instances,
 )
@@ -53,6 +54,8 @@ HERE: dict[type, Flow] = {
 
 EVERYWHERE: dict[type, Flow] = {
     nouns.FindDocuments: ask_network.find_documents_everywhere,
+    nouns.ReadDocument: read_remote.read_document_anywhere,
+    nouns.ReadStudy: read_remote.read_study_anywhere,
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
+import requests
+
 from adapters.dicom.client import parts
 from hie_node.lab import nodes
 from hie_node.lab.documents import report_pdf
@@ -104,7 +106,7 @@ class Demonstration:
         try:
             act(step.figures)
             step.ok = True
-        except StepFailed as failure:
+        except (StepFailed, requests.RequestException) as failure:
             self._say(f"    FAILED: {failure}")
         step.seconds = time.monotonic() - started
         if step.ok:
@@ -261,8 +263,9 @@ class Demonstration:
 
     def _open_report(self, figures: dict[str, Any]) -> None:
         his = self._system("bach-mai", DOCTOR)
-        report = next(r for r in self._found["reports"] if "24725" in str(r) or "CLVT" in str(r) or "30799" in str(r))
-        attachment = report["content"][0]["attachment"]
+        attachments = [r["content"][0]["attachment"] for r in self._found["reports"] if _is_of_ct(r)]
+        _must(bool(attachments), "the report is not listed")
+        attachment = min(attachments, key=lambda one: not one["contentType"].startswith("text/"))
         answer = his.get(attachment["url"].removeprefix(his.url), headers={"Accept": attachment["contentType"]})
         _must(answer.status_code == 200, f"the report did not open: {answer.status_code}")
         _must(len(answer.content) == attachment["size"], "the report is not whole")
@@ -377,6 +380,11 @@ def _from_elsewhere(bundle: dict[str, Any], lab: dict[str, Any]) -> list[dict[st
     """Documents of other hospitals: their ids begin with a facility code."""
     codes = {h["facility_code"] for h in lab["hospitals"]}
     return [r for r in _resources(bundle, "DocumentReference") if r["id"].partition(".")[0] in codes]
+
+
+def _is_of_ct(document: dict[str, Any]) -> bool:
+    """A head CT report, by its LOINC type (unspecified, or without contrast)."""
+    return any(coding.get("code") in ("24725-4", "30799-1") for coding in document["type"]["coding"])
 
 
 def _title(document: dict[str, Any]) -> str:

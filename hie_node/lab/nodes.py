@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +18,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import argon2
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -36,10 +38,13 @@ from adapters.trust.jwk import public_jwk
 from adapters.trust.keys import SigningKeys
 from consent.requesters import PurposeOfUse, Role
 from hie_node.init import NewNode, create, derived_community, own_entry
+from hie_node.passwords import hasher
 from hie_node.settings import Settings, load
 from registry.identifiers import FacilityCode
 
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 READY_WITHIN = 60.0
+PORTS = range(20_000, 32_000)
 STOP_WITHIN = 15.0
 ALL_SCOPES = ("system/*.cruds",)
 STAFF = (
@@ -73,11 +78,13 @@ DEFAULT = ("bac-ninh", "thai-nguyen", "bach-mai")
 
 
 class LabFailed(Exception):
-    """A hospital of the lab did not come up; the text says where its log is."""
+    """The lab, or a hospital of it, is not there or did not come up; the text says what to do."""
 
 
 def hospital(slug: str) -> LabHospital:
     """One of the three, or an invented one for any other name."""
+    if not SLUG.fullmatch(slug):
+        raise LabFailed(f"{slug!r} cannot name a hospital: small letters, digits and hyphens, at most 30")
     if slug in KNOWN:
         return KNOWN[slug]
     number = int.from_bytes(slug.encode()[-4:], "big") % 900 + 100
@@ -86,6 +93,10 @@ def hospital(slug: str) -> LabHospital:
 
 def up(home: Path, slugs: Sequence[str]) -> dict[str, Any]:
     """Make what is missing, start what is down, wait until all are ready, write `lab.json`."""
+    for slug in slugs:
+        hospital(slug)
+    if not slugs and not _nodes(home):
+        raise LabFailed("name at least one hospital: --hospitals bac-ninh,bach-mai")
     home.mkdir(parents=True, exist_ok=True)
     home = home.resolve()
     nodes = _make(home, slugs)
@@ -98,7 +109,7 @@ def up(home: Path, slugs: Sequence[str]) -> dict[str, Any]:
 
 def down(home: Path) -> int:
     """Stop every hospital of this lab; returns how many were running."""
-    running = [pid for settings in _nodes(home).values() if (pid := _pid(settings)) is not None]
+    running = [pid for settings in _existing(home).values() if (pid := _pid(settings)) is not None]
     for pid in running:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_WITHIN
@@ -112,7 +123,7 @@ def down(home: Path) -> int:
 
 def describe(home: Path) -> dict[str, Any]:
     """What `lab.json` says, with the process ids of this moment."""
-    return _describe(home.resolve(), _nodes(home.resolve()))
+    return _describe(home.resolve(), _existing(home.resolve()))
 
 
 def start(settings: Settings) -> None:
@@ -134,6 +145,14 @@ def stop(settings: Settings) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _existing(home: Path) -> dict[str, Settings]:
+    """The hospitals of a lab that is there; raises LabFailed where there is none."""
+    found = _nodes(home)
+    if not found:
+        raise LabFailed(f"there is no lab in {home}; make one with: hie lab up --home {home}")
+    return found
+
+
 def _nodes(home: Path) -> dict[str, Settings]:
     return {p.parent.name: load(p.parent) for p in sorted(home.glob("*/node.toml"))}
 
@@ -146,6 +165,8 @@ def _make(home: Path, slugs: Sequence[str]) -> dict[str, Settings]:
     with ExitStack() as held:
         ports = iter(_free_ports(5 * len(missing), held))
         for slug in missing:
+            # left behind by a lab that was stopped while it made this hospital; nothing was ever in it
+            shutil.rmtree(home / slug, ignore_errors=True)
             nodes[slug] = _create(home / slug, hospital(slug), authority, [next(ports) for _ in range(5)])
     if missing:
         entries = [own_entry(node, SigningKeys.load(node.keys, lab=True)) for node in nodes.values()]
@@ -165,12 +186,19 @@ def _authority(home: Path) -> Credential:
 
 
 def _free_ports(count: int, held: ExitStack) -> list[int]:
-    """Ports that nobody has now; all are held until the last is found, so that none is given twice."""
-    ports = []
-    for _ in range(count):
+    """Ports that nobody has now; all are held until the last is found, so that none is given twice.
+
+    Below the range from which the kernel takes the ports of outgoing connections: a node that starts again finds its
+    own port free.
+    """
+    ports: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if len(ports) == count:
+            break
         probe = held.enter_context(socket.socket())
-        probe.bind(("127.0.0.1", 0))
-        ports.append(probe.getsockname()[1])
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
     return ports
 
 
@@ -203,11 +231,10 @@ def _people(settings: Settings) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     keys: dict[str, tuple[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]] = {
         "his": ("ES384", ec.generate_private_key(ec.SECP384R1())),
-        "pacs": ("RS384", rsa.generate_private_key(65537, 3072)),
+        "pacs": ("RS384", rsa.generate_private_key(65537, 2048)),
     }
     clients = []
     storage = Storage(make_engine(settings.database_url))
-    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=19456)
     users = [(name, role, full, secrets.token_urlsafe(9)) for name, role, full in STAFF]
     with storage.begin() as unit:
         for client_id, (alg, key) in keys.items():
@@ -229,7 +256,7 @@ def _people(settings: Settings) -> None:
                 }
             )
         for username, role, full, password in users:
-            unit.people_of_the_house.add_user(User(username, hasher.hash(password), role, full))
+            unit.people_of_the_house.add_user(User(username, hasher(lab=True).hash(password), role, full))
     storage.close()
     known = [{"username": u, "password": p, "role": r.value, "name": n} for u, r, n, p in users]
     write_whole(settings.home / "lab-accounts.json", json.dumps({"clients": clients, "users": known}).encode())

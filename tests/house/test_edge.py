@@ -389,3 +389,22 @@ def test_a_door_without_protection_does_not_open() -> None:
     ):
         with pytest.raises(UnsafeListener):
             Listener(name, host, 8443, protection)
+
+
+def test_long_heads_pass_and_no_refusal_is_a_page_or_quotes_the_request(front: Front) -> None:
+    """A request may have 16 KB of head; the workers have no smaller bound of their own."""
+    name = "NGUYEN-VAN-AN"
+    assert front.get("house", f"/fhir/Patient?name={'x' * 9000}").status == 200
+    assert front.get("house", "/fhir/Patient", f"Authorization: Bearer {'x' * 12000}").status == 200
+    refused = [
+        front.get("house", f"/fhir/Patient?name={name}", "Content-Encoding: gzip"),
+        front.get("house", f"/fhir/Patient?name={name}{'x' * 20000}"),
+        front.get("house", f"/fhir/Patient?name={name}", *(f"x-{n}: 1" for n in range(120))),
+    ]
+    assert [answer.status for answer in refused] == [415, 431, 431]
+    assert {answer.json()["resourceType"] for answer in refused} == {"OperationOutcome"}
+    with front.connect("house") as sock:
+        sock.sendall(f"g#t /fhir/{name} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
+        answer = read_answer(sock)
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert name.encode() not in answer.body

@@ -196,7 +196,6 @@ ROWS = (
     *iti119_match.TRANSACTIONS,
     *iti78_find_patients.TRANSACTIONS,
     *iti104_feed.TRANSACTIONS,
-    *iti104_feed.REFUSED,
     *iti108_access_consent.TRANSACTIONS,
     *iti81_find_audit_events.TRANSACTIONS,
     *withdraw_receipt.TRANSACTIONS,

@@ -301,7 +301,7 @@ def test_unknown_parameters_are_dropped_or_refused_when_strict() -> None:
 def test_the_network_is_not_searched_for_everybody() -> None:
     with pytest.raises(BadRequest):
         search(("status", "current"), door="network", base=LONG)
-    assert search(("identifier", "urn:oid:1.2.3"), door="network", base=LONG)[0].identifiers
+    assert search(("patient", "77"), door="network", base=LONG)[0].patient.record_id == "77"
 
 
 def links(answer: dict[str, Any]) -> dict[str, str]:
@@ -372,6 +372,7 @@ SET = SubmissionSet(
     title="Gửi",
     intended_recipients=("BV Bạch Mai",),
     members=("d1", "folder-x"),
+    updated=NOON,
 )
 FOLDER = Folder("folder-x", SET.entry_uuid, SET.unique_id, LAN, "", "Đợt", NOON, (IMAGING_REPORT,), ("d1",))
 
@@ -381,7 +382,7 @@ def test_a_submission_set_and_a_folder_come_back_as_they_went_out() -> None:
     assert not check(sent)
     assert [each["item"]["reference"] for each in sent["entry"]] == ["DocumentReference/d1", "List/folder-x"]
     back = read_submission_set(sent, entry_uuid="", patient=LAN, members=SET.members)
-    assert replace(back, id="s1") == SET
+    assert replace(back, id="s1", updated=NOON) == SET
     assert read_folder(list_of(FOLDER), entry_uuid="", patient=LAN, members=("d1",), folder_id="folder-x") == FOLDER
     request = with_id(ask(path="/fhir/List/s1"), "s1")
     assert read_list.decode(request).id == "s1"

@@ -134,16 +134,6 @@ def test_what_the_registry_refuses_has_its_status(exception: Exception, status: 
     assert (found[0], found[2]) == (status, code)
 
 
-@pytest.mark.parametrize("row", iti104.REFUSED)
-def test_removal_and_updates_by_logical_id_are_405(row: Any) -> None:
-    request = ask(row.route[0], row.route[1].replace("<id>", "p9"), WHO)
-    with pytest.raises(FhirError) as refusal:
-        row.decode(request)
-    response = row.error(refusal.value, request)
-    assert response.status == 405
-    assert dict(response.headers)["Allow"].startswith("GET")
-
-
 # ---- ITI-119 ----
 
 

@@ -16,22 +16,6 @@ from registry.errors import RegistryError
 
 _SIGNS = [b"|", b"^", b"~", b"&", b"\\", b"\r", b"\n", b"|||||", b'""', b"\\X0D\\"]
 _PIECES = [*_SIGNS, b"MSH|", b"\x0b", b"\xff", b"\xc3", b"9" * 300]
-    b"|",
-    b"^",
-    b"~",
-    b"&",
-    b"\\",
-    b"\r",
-    b"\n",
-    b"\\X0D\\",
-    b'""',
-    b"MSH|",
-    b"\x0b",
-    b"\xff",
-    b"\xc3",
-    b"9" * 300,
-    b"|||||",
-]
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:

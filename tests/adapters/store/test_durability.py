@@ -108,6 +108,25 @@ def test_two_processes_and_many_threads_write_at_once_without_an_error(database_
     storage.close()
 
 
+def test_a_process_that_ends_does_not_take_the_log_from_under_one_that_serves(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    file = tmp_path / "node.db"
+    file.write_bytes(sqlite_template.read_bytes())
+    url = f"sqlite:///{file}"
+    storage = keep_patient(url)
+    with storage.read(), storage.read():
+        pass
+    publisher = started(PUBLISHES, url, "k", "5")
+    assert len(publisher.communicate(timeout=60)[0].split()) == 5
+    assert file.with_name("node.db-wal").exists()
+    with storage.begin() as unit:
+        unit.documents.add(entry("after"))
+    storage.close()
+    with make_engine(url).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+
+
 def test_a_token_is_spent_in_one_process_only(database_url: str) -> None:
     both = [started(SPENDS, database_url) for _ in range(2)]
     won = [int(process.communicate(timeout=60)[0]) for process in both]

@@ -38,7 +38,7 @@ def test_a_record_reads_back_as_it_was_saved(storage: Storage) -> None:
         assert unit.patients.record(patient().identifier) == patient()
         assert unit.patients.record_by_id(patient().id) == patient()
         assert unit.patients.record(PatientIdentifier(OTHER, "000123")) is None
-        assert unit.patients.systems() == {LOCAL}
+        assert unit.patients.systems() == {LOCAL, NATIONAL_ID, INSURANCE_NUMBER}
 
 
 def test_every_version_of_a_record_is_kept(storage: Storage) -> None:

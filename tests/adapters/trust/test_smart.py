@@ -85,6 +85,31 @@ def test_a_registered_system_gets_a_token_that_the_house_door_accepts(read, asse
             smart.read_access_token(issued.token, **(known | changed))
 
 
+def test_a_token_that_was_read_before_is_still_refused_after_its_time_and_under_other_keys(
+    read, assertion, client, bach_mai, now
+):
+    asked = read(assertion()).requester(home=bach_mai.home, organization="Bạch Mai")
+    one, other = (
+        smart.issue_access_token(
+            bach_mai.keys, asked, scope="system/Patient.r", allowed=client.scopes, base=BASE, now=now
+        ).token
+        for _ in range(2)
+    )
+    tokens = smart.AccessTokens(most=1)
+    usual = {"keys": bach_mai.jwks(bach_mai.home), "base": BASE, "home": bach_mai.home, "now": now}
+    first = tokens.read(one, **usual)
+    assert tokens.read(one, **usual) is first
+    for changed in ({"base": "https://other.example"}, {"now": now + timedelta(minutes=6)}, {"keys": ()}):
+        with pytest.raises(TokenRefused):
+            tokens.read(one, **(usual | changed))
+    head, payload, signature = one.split(".")
+    with pytest.raises(TokenRefused):
+        tokens.read(f"{head}.{payload}.{signature[::-1]}", **usual)
+    assert tokens.read(other, **usual).requester.token_id != first.requester.token_id
+    again = tokens.read(one, **usual)
+    assert again is not first and again == first
+
+
 def test_the_doctor_behind_a_system_is_named(read, assertion, bach_mai):
     behind = iua(
         subject_id="bs.hoa",

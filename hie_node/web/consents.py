@@ -1,0 +1,220 @@
+"""The consent desk: the written request of a patient is printed, signed, scanned, recorded, and can be taken back.
+
+Source: Law 91/2025/QH15 Art. 9 and Art. 26 k2 (request in writing, nothing ticked beforehand), decree 356/2025/NĐ-CP
+Art. 6 (what the person has to be told).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from flask import Response
+
+from adapters.cards import written_date
+from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
+from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
+from consent.requesters import PurposeOfUse, Role
+from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
+from hie_node.flows.reviews import read_person
+from hie_node.web.front import Page, Refused, Visit
+from hie_node.web.looks import VIET_NAM
+from hie_node.web.searching import results
+from registry.directory import Peer
+from registry.errors import InvalidValue, NotFound, TooLarge
+from registry.identifiers import PatientIdentifier
+from registry.searches import PatientSelector
+
+DESK = "/consents"
+AT_THE_DESK = frozenset({Role.CONSENT_DESK, Role.DOCTOR, Role.NURSE})
+"""At night a doctor takes the signed paper; the record says who did."""
+DURATIONS = (30, 90, 180, 365)
+"""Days that may be asked for; a request without an end is not specific."""
+KINDS = ("paper", "witnessed")
+BEGINNINGS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the form says: whose records, for how long, how it was signed."""
+
+    holders: tuple[Peer, ...]
+    everybody: bool
+    days: int
+    kind: str
+    signed: datetime
+    represented_by: str
+
+
+def search_page(visit: Visit) -> Response:
+    return visit.page("search.html", desk=DESK, found=None, problem="")
+
+
+def search_results(visit: Visit) -> Response:
+    return results(visit, desk=DESK)
+
+
+def desk_page(visit: Visit) -> Response:
+    """The patient's requests, and the form for a new one."""
+    return _desk(visit, problem="")
+
+
+def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
+    record_id = visit.params["record_id"]
+    known = read_person(visit.act("read-patient"), record_id)
+    who = PatientSelector(record_id=record_id)
+    found = find_consents(visit.act("find-consents"), FindConsents(patient=who, limit=MOST))
+    return visit.page(
+        "consents.html",
+        status=status,
+        person=known.person,
+        record_id=record_id,
+        consents=found.items,
+        peers=_peers(visit),
+        durations=DURATIONS,
+        chosen=_chosen(visit),
+        names=_names(visit),
+        problem=problem,
+        recorded=visit.facts().get("recorded", ""),
+    )
+
+
+def _peers(visit: Visit) -> tuple[Peer, ...]:
+    return tuple(peer for peer in visit.house.directory.current().active if peer.home != visit.house.home)
+
+
+def _names(visit: Visit) -> dict[str, str]:
+    """Hospitals by community, as people name them."""
+    names = {str(peer.home): peer.community.name for peer in visit.house.directory.current().peers}
+    return names | {str(visit.house.home): visit.house.settings.name}
+
+
+def _chosen(visit: Visit) -> frozenset[str]:
+    """The hospitals that the doctor's page named, or that the form named that has to be mended."""
+    return frozenset(visit.request.values.getlist("from"))
+
+
+def new_request(visit: Visit) -> Response:
+    """Record it: one consent for each hospital that the patient named, all behind the same signed paper."""
+    try:
+        wanted = _wanted(visit)
+        scan = _scan(visit)
+    except Refused as problem:
+        return _desk(visit, problem=problem.why, status=problem.status)
+    who = PatientSelector(record_id=visit.params["record_id"])
+    for consent in _consents(visit, wanted):
+        act = visit.act("record-consent", action="C", direction="changed")
+        record_consent(act, RecordConsent(consent, patient=who, evidence=scan))
+    return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='yes')}")
+
+
+def _wanted(visit: Visit) -> Request:
+    codes = frozenset(visit.request.form.getlist("from"))
+    everybody = "*" in codes
+    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
+    if not everybody and (not holders or len(holders) != len(codes)):
+        raise Refused(400, "consent.problem.from")
+    days, kind = visit.field("days", 5), visit.field("kind", 20)
+    if days not in {str(days) for days in DURATIONS}:
+        raise Refused(400, "consent.problem.days")
+    if kind not in KINDS:
+        raise Refused(400, "consent.problem.kind")
+    signed = _signed(visit, int(days))
+    return Request(() if everybody else holders, everybody, int(days), kind, signed, visit.field("represented_by", 200))
+
+
+def _signed(visit: Visit, days: int) -> datetime:
+    """The beginning of the day on the paper, from which its days count: nothing outlasts what was signed."""
+    now = visit.house.now()
+    try:
+        day = date.fromisoformat(str(written_date(visit.field("signed", 10))))
+    except (ValueError, InvalidValue):
+        raise Refused(400, "consent.problem.signed") from None
+    began = datetime.combine(day, time.min, VIET_NAM)
+    if began > now or _end(began, days) <= now:
+        raise Refused(400, "consent.problem.signed")
+    return began
+
+
+def _end(signed: datetime, days: int) -> datetime:
+    """The end of the last day."""
+    return signed + timedelta(days=days + 1)
+
+
+def _scan(visit: Visit) -> tuple[bytes, str]:
+    """The signed paper: its first bytes say what it is, whatever its name says."""
+    limit = visit.house.settings.limits.scan_body
+    file = visit.request.files.get("scan")
+    content = file.stream.read(limit + 1) if file else b""
+    if not content:
+        raise Refused(400, "consent.problem.no-scan")
+    if len(content) > limit:
+        raise TooLarge("scan", limit=limit)
+    kind = next((kind for beginning, kind in BEGINNINGS.items() if content.startswith(beginning)), None)
+    if kind is None:
+        raise Refused(400, "consent.problem.scan")
+    return content, kind
+
+
+def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
+    now, house = visit.house.now(), visit.house
+    evidence = Evidence(
+        wanted.kind, "", explained_by=visit.user.username, language="vi", represented_by=wanted.represented_by
+    )
+    provision = Provision(
+        "permit",
+        period=Period(now, _end(wanted.signed, wanted.days)),
+        actors=(Actor(home=house.home),),
+        purposes=frozenset({PurposeOfUse.TREAT}),
+    )
+    return [
+        Consent(
+            id="",
+            patient=PatientIdentifier(house.settings.patient_id_system, "to be resolved"),
+            record_id="",
+            status="active",
+            given=wanted.signed if wanted.signed + timedelta(days=1) <= now else now,
+            policy=BASIC_NORMAL,
+            provision=provision,
+            custodian=holder,
+            evidence=evidence,
+        )
+        for holder in ([None] if wanted.everybody else [peer.home for peer in wanted.holders])
+    ]
+
+
+def withdraw(visit: Visit) -> Response:
+    """Take it back: it says nothing from the next question on, and every hospital that keeps it is told."""
+    consent_id = visit.params["consent_id"]
+    consent = read_consent(visit.act("read-consent"), ReadConsent(consent_id))
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    if consent.record_id not in known.person.record_ids:
+        raise NotFound("consent")
+    delete_consent(visit.act("withdraw-consent", action="D", direction="changed"), DeleteConsent(consent_id))
+    return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='withdrawn')}")
+
+
+def paper(visit: Visit) -> Response:
+    """The request to print and sign, in Vietnamese whatever the reader's language: it is the patient's paper."""
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    codes = frozenset(visit.request.form.getlist("from"))
+    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
+    days = visit.field("days", 5)
+    if days not in {str(one) for one in DURATIONS}:
+        days = ""
+    visit.language = "vi"
+    return visit.page(
+        "paper.html", person=known.person, holders=holders, everybody="*" in codes, days=days, peers=_peers(visit)
+    )
+
+
+PAGES = (
+    Page("search-consents", "GET", DESK, search_page, AT_THE_DESK),
+    Page("search-consents", "POST", DESK, search_results, AT_THE_DESK),
+    Page("consents", "GET", f"{DESK}/<record_id>", desk_page, AT_THE_DESK),
+    Page("record-consent", "POST", f"{DESK}/<record_id>", new_request, AT_THE_DESK, takes_a_scan=True),
+    Page("withdraw-consent", "POST", f"{DESK}/<record_id>/<consent_id>/withdraw", withdraw, AT_THE_DESK),
+    Page("paper", "POST", f"{DESK}/<record_id>/paper", paper, AT_THE_DESK),
+)

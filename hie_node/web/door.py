@@ -1,0 +1,64 @@
+"""All pages at the house door, and which addresses are theirs."""
+
+from __future__ import annotations
+
+import mimetypes
+from functools import partial
+
+from flask import Flask, Response
+
+from hie_node.house import House
+from hie_node.web import consents, disclosures, documents, login, node, patients, registrar, studies
+from hie_node.web.front import HEADERS, serve
+from hie_node.web.rendering import static_file, static_path
+
+PAGES = (
+    *login.PAGES,
+    *patients.PAGES,
+    *documents.PAGES,
+    *studies.PAGES,
+    *consents.PAGES,
+    *registrar.PAGES,
+    *node.PAGES,
+    *disclosures.PAGES,
+)
+STATIC = ("house.css", "house.js", "icon.svg")
+OF_OTHERS = (
+    "/fhir",
+    "/network",
+    "/dicomweb",
+    "/oauth",
+    "/.well-known",
+    "/xds",
+    "/xca",
+    "/xcpd",
+    "/cds-services",
+    "/me",
+)
+"""Bases whose errors have a form of their own."""
+
+
+def mount(app: Flask, house: House) -> None:
+    """Every page by its row."""
+    for page in PAGES:
+        app.add_url_rule(
+            page.path,
+            endpoint=f"page {page.method} {page.path}",
+            view_func=partial(serve, house, page),
+            methods=[page.method],
+            provide_automatic_options=False,
+        )
+    for name in STATIC:
+        app.add_url_rule(static_path(name), f"static {name}", partial(_static, name))
+
+
+def owns(path: str) -> bool:
+    """Whether somebody at a browser reads what this path answers."""
+    return not any(path == base or path.startswith(base + "/") for base in OF_OTHERS)
+
+
+def _static(name: str) -> Response:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    answer = Response(static_file(name), content_type=f"{kind}; charset=utf-8")
+    answer.headers.update(HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"})
+    return answer

@@ -1,0 +1,104 @@
+"""How facts look on a page: dates as people here write them, ages in words, numbers masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from hie_node.web.wording import Language, say, wordings
+from registry.examinations import Examination
+from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
+from registry.people import BirthDate, SourceRecord
+
+VIET_NAM = timezone(timedelta(hours=7))
+"""Asia/Ho_Chi_Minh knows no daylight saving."""
+NUMBERS = {
+    NATIONAL_ID: "number.national",
+    CITIZEN_ID: "number.citizen",
+    INSURANCE_NUMBER: "number.insurance",
+    PASSPORT_NUMBER: "number.passport",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """One language, one moment."""
+
+    language: Language
+    now: datetime
+
+    def say(self, key: str, **facts: object) -> str:
+        return say(self.language, key, **facts)
+
+    def known(self, key: str, otherwise: str) -> str:
+        """The wording of a code, or the code itself where no wording is known."""
+        return say(self.language, key) if key in wordings() else otherwise
+
+    def day(self, moment: datetime | None) -> str:
+        return moment.astimezone(VIET_NAM).strftime("%d/%m/%Y") if moment else self.say("when.unknown")
+
+    def minute(self, moment: datetime | None) -> str:
+        return moment.astimezone(VIET_NAM).strftime("%d/%m/%Y %H:%M") if moment else self.say("when.unknown")
+
+    def age(self, moment: datetime | None) -> str:
+        """How long ago, as it is said: 3 days, 5 weeks, 7 months, 2 years."""
+        if moment is None:
+            return ""
+        days = (self.now.astimezone(VIET_NAM).date() - moment.astimezone(VIET_NAM).date()).days
+        if days < 0:
+            return self.say("age.future")
+        if days < 2:
+            return self.say("age.today" if days == 0 else "age.yesterday")
+        for unit, length, upto in (("days", 1, 21), ("weeks", 7, 60), ("months", 30.44, 731)):
+            if days < upto:
+                return self.say(f"age.{unit}", n=int(days / length))
+        return self.say("age.years", n=int(days / 365.25))
+
+    def born(self, birth_date: BirthDate | None) -> str:
+        """As precise as it is known."""
+        if birth_date is None:
+            return self.say("when.unknown")
+        parts = str(birth_date).split("-")
+        return "/".join(reversed(parts)) if len(parts) > 1 else self.say("born.year", year=parts[0])
+
+    def years(self, birth_date: BirthDate | None) -> str:
+        """Age in years; in months below three years, as children are spoken of."""
+        if birth_date is None:
+            return ""
+        today = self.now.astimezone(VIET_NAM).date()
+        if not birth_date.is_full:
+            return self.say("years.about", n=today.year - birth_date.year)
+        month, day = int(birth_date.value[5:7]), int(birth_date.value[8:])
+        months = (today.year - birth_date.year) * 12 + today.month - month - (today.day < day)
+        return self.say("years.months", n=months) if months < 36 else self.say("years.years", n=months // 12)
+
+    def sex(self, record: SourceRecord) -> str:
+        return self.say(f"sex.{record.demographics.gender}")
+
+    def name(self, record: SourceRecord) -> str:
+        return record.demographics.name.text if record.demographics.name else self.say("name.unknown")
+
+    def number(self, identifier: PatientIdentifier) -> str:
+        """What kind of number, and its last three characters."""
+        return f"{self.say(NUMBERS.get(identifier.system, 'number.hospital'))} {mask(identifier.value)}"
+
+    def examination(self, examination: Examination) -> str:
+        """`CT/brain/plain` as doctors say it; contrast stands apart."""
+        region = self.known(f"region.{examination.region}", examination.region.replace("_", " "))
+        return f"{self.known(f'modality.{examination.modality}', examination.modality)} {region}"
+
+    def contrast(self, examination: Examination | None) -> str:
+        if examination is None or examination.contrast is None:
+            return ""
+        return self.say("contrast.with" if examination.contrast else "contrast.without")
+
+    def size(self, size: int) -> str:
+        """Bytes for people, with the comma of this country."""
+        if size < 1 << 20:
+            return f"{max(1, round(size / 1024))} KB"
+        text = f"{size / (1 << 20):.1f} MB"
+        return text.replace(".", ",") if self.language == "vi" else text
+
+    def seconds(self, seconds: float) -> str:
+        text = f"{seconds:.1f}"
+        return text.replace(".", ",") if self.language == "vi" else text

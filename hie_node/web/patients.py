@@ -1,0 +1,139 @@
+"""The doctor's page: find the patient, see every hospital's records on one page, and who said what to the question."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from consent.requesters import Role
+from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
+from hie_node.flows.find import find_documents, find_studies
+from hie_node.flows.reviews import read_person
+from hie_node.web.front import PART, Page, Visit
+from hie_node.web.searching import results
+from hie_node.web.timeline import Entry, Timeline, timeline, together
+from registry.answers import CommunityOutcome, OutcomeKind
+from registry.commands import FindDocuments, FindStudies
+from registry.documents import DocumentStatus
+from registry.identifiers import HomeCommunityId
+from registry.searches import DocumentSearch, PatientSelector, StudySearch
+from registry.studies import Series
+
+TREATING = frozenset({Role.DOCTOR, Role.NURSE})
+DESK = "/patients"
+MOST = 300
+"""Entries of each kind on one page; a patient with more is told so."""
+SERIES_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows; `cut` where there is more than fits on it."""
+
+    timeline: Timeline
+    outcomes: tuple[CommunityOutcome, ...] = ()
+    cut: bool = False
+
+    @property
+    def others(self) -> tuple[CommunityOutcome, ...]:
+        return self.outcomes[1:]
+
+    @property
+    def withheld(self) -> tuple[CommunityOutcome, ...]:
+        return tuple(one for one in self.others if one.kind is OutcomeKind.WITHHELD)
+
+    @property
+    def unclear(self) -> tuple[CommunityOutcome, ...]:
+        return tuple(one for one in self.others if one.kind is OutcomeKind.NOT_UNIQUE)
+
+    @property
+    def silent(self) -> tuple[CommunityOutcome, ...]:
+        return tuple(one for one in self.others if one.kind in (OutcomeKind.SILENT, OutcomeKind.BROKEN))
+
+    @property
+    def answered(self) -> tuple[CommunityOutcome, ...]:
+        return tuple(one for one in self.others if one.kind in (OutcomeKind.ANSWERED, OutcomeKind.INCOMPLETE))
+
+
+def search_page(visit: Visit) -> Response:
+    return visit.page("search.html", desk=DESK, found=None, problem="")
+
+
+def search_results(visit: Visit) -> Response:
+    return results(visit, desk=DESK)
+
+
+def own_records(visit: Visit) -> Response:
+    """The patient, and at once what this hospital holds; the others are asked by the form on the page."""
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    documents, studies = _searches(visit)
+    found_documents = find_documents(visit.act("own-documents"), documents)
+    found_studies = find_studies(visit.act("own-studies"), studies)
+    cut = found_documents.next is not None or found_studies.next is not None
+    shown = Shown(timeline(found_documents.items, found_studies.items, here=visit.house.home), cut=cut)
+    return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
+
+
+def all_hospitals(visit: Visit) -> Response:
+    """The same with every hospital's answer. Asking is itself a disclosure and is recorded, so it is a form."""
+    documents, studies = _searches(visit)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(find_documents_everywhere, visit.act("all-documents"), documents)
+        second = pool.submit(find_studies_everywhere, visit.act("all-studies"), studies)
+        found_documents, found_studies = first.result(), second.result()
+    outcomes = together(found_documents.outcomes, found_studies.outcomes)
+    cut = any(outcome.kind is OutcomeKind.INCOMPLETE for outcome in outcomes[:1])
+    shown = Shown(timeline(found_documents.items, found_studies.items, here=visit.house.home), outcomes, cut)
+    if visit.request.headers.get(PART):
+        return visit.page("answer.html", shown=shown, **_links(visit))
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
+
+
+def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
+    who = PatientSelector(record_id=visit.params["record_id"])
+    return (
+        FindDocuments(DocumentSearch(patient=who, statuses=(DocumentStatus.CURRENT,), limit=MOST)),
+        FindStudies(StudySearch(patient=who, limit=MOST)),
+    )
+
+
+def _links(visit: Visit) -> dict[str, Any]:
+    """What the templates need to name hospitals and to link to things without saying anything in the address."""
+    record_id = visit.params["record_id"]
+
+    def hospital(home: HomeCommunityId) -> str:
+        peer = visit.house.directory.current().peer(home)
+        return visit.house.settings.name if home == visit.house.home else peer.community.name if peer else str(home)
+
+    def facts(entry: Entry) -> str:
+        performed = entry.performed.isoformat() if entry.performed else ""
+        series = "\n".join(_told(one) for one in (entry.study.series if entry.study else ())[:SERIES_SHOWN])
+        return visit.seal(
+            record=record_id, title=entry.title, performed=performed, hospital=hospital(entry.home), series=series
+        )
+
+    return {"record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}
+
+
+def _told(series: Series) -> str:
+    """One series as a line of the sealed facts: modality, description, images, slice thickness, contrast agent."""
+    parts = (
+        series.modality,
+        series.description or series.body_part or "",
+        str(len(series.instances)),
+        f"{series.slice_thickness:g}" if series.slice_thickness else "",
+        series.contrast_agent or "",
+    )
+    return "\t".join(part.replace("\t", " ").replace("\n", " ")[:80] for part in parts)
+
+
+PAGES = (
+    Page("search-patients", "GET", DESK, search_page, TREATING),
+    Page("search-patients", "POST", DESK, search_results, TREATING),
+    Page("own-records", "GET", f"{DESK}/<record_id>", own_records, TREATING),
+    Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
+)

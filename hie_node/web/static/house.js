@@ -1,0 +1,63 @@
+// Everything here only saves a click: each page works without it.
+"use strict";
+
+const part = document.querySelector("[data-ask]");
+
+async function ask(form) {
+  const answer = document.getElementById("answer");
+  const line = answer.querySelector(".asked");
+  const words = document.body.dataset;
+  line.setAttribute("aria-busy", "true");
+  const waiting = line.querySelector("[data-waiting]");
+  if (waiting) waiting.textContent = words.waiting;
+  try {
+    const reply = await fetch(form.action, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form)),
+      headers: { "Answer-Part": "1" },
+    });
+    if (reply.status === 401) return location.assign("/login");
+    if (!reply.ok) throw new Error(reply.status);
+    answer.innerHTML = await reply.text();
+    answer.removeAttribute("data-ask");
+    watch(answer);
+  } catch {
+    line.removeAttribute("aria-busy");
+    const failed = waiting || line.insertBefore(document.createElement("p"), line.firstChild);
+    failed.className = "note bad";
+    failed.textContent = words.failed;
+    form.querySelector("button").disabled = false;
+  }
+}
+
+function watch(within) {
+  for (const form of within.querySelectorAll("form")) {
+    form.addEventListener("submit", (event) => {
+      const pressed = event.submitter;
+      const sure = (pressed && pressed.dataset.confirm) || form.dataset.confirm;
+      if (sure && !confirm(sure)) return event.preventDefault();
+      if (form.hasAttribute("data-part")) {
+        event.preventDefault();
+        pressed.disabled = true;
+        return ask(form);
+      }
+      // the printed form opens beside this page, which goes on
+      if (pressed && pressed.hasAttribute("data-stay")) return;
+      // a second click sends nothing; the first has been sent when this runs
+      setTimeout(() => form.querySelectorAll("button").forEach((button) => (button.disabled = true)));
+    });
+  }
+  for (const field of within.querySelectorAll("input[data-max]")) {
+    field.addEventListener("change", () => {
+      const large = field.files[0] && field.files[0].size > Number(field.dataset.max);
+      field.setCustomValidity(large ? field.dataset.tooLarge : "");
+      field.reportValidity();
+    });
+  }
+  for (const button of within.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+}
+
+watch(document);
+// the next scan replaces what stands in the line
+for (const field of document.querySelectorAll("[data-scan]")) field.select();
+if (part) ask(part.querySelector("form[data-part]"));

@@ -1,0 +1,39 @@
+"""A hospital whose every answer is held against the specification, and a second one to ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.trust.certificates import Credential
+from tests.conformance.client import Client
+from tests.databases import postgres, sqlite_template
+from tests.lab import Lab, lab_authority
+
+__all__ = ["lab_authority", "postgres", "sqlite_template"]
+
+
+@pytest.fixture
+def clients(
+    tmp_path: Path, lab_authority: Credential, sqlite_template: Path
+) -> Iterator[Callable[..., tuple[Client, ...]]]:
+    """Foreign systems, each at one hospital of a network."""
+
+    def new_database(home: Path) -> str:
+        (home / "node.db").write_bytes(sqlite_template.read_bytes())
+        return f"sqlite:///{home / 'node.db'}"
+
+    lab = Lab(tmp_path, lab_authority, new_database)
+    yield lambda *names: tuple(Client(one) for one in lab.hospitals(*names))
+    lab.close()
+
+
+def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
+    """Resources are read best as JSON."""
+    if op == "==" and isinstance(left, dict) and isinstance(right, dict):
+        return [json.dumps(left, ensure_ascii=False, indent=1), json.dumps(right, ensure_ascii=False, indent=1)]
+    return None

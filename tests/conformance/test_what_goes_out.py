@@ -1,0 +1,114 @@
+"""Everything a node tells is valid R4 and keeps the profiles that it claims; the client reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+
+from tests.conformance.client import Client, consent, provided
+from tests.conformance.profiles import FOLDER, faults_by, published
+from tests.papers import CtStudy, Person
+
+Clients = Callable[..., tuple[Client, ...]]
+NID = {"system": "http://fhir.ehealth.gov.vn/core/sid/national_id", "value": "001090000017"}
+
+
+@pytest.fixture
+def node(clients: Clients) -> Client:
+    (one,) = clients("bac-ninh")
+    assert one.registers("A1", numbers=[NID]).status == 201
+    return one
+
+
+@pytest.mark.parametrize("base", ["/fhir", "/network/fhir"])
+def test_the_statement_of_each_base_is_valid(node: Client, base: str) -> None:
+    told = node.get(f"{base}/metadata")
+    assert (told.status, told.bundle["resourceType"]) == (200, "CapabilityStatement")
+
+
+@pytest.mark.parametrize("profile", ["Minimal", "Comprehensive", "UnContained"])
+def test_a_document_goes_in_and_comes_out_by_its_profile(node: Client, profile: str) -> None:
+    sent = provided(node.subject("A1"), profile=profile)
+    answer = node("POST", "/fhir", sent)
+    assert answer.status == 200, answer.body
+    for line in answer.bundle["entry"]:
+        assert node("GET", f"/fhir/{line['response']['location']}", Accept="*/*").status == 200
+    found = node.get("/fhir/DocumentReference", **{"patient.identifier": f"{node.system}|A1", "status": "current"})
+    assert found.total == 1
+    if profile == "Comprehensive" and published():
+        name = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Comprehensive.DocumentReference"
+        assert faults_by(found.found[0], name) == []
+    lists = node.get("/fhir/List", **{"patient.identifier": f"{node.system}|A1", "code": "submissionset"})
+    assert lists.total == 1
+
+
+def test_a_simply_published_document_does_not_claim_what_it_no_longer_is(node: Client) -> None:
+    document = provided(node.subject("A1"), profile="Minimal")["entry"][1]["resource"]
+    document["content"][0]["attachment"] = {"contentType": "text/plain", "data": "aGVsbG8="}
+    del document["identifier"]
+    name = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.SimplifiedPublish.DocumentReference"
+    document["meta"] = {"profile": [name]}
+    made = node("POST", "/fhir/DocumentReference", document)
+    assert made.status == 201
+    assert name not in made.bundle["meta"]["profile"]
+    assert node("GET", made.headers["location"]).status == 200
+
+
+def test_patients_keep_their_profile_in_every_answer(node: Client) -> None:
+    assert node.get("/fhir/Patient", family="nguyen").total == 1
+    asked = {"resourceType": "Patient", "name": [{"text": "Nguyễn Văn Mẫu"}], "birthDate": "1990-05-01"}
+    assert node("POST", "/fhir/Patient/$match", asked).status == 200
+    crossed = node("GET", f"/fhir/Patient/$ihe-pix?sourceIdentifier={quote(node.system)}%7CA1")
+    assert crossed.bundle["parameter"][0]["valueIdentifier"] == NID
+
+
+def test_the_record_of_disclosures_keeps_the_audit_patterns(node: Client) -> None:
+    node("POST", "/fhir", provided(node.subject("A1")))
+    found = node.get("/fhir/DocumentReference", **{"patient.identifier": f"{node.system}|A1"})
+    node("GET", f"/fhir/Binary/{found.ids[0]}", Accept="*/*")
+    node("POST", "/fhir/Consent", consent(node.subject("A1"), node.community, node.community))
+    rows = node.get("/fhir/AuditEvent", **{"patient.identifier": f"{node.system}|A1"})
+    claimed = {one["meta"]["profile"][0].rpartition(".")[2] for one in rows.found if "profile" in one["meta"]}
+    assert {"PatientQuery", "PatientRead", "PatientCreate"} <= claimed
+
+
+def test_a_study_says_nothing_of_its_patient_but_whose_it_is(node: Client) -> None:
+    owner = Person("9", "Nguyễn Văn Mẫu", "1990-05-01", "male")
+    node.hospital.publishes_study(CtStudy(owner))
+    found = node.get("/fhir/ImagingStudy")
+    assert found.total == 1
+    assert "1990" not in found.body.decode()
+    assert node("GET", f"/fhir/ImagingStudy/{found.ids[0]}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/fhir/Nothing", 404),
+        ("GET", "/fhir/Patient/nobody", 404),
+        ("DELETE", "/fhir/Patient/nobody", 405),
+        ("PUT", "/fhir/DocumentReference/x", 405),
+        ("GET", "/fhir/Patient?birthdate=never", 400),
+        ("GET", "/fhir/Patient?_format=text/csv", 406),
+        ("GET", "/fhir/Patient/$ihe-pix?sourceIdentifier=urn:oid:9.9%7C1", 400),
+    ],
+)
+def test_every_refusal_is_an_operation_outcome(node: Client, method: str, target: str, status: int) -> None:
+    answer = node(method, target)
+    assert (answer.status, answer.bundle["resourceType"]) == (status, "OperationOutcome")
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_the_checker_itself_sees_what_is_wrong() -> None:
+    if not FOLDER.is_dir():
+        assert not published()
+        return
+    name = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.DocumentReference"
+    whole = provided({"identifier": {"system": "urn:oid:1.2", "value": "1"}}, profile="Minimal")["entry"][1]["resource"]
+    assert faults_by(whole, name) == []
+    for broken in ({**whole, "docStatus": "final"}, {**whole, "status": "entered-in-error"}):
+        assert faults_by(broken, name)
+    del whole["masterIdentifier"]
+    assert faults_by(whole, name)

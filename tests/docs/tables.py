@@ -1,0 +1,194 @@
+"""The tables in docs/ that are made from the code, so that they cannot say anything else.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; `./run docs` writes all of them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import typer.main
+
+from adapters.catalogue import TRANSACTIONS
+from adapters.fhir.outcome import CODES
+from adapters.hl7v2 import ack
+from adapters.hl7v2.catalogue import EXCHANGES
+from adapters.transactions import Transaction
+from hie_node.cli import app
+from hie_node.doors import BASES
+from hie_node.edge.limits import EdgeLimits
+from hie_node.settings import Limits, Mllp, Settings
+from hie_node.web.door import PAGES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+_TABLE = re.compile(r"<!-- table: ([a-z-]+) -->\n.*?<!-- end of table -->", re.DOTALL)
+_FIELD = re.compile(r"    (\w+) {1,}(\S.*)")
+_MORE = re.compile(r" {8,}(\S.*)")
+
+
+def field_words(owner: type) -> dict[str, str]:
+    """What a dataclass's docstring says of each field."""
+    words: dict[str, str] = {}
+    name = ""
+    known = {one.name for one in fields(owner)}
+    for line in (owner.__doc__ or "").splitlines():
+        begun, more = _FIELD.fullmatch(line), _MORE.fullmatch(line)
+        if begun and begun[1] in known:
+            name = begun[1]
+            words[name] = begun[2]
+        elif more and name:
+            words[name] += " " + more[1]
+    return words
+
+
+def _markdown(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _default(owner: Any, name: str) -> str:
+    value = next(one.default for one in fields(owner) if one.name == name)
+    return f"`{value!r}`" if isinstance(value, (int, float, str, tuple)) else ""
+
+
+def settings() -> str:
+    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp")}
+    rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def limits() -> str:
+    rows = ([f"`{name}`", _default(Limits, name), text] for name, text in field_words(Limits).items())
+    return _markdown(["limit", "default", "what it bounds"], rows)
+
+
+def mllp() -> str:
+    rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def hl7_exchanges() -> str:
+    rows = (
+        [one.name, one.title, ", ".join(f"`{kind}^{event}`" for kind, event in sorted(one.events)), one.source]
+        for one in EXCHANGES
+    )
+    return _markdown(["", "what", "messages", "source"], rows)
+
+
+def hl7_errors() -> str:
+    rows: dict[tuple[str, int], list[str]] = {}
+    for kind, (code, number, _, _) in ack.CODES.items():
+        rows.setdefault((code, number), []).append((kind.__doc__ or "").splitlines()[0].rstrip("."))
+    listed = ([f"`{code}`", number, "; ".join(dict.fromkeys(texts))] for (code, number), texts in sorted(rows.items()))
+    return _markdown(["MSA-1", "ERR-3", "when"], listed)
+
+
+def edge_limits() -> str:
+    rows = ([f"`{name}`", _default(EdgeLimits, name), text] for name, text in field_words(EdgeLimits).items())
+    return _markdown(["limit", "value", "unit and what it bounds"], rows)
+
+
+def _paths(transaction: Transaction) -> str:
+    method, path = transaction.route
+    shown = path.replace("<", "{").replace(">", "}")
+    also = "<br>`POST " + path.rstrip("/") + "/_search`" if transaction.form else ""
+    return f"`{method} {shown}`{also}"
+
+
+def _doors(transaction: Transaction) -> str:
+    bases = [base for listener in BASES for base in BASES[listener]]
+    named = {door: path for door, family, path in bases if family == transaction.family}
+    words = {"house": f"`{named['house']}`", "network": f"`{named['network']}`", "peer": f"peer `{named['peer']}`"}
+    return ", ".join(words[door] for door in ("house", "network", "peer") if door in transaction.doors)
+
+
+def transactions() -> str:
+    rows = (
+        [t.name, t.title, _paths(t), _doors(t), "none" if t.open_to_all else f"`system/{t.scope[0]}.{t.scope[1]}`"]
+        for t in TRANSACTIONS
+    )
+    return _markdown(["", "what", "method and path", "where", "scope"], rows)
+
+
+def errors() -> str:
+    rows: dict[tuple[int, str], list[str]] = {}
+    for kind, code in CODES.items():
+        rows.setdefault(code, []).append((kind.__doc__ or "").splitlines()[0].rstrip("."))
+    listed = ([status, f"`{code}`", "; ".join(dict.fromkeys(texts))] for (status, code), texts in sorted(rows.items()))
+    return _markdown(["status", "issue", "when"], listed)
+
+
+@cache
+def every_command() -> dict[str, str]:
+    """Each command of `hie`, with its first line of help."""
+    found: dict[str, str] = {}
+
+    def walk(command: click.Command, path: str) -> None:
+        below = getattr(command, "commands", None)
+        if below is None:
+            found[path] = (command.help or "").strip().splitlines()[0]
+            return
+        for name, one in below.items():
+            walk(one, f"{path} {name}")
+
+    walk(typer.main.get_command(app), "hie")
+    return found
+
+
+def commands() -> str:
+    return _markdown(["command", "what it does"], ([f"`{name}`", text] for name, text in every_command().items()))
+
+
+def web_pages() -> str:
+    """The pages that can be opened, and who may open them."""
+    rows: dict[str, str] = {}
+    for page in PAGES:
+        if page.method == "GET":
+            roles = "everybody" if page.roles is None else ", ".join(sorted(role.value for role in page.roles))
+            rows[page.path.replace("<", "{").replace(">", "}")] = roles
+    return _markdown(["page", "for"], ([f"`{path}`", roles] for path, roles in rows.items()))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "limits": limits,
+    "edge-limits": edge_limits,
+    "transactions": transactions,
+    "errors": errors,
+    "commands": commands,
+    "mllp": mllp,
+    "hl7-exchanges": hl7_exchanges,
+    "hl7-errors": hl7_errors,
+    "pages": web_pages,
+}
+
+
+def with_tables(page: str) -> str:
+    """A page with each of its tables as the code has it now."""
+
+    def made(found: re.Match[str]) -> str:
+        return f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end of table -->"
+
+    return _TABLE.sub(made, page)
+
+
+def pages() -> list[Path]:
+    """Everything that a reader opens."""
+    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
+
+
+if __name__ == "__main__":
+    for file in pages():
+        before = file.read_text("utf-8")
+        after = with_tables(before)
+        if after != before:
+            file.write_text(after, "utf-8")
+            print(f"wrote {file.relative_to(ROOT)}")

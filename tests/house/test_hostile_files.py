@@ -1,0 +1,116 @@
+"""Whatever lies in the drop folder, it is published or refused with a reason, and never stands in another's way."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hie_node import publishing
+from hie_node.drop_folder import DropFolder
+from hie_node.publishing import publish_paths
+from tests.lab import Hospital, Lab
+from tests.papers import LAN, CtStudy, ct_report
+
+CANARY = "Nguyen Van Chim"
+
+
+def looks(node: Hospital) -> Path:
+    """Two looks, between which nothing has grown."""
+    folder = DropFolder(node.house)
+    folder.look()
+    folder.look()
+    return node.house.settings.drop
+
+
+def reason(drop: Path, name: str) -> str:
+    return (drop / "refused" / f"{name}.reason.txt").read_text("utf-8")
+
+
+def put_report(drop: Path) -> None:
+    document, note = ct_report(LAN).files("bac-ninh")
+    (drop / "zz.txt").write_bytes(document)
+    (drop / "zz.json").write_bytes(note)
+
+
+def test_pipes_links_and_strange_names_are_refused_and_the_report_behind_them_is_published(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    secret = node.house.settings.keys / "key-encryption.key"
+    os.mkfifo(drop / "a-pipe.dcm")
+    (drop / "b-link.pdf").symlink_to(secret)
+    (drop / "c-lost").symlink_to(drop / "nowhere")
+    (drop / "d-folder").mkdir()
+    (drop / "d-folder" / "inner.pdf").symlink_to(secret)
+    os.mkfifo(drop / "d-folder" / "inner.dcm")
+    (drop / "e\nf.xml").write_bytes(b"<GIAMDINHHS/>")
+    (drop / ("n" * 240 + ".xml")).write_bytes(b"")
+    put_report(drop)
+    looks(node)
+    assert len(node.holds()) == 1
+    assert sorted(path.name for path in drop.iterdir()) == ["done", "refused"]
+    assert "put the file itself here" in reason(drop, "a-pipe.dcm") + reason(drop, "b-link.pdf")
+    assert reason(drop, "d-folder").count("put the file itself here") == 2
+    assert len(reason(drop, "e\nf.xml").splitlines()) == 1
+
+
+def test_a_fault_of_ours_with_one_file_refuses_that_one_only(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    (drop / "aa.xml").write_bytes(b"<GIAMDINHHS/>")
+    put_report(drop)
+    monkeypatch.setattr(publishing, "_insurance_file", lambda *_: {}["no such thing"])
+    looks(node)
+    assert len(node.holds()) == 1
+    assert "reference" in reason(drop, "aa.xml") and "no such thing" not in reason(drop, "aa.xml")
+
+
+def test_a_refused_file_explains_itself_without_its_patient(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    (drop / "half.xml").write_text(f"<GIAMDINHHS><HO_TEN>{CANARY}", "utf-8")
+    (drop / "other.pdf").write_bytes(b"%PDF-1.4")
+    (drop / "other.json").write_text(f'{{"patient": {{"name": "{CANARY}"}}}}', "utf-8")
+    looks(node)
+    for name in ("half.xml", "other.pdf"):
+        assert reason(drop, name) and CANARY not in reason(drop, name)
+
+
+def test_files_too_large_to_be_read_whole_are_refused_unread(lab: Lab, tmp_path: Path) -> None:
+    node, folder = lab.hospital("bac-ninh"), tmp_path / "huge"
+    folder.mkdir()
+    for name, start in (("a.pdf", b"%PDF-1.4"), ("b.xml", b"<GIAMDINHHS>")):
+        with (folder / name).open("wb") as file:
+            file.write(start)
+            file.truncate(200 << 20)
+    (folder / "a.json").write_text("{}")
+    refused = list(publish_paths(node.house, [folder], who="his"))
+    assert [("larger than" in one.reason, one.outcome) for one in refused] == [(True, "refused")] * 2
+
+
+def test_two_halves_of_a_study_at_once_are_one_whole_study(lab: Lab) -> None:
+    """An acknowledged image is never lost, whoever else is storing."""
+    node = lab.hospital("bac-ninh")
+    node.registers(LAN)
+    for round_ in range(4):
+        study = CtStudy(LAN, uid=f"1.2.826.0.1.3680043.10.99.{round_}", count=24)
+        slices = study.slices("bac-ninh")
+        parts = [{f"{n}.dcm": content for n, content in enumerate(slices) if n % 4 == part} for part in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            for published in pool.map(node.publishes_files, parts):
+                assert [(one.outcome, one.reason) for one in published] == [("stored", "")]
+        with node.house.storage.read() as unit:
+            kept = unit.studies.by_uid(study.uid)
+        assert kept is not None and kept.instance_count == 24
+
+
+def test_the_same_report_twice_at_once_is_one_report(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    document, note = ct_report(LAN).files("bac-ninh")
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(node.publishes_files, [{"r.txt": document, "r.json": note}] * 4))
+    assert [one.reason for (one,) in outcomes] == [""] * 4
+    assert sorted(one.outcome for (one,) in outcomes) == ["stored", "unchanged", "unchanged", "unchanged"]
+    assert len(node.holds()) == 1
