@@ -6,6 +6,7 @@ Sources: IHE ITI PDQm 3.2 (Patient), PIXm 3.1, IHE ITI TF-3: 4.2.3.2.23 (sourceP
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal
@@ -154,6 +155,12 @@ class SourceRecord:
     def revised(self, other: SourceRecord) -> SourceRecord:
         """This record with what `other`, a newer message about the same patient, says of it."""
         return replace(other, id=self.id, version=self.version + 1)
+
+    def keeping(self, known: SourceRecord, unsaid: Collection[str]) -> SourceRecord:
+        """This record with what a message left unsaid taken from what is `known`."""
+        kept = {name: getattr(known.demographics, name) for name in unsaid if name != "numbers"}
+        numbers = known.numbers if "numbers" in unsaid else self.numbers
+        return replace(self, demographics=replace(self.demographics, **kept), numbers=numbers, extra=known.extra)
 
     def says_the_same(self, other: SourceRecord) -> bool:
         """Nothing in `other` is news."""

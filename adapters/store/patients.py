@@ -239,14 +239,15 @@ class StoredPatients(Part):
         self._connection.execute(insert(link), values | times)
         self._connection.execute(_REVISE, {"key": link_.record_id, "person_id": link_.person_id})
 
-    def undo(self, link_id: str, *, now: datetime, author: str) -> None:
-        """The record is a person of its own again. Undone once, it stays undone."""
+    def undo(self, link_id: str, *, now: datetime, author: str) -> Link:
+        """The record is a person of its own again; gives the link. Undone once, it stays undone."""
         known = self._noun(Link, _LINK, id=link_id)
         if known is None:
             raise NotFound("link")
         if known.undone is None:
             self._end(known, now=now, author=author)
             self._connection.execute(_REVISE, {"key": known.record_id, "person_id": str(uuid4())})
+        return known
 
     def _end(self, known: Link, *, now: datetime, author: str) -> None:
         ended = replace(known, undone=now, undone_by=author)

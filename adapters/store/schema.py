@@ -294,6 +294,17 @@ Index(
 
 seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
 
+received_message = Table(
+    "received_message",
+    metadata,
+    Column("sender", Key, nullable=False),
+    Column("control_id", Key, nullable=False),
+    Column("digest", Key, nullable=False),
+    Column("received", Key, nullable=False),
+    PrimaryKeyConstraint("sender", "control_id", "digest"),
+)
+Index("ix_received_message_received", received_message.c.received)
+
 spent_token = Table(
     "spent_token",
     metadata,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from typing import Annotated
-=======
 from typing import TYPE_CHECKING, Annotated
->>>>>>> refs/heads/matcher
 
 import typer
 

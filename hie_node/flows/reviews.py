@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id
+from hie_node.flows.register import separate
 from hie_node.house import new_id
 from registry.errors import NotFound
 from registry.people import Link, SourceRecord
@@ -96,4 +97,4 @@ def undo_link(act: Act, link_id: str) -> None:
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         act.items = [link_id]
-        unit.patients.undo(link_id, now=act.now, author=act.caller.requester.subject)
+        act.about(separate(act, unit, link_id))
