@@ -65,6 +65,7 @@ CODES: dict[type[Exception], tuple[str, int, str, str]] = {
         f"this was merged or replaced before and is not used any more; {_NOTHING}",
     ),
     registry.ForeignDomain: (AE, 204, "PID^1^3^1^4", f"numbers of this authority are not this hospital's; {_NOTHING}"),
+    registry.WrongId: (AE, 204, "PID^1^3^1", f"the message names another record; {_NOTHING}"),
     registry.UnknownAuthority: (AE, 204, "PID^1^3^1^4", "this assigning authority is not known here"),
     registry.UnknownTargetSystem: (AE, 204, "", "this target domain is not known here"),
     registry.NotFound: (AE, 204, "PID^1^3^1^1", "not known here"),
