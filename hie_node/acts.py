@@ -7,7 +7,7 @@ all; a one-use token is spent in the same transaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -53,6 +53,7 @@ class Act:
 
     exchange  the id of the question between hospitals, the same in the records of both: at the holder the id of the
               token that came, at the asking hospital that of the tokens it sends
+    also   what becomes durable together with the effect, and only with it
     """
 
     house: House
@@ -71,6 +72,7 @@ class Act:
     exchange: str = ""
     extra_rows: list[Disclosure] = field(default_factory=list)
     token_spent: bool = False
+    also: Callable[[UnitOfWork], None] | None = None
     recorded: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -95,13 +97,17 @@ class Act:
                 refusal = error
                 self.items.clear()
             self.write_down(unit)
+            if self.also is not None and refusal is None:
+                self.also(unit)
         self.recorded = True
         if refusal is not None:
             raise refusal
 
     def fork(self) -> Act:
         """An act of the same caller about another patient: it gets a row of its own."""
-        return replace(self, items=[], reasons=Counter(), consents=set(), extra_rows=[], patient=None, record_id=None)
+        return replace(
+            self, items=[], reasons=Counter(), consents=set(), extra_rows=[], patient=None, record_id=None, also=None
+        )
 
     def _spend_token(self, unit: UnitOfWork) -> None:
         requester = self.caller.requester

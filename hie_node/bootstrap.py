@@ -19,7 +19,12 @@ from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.house import House
 from hie_node.settings import Settings, UnsafeSettings
+from registry import weights
 from registry.matching import CorroboratedNumber
+from registry.ports import Matcher
+from registry.weighing import Weighing
+
+MODEL_FILE = "matching_model.json"
 
 
 def build(settings: Settings) -> House:
@@ -46,11 +51,25 @@ def build(settings: Settings) -> House:
         keys=keys,
         directory=directory,
         transport=_transport(settings),
-        matcher=CorroboratedNumber(),
+        matcher=_matcher(settings),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
         page_key=_derived(kek, b"page tokens"),
     )
+
+
+def model_of(settings: Settings) -> weights.Model:
+    """The weights that this hospital trained (`hie mpi train`), else those that come with the program."""
+    own = settings.home / MODEL_FILE
+    return weights.read(own.read_text("utf-8")) if own.exists() else weights.shipped()
+
+
+def _matcher(settings: Settings) -> Matcher:
+    """The strict rule; a hospital that puts a model file into its folder chooses to weigh.
+
+    Weighing finds far more and made false merges where the strict rule made none, so nobody gets it unasked.
+    """
+    return Weighing(model_of(settings)) if (settings.home / MODEL_FILE).exists() else CorroboratedNumber()
 
 
 def _transport(settings: Settings) -> PeerTransport:

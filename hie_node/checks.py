@@ -15,6 +15,7 @@ from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
+from hie_node.operations import hl7_listens
 from hie_node.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -71,6 +72,20 @@ def _settings(house: House) -> Iterator[Check]:
         yield Check(
             "emergency access", "warning", "off: no data_protection_officer is named in node.toml", "no-officer"
         )
+
+
+def _hl7(house: House) -> Iterator[Check]:
+    settings, door = house.settings, house.settings.mllp
+    if not settings.mllp_port:
+        yield Check("hl7 v2", "ok", "off: mllp_port is 0")
+        return
+    how = "mutual TLS" if door.client_authority else "TLS" if door.tls else "no TLS"
+    who = f"{len(door.senders)} senders listed" if door.senders else "any sender that reaches it"
+    at = f"MLLP at {door.host}:{settings.mllp_port}, {how}, {who}"
+    if hl7_listens(settings):
+        yield Check("hl7 v2", "ok", at)
+    else:
+        yield Check("hl7 v2", "warning", f"{at}; nobody answers there now")
 
 
 def _certificates(house: House) -> Iterator[Check]:
@@ -135,5 +150,5 @@ def peers(house: House) -> Iterator[Check]:
         yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
 
 
-NEAR = (_settings, _certificates, _disk, _database)
+NEAR = (_settings, _hl7, _certificates, _disk, _database)
 """What is looked at in milliseconds and without asking anybody."""

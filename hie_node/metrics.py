@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 REQUESTS = Counter("hie_requests_total", "Answered requests", ["transaction", "door", "status"])
 SECONDS = Histogram(
@@ -15,6 +15,9 @@ SECONDS = Histogram(
 )
 OUTCOMES = Counter("hie_community_outcomes_total", "What became of each community in a question", ["facility", "kind"])
 DROPPED = Counter("hie_dropped_files_total", "Files of the drop folder", ["outcome"])
+HL7 = Counter("hie_hl7_messages_total", "Answered HL7 v2 messages", ["event", "code"])
+MLLP_CLOSED = Counter("hie_mllp_closed_total", "HL7 connections that this node ended", ["reason"])
+MLLP_OPEN = Gauge("hie_mllp_connections", "HL7 connections that are open", multiprocess_mode="livesum")
 SEALED = Counter("hie_sealed_rows_total", "Rows of the record of disclosures brought under a seal")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import orjson
 
 from hie_node import metrics
 from hie_node.house import House
+from hie_node.settings import Settings
 from registry.errors import StorageUnavailable
 
 NO_ROOM = 1 << 20
@@ -52,8 +54,20 @@ def readiness(house: House) -> list[str]:
             problems.append("the record of disclosures has not been sealed for ten minutes; is the jobs process alive?")
     except StorageUnavailable as failure:
         problems.append(str(failure))
+    if house.settings.mllp_port and not hl7_listens(house.settings):
+        problems.append("the door for HL7 does not answer; is the mllp process alive, is its port free?")
     if shutil.disk_usage(house.settings.home).free < NO_ROOM:
         problems.append("the disk is full: nothing can be recorded, so nothing is shown or stored")
     if not house.settings.contents.is_dir():
         problems.append("the folder of contents is not there")
     return problems
+
+
+def hl7_listens(settings: Settings) -> bool:
+    """Whether somebody takes connections at the port for HL7."""
+    host = settings.mllp.host if settings.mllp.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 (compared)
+    try:
+        socket.create_connection((host, settings.mllp_port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Publish from what exists: insurance files, DICOM files and folders, documents with a sidecar.
+"""Publish from what exists: insurance files, HL7 v2 messages, DICOM files and folders, documents with a sidecar.
 
 One file is one outcome: acknowledged, the same as before, or refused with a reason; nothing is skipped in silence.
 """
@@ -13,10 +13,12 @@ from pathlib import Path
 from adapters.dicom.part10 import read_instance
 from adapters.dropped.kinds import kind_of
 from adapters.dropped.sidecar import read_sidecar
+from adapters.hl7v2.files import iter_messages
 from adapters.insurance.envelope import MAX_FILE_BYTES, DossierFault
 from adapters.insurance.submission import iter_submissions
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
+from hie_node import hl7v2
 from hie_node.acts import Act, Caller
 from hie_node.flows.publish import publish
 from hie_node.flows.store_instances import store_instances
@@ -31,6 +33,9 @@ BATCH = 500
 
 LARGEST_SIDECAR = 1 << 20
 HEAD = 4096
+HL7_FILE = 256 << 20
+"""Bytes of a file of HL7 messages, which is read as a whole."""
+
 Progress = Callable[[Path], None]
 
 
@@ -138,6 +143,8 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
             return _insurance_file(house, file, who)
         if kind == "document":
             return _document(house, file, who)
+        if kind == "hl7":
+            return _hl7_file(house, file)
     except StorageUnavailable:
         raise
     except (RegistryError, ConsentError) as refusal:
@@ -180,7 +187,7 @@ def _insurance_file(house: House, file: Path, who: str) -> Published:
             refused.append(f"dossier {number}: {refusal}")
     result.outcome = next((o for o in ("stored", "replaced", "unchanged") if o in outcomes), "refused")
     if refused:
-        result.reason = "; ".join(refused[:5]) + (f"; and {len(refused) - 5} more" if len(refused) > 5 else "")
+        result.reason = _few(refused)
         result.outcome = "refused"
     return result
 
@@ -191,6 +198,30 @@ def _submit(house: House, submission: Submission, who: str, result: Published) -
     result.documents += len(provided.documents)
     result.warnings += provided.warnings
     return provided.outcome
+
+
+def _hl7_file(house: House, file: Path) -> Published:
+    """The messages of a file, in order, as if they had come over the network; a refused one does not stop the rest."""
+    if file.stat().st_size > HL7_FILE:
+        raise TooLarge("file", limit=HL7_FILE)
+    result = Published(file, "hl7", "unchanged", files=0)
+    refused = []
+    for number, message in enumerate(iter_messages(file.read_bytes()), start=1):
+        handled = hl7v2.handle(house, message)
+        result.files += 1
+        result.warnings += handled.notes
+        if handled.verdict.code != "AA":
+            refused.append(f"message {number}: {handled.verdict.location} {handled.verdict.text}")
+        elif handled.commands and not handled.again:
+            result.outcome = "stored"
+    if refused or not result.files:
+        result.outcome = "refused"
+        result.reason = _few(refused) if refused else "no message was found in it"
+    return result
+
+
+def _few(reasons: Sequence[str]) -> str:
+    return "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more" if len(reasons) > 5 else "")
 
 
 def _document(house: House, file: Path, who: str) -> Published:
@@ -236,7 +267,7 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
         refused += [f"{printable(names[f.sop_instance_uid].name)}: {f.text}" for f in stored.failed]
     if refused:
         result.outcome = "refused" if not result.instances else result.outcome
-        result.reason = "; ".join(refused[:5]) + (f"; and {len(refused) - 5} more" if len(refused) > 5 else "")
+        result.reason = _few(refused)
     return result
 
 

@@ -12,6 +12,7 @@ from hie_node import jobs, log
 from hie_node.bootstrap import build
 from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
+from hie_node.mllp import run_mllp
 from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.warmth import keep_warm
@@ -29,13 +30,14 @@ def serve(settings: Settings) -> int:
     build(settings).storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
-    return Supervisor(
-        [
-            Child("workers", partial(_workers, settings, workers)),
-            Child("edge", partial(_edge, settings, workers), front=True),
-            Child("jobs", partial(_jobs, settings)),
-        ]
-    ).run()
+    children = [
+        Child("workers", partial(_workers, settings, workers)),
+        Child("edge", partial(_edge, settings, workers), front=True),
+        Child("jobs", partial(_jobs, settings)),
+    ]
+    if settings.mllp_port:
+        children.append(Child("mllp", partial(_mllp, settings)))
+    return Supervisor(children).run()
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
@@ -97,6 +99,11 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
         # a larger scan than the page takes still reaches it, so that people read why in their own language
         return settings.limits.scan_body * 4
     return settings.limits.fhir_body
+
+
+def _mllp(settings: Settings) -> None:
+    log.configure()
+    run_mllp(settings, build)
 
 
 def _jobs(settings: Settings) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,6 +56,7 @@ class Limits:
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     keep_dropped        days that an accepted file stays in the drop folder's `done`
+    remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
@@ -76,11 +77,74 @@ class Limits:
     remember_remote: int = 30
     seal_every: float = 2.0
     keep_dropped: int = 7
+    remember_messages: int = 30
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200
     login_tries: int = 10
     login_wait: int = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Sender:
+    """A system that may send HL7 v2: MSH-3, MSH-4 (empty: any), and where it sends from (empty: anywhere)."""
+
+    application: str
+    facility: str = ""
+    addresses: tuple[str, ...] = ()
+
+    def comes_from(self, address: str) -> bool:
+        return not self.addresses or any(ip_address(address) in ip_network(each) for each in self.addresses)
+
+    def is_named(self, application: str, facility: str) -> bool:
+        return self.application == application and self.facility in ("", facility)
+
+
+@dataclass(frozen=True, slots=True)
+class Mllp:
+    """The door for HL7 v2; its port is `mllp_port` of [node], 0 for none.
+
+    host              address to listen at; off loopback only with client certificates, or all senders by address
+    tls               with the certificate of the house door
+    client_authority  PEM file: senders must show a certificate of these signers
+    senders           who may send; empty: whoever reaches the door
+    authorities       assigning authorities that senders name by a namespace only, and the systems that they mean
+    idle_seconds      s that a connection may be silent between messages
+    frame_seconds     s for one message to arrive
+    connections       at once; beyond, the one that was silent longest makes room
+    threads           messages worked on at once, those of one connection one after the other
+    """
+
+    host: str = "127.0.0.1"
+    tls: bool = False
+    client_authority: str = ""
+    senders: tuple[Hl7Sender, ...] = ()
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    idle_seconds: float = 3600.0
+    frame_seconds: float = 60.0
+    connections: int = 1000
+    threads: int = 4
+
+    @property
+    def is_loopback(self) -> bool:
+        return Listener(self.host, 0, "").is_loopback
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for a door that strangers on the network could use."""
+        try:
+            for sender in self.senders:
+                for each in sender.addresses:
+                    ip_network(each)
+        except ValueError as error:
+            raise UnsafeSettings(f"[[mllp.senders]] addresses: {error}") from error
+        if self.client_authority and not self.tls:
+            raise UnsafeSettings("[mllp] client_authority needs tls = true")
+        listed = bool(self.senders) and all(sender.addresses for sender in self.senders)
+        if not (self.is_loopback or listed or self.client_authority):
+            raise UnsafeSettings(
+                "[mllp] host is not a loopback address: HL7 v2 has no login, so list each sender with its addresses "
+                "in [[mllp.senders]], or set tls = true and client_authority"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +161,7 @@ class Settings:
     peer                     the door for other hospitals' nodes
     ops                      health and metrics; a loopback address
     lab                      a node for training and tests: invented people only, relaxed checks, and it says so
-    mllp_port                kept for the HL7 v2 listener, which is not there yet
+    mllp_port                where HL7 v2 is heard (MLLP); 0: nowhere
     dicom_port               kept for the DICOM listener, which is not there yet
     dicom_aet                the name that the DICOM listener will answer to
     workers                  processes that answer requests; one is enough for a hospital
@@ -106,6 +170,7 @@ class Settings:
                              facility code and name
     data_protection_officer  who is told of emergency access; without one there is none
     limits                   the bounds below
+    mllp                     who may send HL7 v2, and how
     """
 
     home: Path
@@ -126,6 +191,7 @@ class Settings:
     issuers: tuple[str, ...] = ()
     data_protection_officer: str = ""
     limits: Limits = field(default_factory=Limits)
+    mllp: Mllp = field(default_factory=Mllp)
 
     @property
     def contents(self) -> Path:
@@ -162,8 +228,10 @@ class Settings:
                 raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
         if not self.ops.is_loopback:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
+        if self.mllp_port:
+            self.mllp.check()
         if self.lab:
-            if not (self.house.is_loopback and self.peer.is_loopback):
+            if not (self.house.is_loopback and self.peer.is_loopback and self.mllp.is_loopback):
                 raise UnsafeSettings("a lab node listens on loopback only; set lab = false for a real one")
             return
         if os.geteuid() == 0:
@@ -191,10 +259,11 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    known = {f.name for f in fields(Settings)} - {"home", "house", "peer", "ops", "limits"}
+    tables = {"house", "peer", "ops", "limits", "mllp"}
+    known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
-    if unknown or set(values) - {"node", "house", "peer", "ops", "limits"}:
-        names = sorted(unknown | (set(values) - {"node", "house", "peer", "ops", "limits"}))
+    if unknown or set(values) - tables - {"node"}:
+        names = sorted(unknown | (set(values) - tables - {"node"}))
         raise ValueError(f"unknown setting: {', '.join(names)}")
     made = Settings(
         home=home,
@@ -209,11 +278,24 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         peer=_table(Listener, "peer", values["peer"]),
         ops=_table(Listener, "ops", values["ops"]),
         limits=_table(Limits, "limits", values.get("limits", {})),
+        mllp=_mllp(dict(values.get("mllp", {}))),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
     _check_kinds(made.limits, "limits")
+    _check_kinds(made.mllp, "mllp")
+    for sender in made.mllp.senders:
+        _check_kinds(sender, "mllp.senders")
     return made
+
+
+def _mllp(values: dict[str, Any]) -> Mllp:
+    senders = tuple(
+        _table(Hl7Sender, "mllp.senders", {**each, "addresses": tuple(each.get("addresses", ()))})
+        for each in values.pop("senders", ())
+    )
+    authorities = {name.upper(): system for name, system in values.pop("authorities", {}).items()}
+    return _table(Mllp, "mllp", {**values, "senders": senders, "authorities": authorities})
 
 
 def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
@@ -261,6 +343,7 @@ def write(settings: Settings) -> None:
         lines.append(f"database_url = {_quoted(settings.database_url)}")
     for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
         lines += ["", f"[{name}]", f"host = {_quoted(at.host)}", f"port = {at.port}", f"url = {_quoted(at.url)}"]
+    lines += ["", "[mllp]", f"host = {_quoted(settings.mllp.host)}"]
     (settings.home / "node.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
 

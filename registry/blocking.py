@@ -9,55 +9,90 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from registry.identifiers import PatientIdentifier
-from registry.matching import PERSONAL_NUMBERS
-from registry.people import BirthDate, Demographics, PatientInQuestion
+from registry.people import Demographics, PatientInQuestion
+from registry.traits import Traits, traits_of
+
+CROWD = 200
+"""A key under which so many records stand says nothing; no more of them are looked at."""
+CROWDED_PHONE = 24
+"""A telephone of so many records is a desk's, not a family's."""
 
 
 def number_key(identifier: PatientIdentifier) -> str | None:
-    """The same number of the same authority; None for a dummy ("000000000", typed to get past a form)."""
-    normal = identifier.normal
-    if normal.system in PERSONAL_NUMBERS and len(set(normal.value)) < 2:
-        return None
-    return f"number|{normal.system}|{normal.value}"
+    """The same number, whichever field it was typed into; None for a dummy ("000000000", to get past a form)."""
+    numbers = list(_number_keys(traits_of((identifier,), Demographics())))
+    return numbers[0] if numbers else None
 
 
 def blocking_keys(identifiers: Iterable[PatientIdentifier], demographics: Demographics) -> frozenset[str]:
-    """The keys under which one description is found.
-
-    number           the strongest evidence there is; also the local number within its hospital
-    name and year    survives lost tone marks, word order and joined words (its letters are sorted), and dates
-                     of which only the year is known
-    given and date   survives a wrong surname and a missing middle name; the tone keeps Lan and Lân apart, since a
-                     day of birth alone grows with the population
-    surname, date    survives a wrong or changed given name; sex halves it
-    and sex
-    """
-    keys = {key for key in map(number_key, identifiers) if key is not None}
-    if demographics.name is None or demographics.birth_date is None:
-        return frozenset(keys)
-    name, born = demographics.name, demographics.birth_date
-    letters = "".join(sorted(name.folded.replace(" ", "")))
-    if letters:
-        keys.add(f"name-year|{letters}|{born.year}")
-        keys |= _with_date(demographics, born)
-    return frozenset(keys)
+    """The keys under which one description is found."""
+    return keys_of(traits_of(identifiers, demographics))
 
 
 def wanted_keys(wanted: PatientInQuestion) -> frozenset[str]:
     """What a question looks under: its own keys, and those with day and month exchanged, a common typing fault."""
-    keys = blocking_keys(wanted.identifiers, wanted.demographics)
-    born = wanted.demographics.birth_date
-    swapped = born.swapped() if born is not None else None
-    return keys if swapped is None else keys | _with_date(wanted.demographics, swapped)
+    return keys_wanted(traits_of(wanted.identifiers, wanted.demographics))
 
 
-def _with_date(demographics: Demographics, born: BirthDate) -> frozenset[str]:
+def keys_of(traits: Traits) -> frozenset[str]:
+    """The keys under which one description is found; nobody finds a patient whom a desk could not name.
+
+    number            the strongest evidence there is; also the local number within its hospital
+    phone             of few people: a family at most
+    name and year     survives lost marks, word order and joined words (its words are sorted), and dates of which
+                      only the year is known
+    family, given     survives a lost middle name, where the place makes it rare
+    and year, place
+    given and date    survives a wrong surname and a missing middle name
+    surname, date     survives a wrong or changed given name; sex halves it
+    and sex
+    date and place    survives everything about the name
+    guardian, date    a child before and after it was named
+    """
+    keys = set(_number_keys(traits))
+    if traits.nobody:
+        return frozenset(key for key in keys if key.startswith("number|local"))
+    name, place = traits.name, traits.place.commune
+    if name is not None and traits.year:
+        keys.add(f"name-year|{name.sorted}|{traits.year}")
+        if place:
+            keys.add(f"short-year-place|{name.family}|{name.given}|{traits.year}|{place}")
+    if traits.day:
+        keys.update(_with_date(traits, f"{traits.year}-{traits.month:02}-{traits.day:02}"))
+    return frozenset(keys)
+
+
+def keys_wanted(traits: Traits) -> frozenset[str]:
+    """Its own keys, and those of the date with day and month exchanged."""
+    keys = keys_of(traits)
+    if traits.nobody or not 0 < traits.day <= 12 or traits.day == traits.month:
+        return keys
+    return keys.union(_with_date(traits, f"{traits.year}-{traits.day:02}-{traits.month:02}"))
+
+
+def _number_keys(traits: Traits) -> Iterable[str]:
+    for kind, values in (
+        ("personal", traits.personal),
+        ("old", traits.old_cards),
+        ("passport", traits.passports),
+        ("insurance", traits.insurance),
+        ("local", traits.local),
+    ):
+        for value in values:
+            yield f"number|{kind}|{value}"
+    if not traits.nobody:
+        for phone in traits.phones:
+            yield f"phone|{phone}"
+
+
+def _with_date(traits: Traits, date: str) -> Iterable[str]:
     """Only a full date is rare enough for a key with one word of the name."""
-    if demographics.name is None or not born.is_full:
-        return frozenset()
-    toned, folded = demographics.name.toned.split(), demographics.name.folded.split()
-    if not toned or not folded:
-        return frozenset()
-    return frozenset(
-        {f"given-date|{toned[-1]}|{born}", f"surname-date-sex|{folded[0]}|{born}|{demographics.gender}"},
-    )
+    name, place = traits.name, traits.place
+    if name is not None:
+        yield f"given-date|{name.given}|{date}"
+        if name.family:
+            yield f"surname-date-sex|{name.family}|{date}|{traits.sex}"
+    if place.commune:
+        yield f"date-place|{date}|{place.commune}"
+    if traits.guardian:
+        yield f"guardian-date|{traits.guardian}|{date}"

@@ -148,12 +148,36 @@ class FeedPatient:
     """ITI-104: create, revise or merge (`replaced_by`). Answered with Fed. `expected_version` from If-Match.
 
     claimed_id   the logical id that the message gives itself; another than the record has is a WrongId
+    unsaid       what the message does not speak of, by the names of Demographics and `numbers`: it stays as it was.
+                 None where a message always says everything; only such a message revives a merged record
     """
 
     identifier: PatientIdentifier
     record: SourceRecord
     expected_version: int | None = None
     claimed_id: str | None = None
+    unsaid: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergePatients:
+    """ITI-8 and ITI-30 merge, change of a number: `subsumed` is `survivor` from now on. Answered with Fed.
+
+    unsaid  what the message does not speak of, as in FeedPatient
+    """
+
+    survivor: SourceRecord
+    subsumed: PatientIdentifier
+    unsaid: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPatients:
+    """ITI-30 link and unlink: two records of one person, or not (any more). Answered with Fed, of `second`."""
+
+    first: PatientIdentifier
+    second: PatientIdentifier
+    same: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ INSURANCE_NUMBER = "http://fhir.ehealth.gov.vn/core/sid/insurance_number"
 PASSPORT_NUMBER = "http://fhir.ehealth.gov.vn/core/sid/passport_number"
 URI_SYSTEM = "urn:ietf:rfc:3986"
 DICOM_UID = "urn:dicom:uid"
+ACCESSION = "urn:hie-node:accession"
+"""The accession number as this hospital writes it; who issued it is not said."""
 
 _OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -112,13 +112,26 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldEvidence:
+    """What one field says: how far it agrees, and by how many tenths of a bit that speaks for the same person."""
+
+    field: str
+    level: str
+    tenths: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The zone, the person it speaks of, and why."""
+    """The zone, the person it speaks of, and why: `evidence` to be read, `fields` and `score` (tenths of a bit) where
+    the rule weighs, `also` the other persons whom it would link as well."""
 
     zone: Zone
     person_id: str | None
     evidence: tuple[str, ...]
     rule: str = RULE
+    fields: tuple[FieldEvidence, ...] = ()
+    score: int | None = None
+    also: tuple[str, ...] = ()
 
 
 class CorroboratedNumber:
@@ -126,7 +139,7 @@ class CorroboratedNumber:
 
     rule = RULE
 
-    def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate]) -> Verdict:
+    def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate], *, size: int = 0) -> Verdict:
         """Against persons, not records: the best zone wins, and two persons in the link zone make a review."""
         judged = [(compare_with_person(wanted, candidate), candidate.person_id) for candidate in candidates]
         linking = [(c, p) for c, p in judged if c.zone is Zone.LINK]

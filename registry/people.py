@@ -6,13 +6,15 @@ Sources: IHE ITI PDQm 3.2 (Patient), PIXm 3.1, IHE ITI TF-3: 4.2.3.2.23 (sourceP
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
 from registry.errors import InvalidValue
 from registry.identifiers import PatientIdentifier
-from registry.vietnamese import composed, folded, toned
+from registry.syllables import bare
+from registry.vietnamese import composed, syllable, syllables
 
 Gender = Literal["male", "female", "other", "unknown"]
 GENDERS: frozenset[str] = frozenset({"male", "female", "other", "unknown"})
@@ -86,11 +88,11 @@ class HumanName:
 
     @property
     def toned(self) -> str:
-        return toned(self.text)
+        return " ".join(map(syllable, syllables(self.text)))
 
     @property
     def folded(self) -> str:
-        return folded(self.text)
+        return " ".join(bare(word).replace("y", "i") for word in syllables(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,12 @@ class SourceRecord:
     def revised(self, other: SourceRecord) -> SourceRecord:
         """This record with what `other`, a newer message about the same patient, says of it."""
         return replace(other, id=self.id, version=self.version + 1)
+
+    def keeping(self, known: SourceRecord, unsaid: Collection[str]) -> SourceRecord:
+        """This record with what a message left unsaid taken from what is `known`."""
+        kept = {name: getattr(known.demographics, name) for name in unsaid if name != "numbers"}
+        numbers = known.numbers if "numbers" in unsaid else self.numbers
+        return replace(self, demographics=replace(self.demographics, **kept), numbers=numbers, extra=known.extra)
 
     def says_the_same(self, other: SourceRecord) -> bool:
         """Nothing in `other` is news."""

@@ -88,7 +88,11 @@ class SubmittedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Everything of one patient in one message; stored whole or not at all."""
+    """Everything of one patient in one message; stored whole or not at all.
+
+    supersede   registry ids of documents that are current no longer
+    withdrawn   the sender's own keys (`source_key`) of documents that it takes back; one that never came is no fault
+    """
 
     patient: PatientMention
     documents: tuple[SubmittedDocument, ...] = ()
@@ -97,6 +101,7 @@ class Submission:
     visit: Visit | None = None
     referral: Referral | None = None
     supersede: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,44 @@
 """Vietnamese names as they are compared: the original is kept elsewhere, for display.
 
 Two forms of a name: with tones (`toned`), which separates Lan from Lân, and without (`folded`), which finds both.
-Handled: composed and decomposed Unicode, đ/Đ/Ð, upper case, spaces of all kinds, tone placed on either vowel
-(hoà/hòa, thuỷ/thủy), i for y (Lí/Lý), titles and "con bà". Source of the error classes: common Vietnamese
-registration practice (no diacritics, legacy bytes, joined words).
+Handled for every text: composed and decomposed Unicode, đ/Đ/Ð, upper case, spaces of all kinds, tone placed on either
+vowel (hoà/hòa, thuỷ/thủy), i for y (Lí/Lý), titles. For names of persons also (`syllables`): bytes read with the wrong
+table, keystrokes of an input method, joined words. "Con bà" is a person of its own kind (`newborn`). Source of the
+error classes: common Vietnamese registration practice.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
 
-_TONES = {"\u0300": "2", "\u0301": "1", "\u0303": "4", "\u0309": "3", "\u0323": "5"}
-_TITLES = frozenset({"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "bs", "ths", "gs"})
-_NEWBORN = re.compile(r"^(con|cb|trẻ|bé|sơ sinh)\s+(của\s+)?(bà|chị|mẹ|sản phụ)\s+", re.IGNORECASE)
+from registry.encodings import readable
+from registry.keystrokes import untyped
+from registry.name_words import BARE_SURNAMES
+from registry.syllables import apart, bare, is_syllable
+
+_TITLES = frozenset(
+    {"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms"}
+)
+_NEWBORN = re.compile(
+    r"(?:cb|c\W?b|bs?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
+    r" (?:ba|chi|me|san phu))\W*(\d?)\W+(.+)"
+)
+_ORDER = re.compile(r"(.*?)\W*(?:con thu |con |thu |so )?(\d)\W*")
+_UNKNOWN = re.compile(
+    r"\b(vo danh|khong (ro|ten|biet|xac dinh)|chua (ro|biet|xac dinh)|unknown|nguoi la|vo gia cu|no ?name|anonymous"
+    r"|benh nhan (x|a|nam|nu)\b)"
+)
 _FINAL_Y = re.compile(r"(?<![aâ])y$")
+_ANY_Y = re.compile(r"(?<![aâ])y")
 _LETTERS = re.compile(r"[^\w?]+|[\d_]+")
+_NOT_IN_WORDS = re.compile(r"[^\w?]+|_+")
+_BROKEN = re.compile("\ufffd+")
+_CAMEL = re.compile(r"(?<=[a-zà-ỹđ])(?=[A-ZĐ][a-zà-ỹ])")
+_DIGITS = re.compile(r"\d+")
+_VOWELS = "aeiouy"
 
 
 def composed(text: str) -> str:
@@ -25,12 +48,12 @@ def composed(text: str) -> str:
 
 def toned(name: str) -> str:
     """Lower case, one spelling per syllable, the tone as a digit at the end: "Thuý Hoà" gives "thui1 hoa2"."""
-    return " ".join(_syllable(word) for word in words(name))
+    return " ".join(syllable(word) for word in words(name))
 
 
 def folded(name: str) -> str:
     """Lower-case base letters only: what remains when marks are lost. "Nguyễn Đức Quý" gives "nguien duc qui"."""
-    return " ".join(_bare(word) for word in words(name))
+    return " ".join(bare(word).replace("y", "i") for word in words(name))
 
 
 def words(name: str) -> list[str]:
@@ -42,25 +65,81 @@ def words(name: str) -> list[str]:
     return parts
 
 
+@dataclass(frozen=True, slots=True)
+class Newborn:
+    """What "Con bà Nguyễn Thị Hoa 2" says: whose child, and which of them; 0 where it does not say."""
+
+    mother: str
+    order: int
+
+
+@lru_cache(maxsize=4096)
+def newborn(name: str) -> Newborn | None:
+    """Set where the name is that of a mother, not of this patient."""
+    plain = composed(readable(name))
+    found = _NEWBORN.fullmatch(_unmarked(plain))
+    if found is None:
+        return None
+    order, mother = found[1], plain[found.start(2) :]
+    last = _ORDER.fullmatch(_unmarked(mother))
+    if last is not None:
+        mother, order = mother[: last.end(1)], last[2]
+    return Newborn(mother, int(order or 0))
+
+
 def is_newborn_placeholder(name: str) -> bool:
     """True for "Con bà Nguyễn Thị Hoa": the name of a mother, not of this patient."""
-    return _NEWBORN.match(composed(name)) is not None
+    return newborn(name) is not None
 
 
-def _syllable(word: str) -> str:
-    letters, tone = [], ""
-    for character in unicodedata.normalize("NFD", word):
-        if character in _TONES:
-            tone = _TONES[character]
-        else:
-            letters.append(character)
-    return _FINAL_Y.sub("i", unicodedata.normalize("NFC", "".join(letters))) + tone
+@lru_cache(maxsize=4096)
+def is_nobody(name: str) -> bool:
+    """True for "Bệnh nhân vô danh": a name that a desk gives to those it cannot name."""
+    plain = composed(readable(name)).lower()
+    return not plain.startswith("võ ") and _UNKNOWN.search(_unmarked(plain)) is not None
 
 
-def _bare(word: str) -> str:
-    decomposed = unicodedata.normalize("NFD", word.replace("đ", "d"))
-    base = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return base.replace("y", "i")
+def _unmarked(text: str) -> str:
+    """Base letters, in places that stay the same."""
+    return "".join(bare(character)[:1] or character for character in text.lower())
+
+
+@lru_cache(maxsize=65536)
+def syllables(name: str) -> tuple[str, ...]:
+    """The words of a person's name, lower case, as they were meant: bytes, keystrokes and joined words repaired."""
+    parts = _NOT_IN_WORDS.sub(" ", _BROKEN.sub("?", composed(readable(name))).replace("^", " ")).split()
+    found: list[str] = []
+    for part in parts:
+        for word in _CAMEL.sub(" ", part).split() if not part.isupper() else [part]:
+            kept = _DIGITS.sub("", untyped(word.lower()))
+            if kept:
+                found.extend(_separated(kept))
+    while len(found) > 2 and found[0] in _TITLES and bare(found[1]).replace("y", "i") in BARE_SURNAMES:
+        found = found[1:]
+    return tuple(found)
+
+
+def _separated(word: str) -> list[str]:
+    """ "phươngthảo" is two words; the split into syllables nearest to the middle wins."""
+    if len(word) < 4 or is_syllable(word) or "?" in word:
+        return [word]
+    places = sorted(range(2, len(word) - 1), key=lambda place: abs(2 * place - len(word)))
+    for place in places:
+        if bare(word[place]) not in _VOWELS and is_syllable(word[:place]) and is_syllable(word[place:]):
+            return [word[:place], word[place:]]
+    return [word]
+
+
+def syllable(word: str) -> str:
+    """One spelling a syllable, the tone as a digit at the end: "thuý" and "thúy" give "thui1"."""
+    letters, tone = apart(word)
+    return _FINAL_Y.sub("i", letters) + tone
+
+
+def compared(word: str) -> str:
+    """`syllable` for comparing names: inner y and đ are folded as well, since both are written either way ("Quình")."""
+    letters, tone = apart(word)
+    return _ANY_Y.sub("i", letters).replace("đ", "d") + tone
 
 
 def has_marks(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from adapters.insurance.tables import names_by_tag
 
-Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "unknown"]
+Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "unknown"]
 
 FIRST_BYTES = 4096
 """How many bytes are enough to tell."""
@@ -20,6 +20,7 @@ _UNMARKED = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _BEFORE_ROOT = re.compile(r"(?:\s++|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^>]*)")
 _RESOURCE = re.compile(r'"resourceType"\s*:')
+_HL7 = re.compile(rb"(?:\xef\xbb\xbf)?[\x0b\s]*(?:MSH|FHS|BHS)[^\w\s]")
 _ENVELOPES = frozenset({"GIAMDINHHS", "HOSO", "FILEHOSO"})
 
 
@@ -30,6 +31,8 @@ def kind_of(path: str, first_bytes: bytes) -> Kind:
         return "dicom"
     if first_bytes.startswith(b"%PDF-"):
         return "document"
+    if _HL7.match(first_bytes):
+        return "hl7"
     text = _decoded(first_bytes)
     if text.startswith("<"):
         return _kind_of_xml(text)

@@ -27,7 +27,14 @@ from registry.coded import DCM, FORMAT_CODE, IMAGING_REPORT, LOINC, SERVICE_CODE
 from registry.documents import Attachment, Author, DocumentEntry
 from registry.errors import InvalidValue, TooLarge, Unreadable
 from registry.examinations import Service, by_service_code
-from registry.identifiers import INSURANCE_NUMBER, HomeCommunityId, PatientIdentifier, check_unique_id, identity_number
+from registry.identifiers import (
+    ACCESSION,
+    INSURANCE_NUMBER,
+    HomeCommunityId,
+    PatientIdentifier,
+    check_unique_id,
+    identity_number,
+)
 from registry.identifiers import insurance_last_ten as card_number
 from registry.people import BirthDate, Demographics, Gender, HumanName
 from registry.submissions import Bytes, PatientMention, Submission, SubmittedDocument
@@ -35,8 +42,6 @@ from registry.submissions import Bytes, PatientMention, Submission, SubmittedDoc
 MAX_SIDECAR_BYTES = 64 * 1024
 MAX_TEXT = 255
 SIDECAR = "sidecar"
-ACCESSION = "urn:hie-node:accession"
-"""The accession number as this hospital writes it; the note does not say who issued it."""
 
 _NAMES = UUID("3d0a9a52-55a1-5f0e-8c39-0d1f8f0a7c44")
 _KNOWN = frozenset(

@@ -83,12 +83,16 @@ class Report:
 
     @property
     def type(self) -> CodedValue:
-        """The LOINC code of the examination, or of imaging studies in general."""
-        if self.examination is None:
-            return IMAGING_REPORT
-        asked = (self.examination.modality, self.examination.region)
-        found = _TYPES.get((*asked, self.examination.contrast)) or _TYPES.get((*asked, None))
-        return CodedValue(found[0], LOINC, found[1]) if found else IMAGING_REPORT
+        return type_of(self.examination)
+
+
+def type_of(examination: Examination | None) -> CodedValue:
+    """The LOINC code of the examination, or of imaging studies in general."""
+    if examination is None:
+        return IMAGING_REPORT
+    asked = (examination.modality, examination.region)
+    found = _TYPES.get((*asked, examination.contrast)) or _TYPES.get((*asked, None))
+    return CodedValue(found[0], LOINC, found[1]) if found else IMAGING_REPORT
 
 
 def bare_code(code: str) -> str:
@@ -120,11 +124,20 @@ def imaging_reports(results: Sequence[Row], services: Sequence[Row]) -> tuple[Re
 
 def _examination(code: str, result: Row, services: Sequence[Row]) -> tuple[str, Examination | None] | None:
     """Modality and examination by the national list, else by the words of the hospital, else by its machine."""
+    names = [result.get("TEN_CHI_SO", ""), *(row.get("TEN_DICH_VU", "") for row in services)]
+    found = examination_by_name(code, names)
+    if found is not None:
+        return found
+    modality = _modality_of_machine([result, *services])
+    return (modality, from_header(modality, *names)) if modality else None
+
+
+def examination_by_name(code: str, names: Sequence[str]) -> tuple[str, Examination | None] | None:
+    """Modality and examination by the national list, else by the words of the hospital."""
     known = by_service_code(code)
     if known is not None:
         return known.examination.modality, known.examination
-    names = [result.get("TEN_CHI_SO", ""), *(row.get("TEN_DICH_VU", "") for row in services)]
-    modality = _modality_of_words(names) or _modality_of_machine([result, *services])
+    modality = _modality_of_words(names)
     return (modality, from_header(modality, *names)) if modality else None
 
 

@@ -25,6 +25,7 @@ _BY_ID = _body.where(document.c.id == bindparam("id"))
 _BY_UNIQUE_ID = _body.where(document.c.unique_id == bindparam("unique_id"))
 _BY_SOURCE_KEY = _body.where(document.c.source_key == bindparam("source_key"))
 _REPLACE = update(document).where(document.c.id == bindparam("key"))
+_FREE_KEY = update(document).where(document.c.source_key == bindparam("key")).values(source_key=None)
 _SUBMISSION = select(submission_set.c.body).where(submission_set.c.id == bindparam("id"))
 _SUBMISSION_BY_UNIQUE_ID = select(submission_set.c.body).where(submission_set.c.unique_id == bindparam("unique_id"))
 _FOLDER = select(folder.c.body).where(folder.c.id == bindparam("id"))
@@ -67,7 +68,12 @@ class StoredDocuments(Part):
     __slots__ = ()
 
     def add(self, entry: DocumentEntry, *, source_key: str | None = None) -> None:
-        """Raises DuplicateUniqueId where an entry with this unique id, entry UUID, id or source key is here."""
+        """Raises DuplicateUniqueId where an entry with this unique id, entry UUID or id is here.
+
+        The source key passes from the entry that had it to this one.
+        """
+        if source_key is not None:
+            self._connection.execute(_FREE_KEY, {"key": source_key})
         values = {"id": entry.id, "source_key": source_key, **_columns(entry)}
         if not insert_once(self._connection, document, values):
             raise DuplicateUniqueId(entry.unique_id)

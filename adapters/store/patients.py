@@ -29,13 +29,14 @@ from adapters.store.rows import Part, Values, any_of, insert_once, moment, once
 from adapters.store.schema import (
     assigning_authority,
     blocking_key,
+    kept_apart,
     link,
     name_word,
     review,
     source_record,
     source_record_version,
 )
-from registry.blocking import blocking_keys, number_key, wanted_keys
+from registry.blocking import CROWD, CROWDED_PHONE, blocking_keys, number_key, wanted_keys
 from registry.errors import NotFound, VersionConflict
 from registry.identifiers import PatientIdentifier
 from registry.matching import Candidate
@@ -43,10 +44,10 @@ from registry.people import Link, PatientInQuestion, SourceRecord
 from registry.ports import Review
 from registry.searches import PatientSearch
 
-_CROWD = 200
-"""A key under which so many records stand says nothing; no more of them are looked at."""
 _NUMBER_WEIGHT = 8
 _PAGE = 200
+_SIZE = select(func.max(source_record.c.number))
+_APART = select(kept_apart.c.other_id).where(kept_apart.c.record_id == bindparam("record_id"))
 
 _current = select(source_record.c.number, source_record.c.person_id, source_record.c.version, source_record.c.body)
 _BY_IDENTIFIER = _current.where(
@@ -68,6 +69,9 @@ _LINKS_OF_PERSON = (
 _STANDING_LINKS = select(link.c.body).where(link.c.record_id == bindparam("record_id"), link.c.undone.is_(None))
 _REVIEW = select(review.c.body).where(review.c.id == bindparam("id"))
 _REVIEWS = select(review.c.body).order_by(review.c.opened, review.c.id)
+
+
+_EVERYBODY = _current.where(source_record.c.number > bindparam("after")).order_by(source_record.c.number).limit(_PAGE)
 
 
 class StoredPatients(Part):
@@ -150,11 +154,47 @@ class StoredPatients(Part):
             return ()
         values: Values = {f"key{place}": _hashed(key) for place, key in enumerate(keys)}
         values |= {f"weight{place}": _weight(key) for place, key in enumerate(keys)}
+        values |= {f"crowd{place}": _crowd(key) for place, key in enumerate(keys)}
         found = self._connection.execute(_persons(len(keys)), {**values, "persons": limit})
         persons: dict[str, list[SourceRecord]] = {row.person_id: [] for row in found}
         for row in self._connection.execute(_OF_PERSONS, {"persons": list(persons)}):
             persons[row.person_id].append(load(SourceRecord, row.body))
         return tuple(Candidate(person_id, tuple(records)) for person_id, records in persons.items())
+
+    def size(self) -> int:
+        """How many records there are, nearly: numbers are given in order and records are not deleted."""
+        return int(self._connection.execute(_SIZE).scalar() or 0)
+
+    def keep_apart(self, record_id: str, other_ids: Iterable[str], *, now: datetime, author: str) -> None:
+        """Two people for good: remembered between records, so that it outlives every link."""
+        for other_id in other_ids:
+            for one, other in ((record_id, other_id), (other_id, record_id)):
+                values = {"record_id": one, "other_id": other, "decided": moment(now), "author": author}
+                insert_once(self._connection, kept_apart, values)
+
+    def let_together(self, record_id: str, other_ids: Iterable[str]) -> None:
+        """Take such a decision back."""
+        others = list(other_ids)
+        for one, other in (
+            (kept_apart.c.record_id, kept_apart.c.other_id),
+            (kept_apart.c.other_id, kept_apart.c.record_id),
+        ):
+            statement = delete(kept_apart).where(one == record_id, other.in_(others))
+            self._connection.execute(statement)
+
+    def apart_from(self, record_id: str) -> frozenset[str]:
+        """The records that somebody decided are of another person."""
+        return frozenset(self._connection.execute(_APART, {"record_id": record_id}).scalars())
+
+    def review(self, review_id: str) -> Review | None:
+        return self._noun(Review, _REVIEW, id=review_id)
+
+    def everybody(self) -> Iterator[tuple[str, SourceRecord]]:
+        """Every record with its person, in the order they came."""
+        after = 0
+        while rows := self._connection.execute(_EVERYBODY, {"after": after}).all():
+            yield from ((row.person_id, load(SourceRecord, row.body)) for row in rows)
+            after = rows[-1].number
 
     def search(self, search: PatientSearch) -> tuple[SourceRecord, ...]:
         """Records in the order of their ids, at most `search.limit`, from after `search.after` on."""
@@ -199,14 +239,15 @@ class StoredPatients(Part):
         self._connection.execute(insert(link), values | times)
         self._connection.execute(_REVISE, {"key": link_.record_id, "person_id": link_.person_id})
 
-    def undo(self, link_id: str, *, now: datetime, author: str) -> None:
-        """The record is a person of its own again. Undone once, it stays undone."""
+    def undo(self, link_id: str, *, now: datetime, author: str) -> Link:
+        """The record is a person of its own again; gives the link. Undone once, it stays undone."""
         known = self._noun(Link, _LINK, id=link_id)
         if known is None:
             raise NotFound("link")
         if known.undone is None:
             self._end(known, now=now, author=author)
             self._connection.execute(_REVISE, {"key": known.record_id, "person_id": str(uuid4())})
+        return known
 
     def _end(self, known: Link, *, now: datetime, author: str) -> None:
         ended = replace(known, undone=now, undone_by=author)
@@ -270,6 +311,10 @@ def _weight(key: str) -> int:
     return _NUMBER_WEIGHT if key.startswith("number|") else 1
 
 
+def _crowd(key: str) -> int:
+    return CROWDED_PHONE if key.startswith("phone|") else CROWD
+
+
 @cache
 def _persons(keys: int) -> Select[tuple[str]]:
     """Persons under any of the keys, each key an index range of its own, cut where it is a crowd."""
@@ -277,7 +322,7 @@ def _persons(keys: int) -> Select[tuple[str]]:
         select(
             select(blocking_key.c.record_number, bindparam(f"weight{place}", type_=Integer).label("weight"))
             .where(blocking_key.c.key == bindparam(f"key{place}"))
-            .limit(_CROWD)
+            .limit(bindparam(f"crowd{place}", type_=Integer))
             .subquery(f"range{place}")
         )
         for place in range(keys)

@@ -119,6 +119,17 @@ review = Table(
     Index("ix_review_closed_opened", "closed", "opened"),
 )
 
+# both directions are rows, so that either record finds the other
+kept_apart = Table(
+    "kept_apart",
+    metadata,
+    Column("record_id", Key, ForeignKey("source_record.id"), nullable=False),
+    Column("other_id", Key, ForeignKey("source_record.id"), nullable=False),
+    Column("decided", Key, nullable=False),
+    Column("author", Key, nullable=False),
+    PrimaryKeyConstraint("record_id", "other_id"),
+)
+
 # --- documents and studies --------------------------------------------------------------------------------------------
 
 document = Table(
@@ -282,6 +293,17 @@ Index(
 )
 
 seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
+
+received_message = Table(
+    "received_message",
+    metadata,
+    Column("sender", Key, nullable=False),
+    Column("control_id", Key, nullable=False),
+    Column("digest", Key, nullable=False),
+    Column("received", Key, nullable=False),
+    PrimaryKeyConstraint("sender", "control_id", "digest"),
+)
+Index("ix_received_message_received", received_message.c.received)
 
 spent_token = Table(
     "spent_token",

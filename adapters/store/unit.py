@@ -20,6 +20,7 @@ from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
+from adapters.store.messages import ReceivedMessages
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
@@ -42,6 +43,7 @@ class UnitOfWork:
         "disclosures",
         "documents",
         "jobs",
+        "messages",
         "patients",
         "people_of_the_house",
         "receipts",
@@ -61,6 +63,7 @@ class UnitOfWork:
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
+        self.messages = ReceivedMessages(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
         self.sessions = Sessions(connection, writing=writing)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hie_node.commands import mpi_model
 from hie_node.commands.output import Json, caller_of, open_house, show, table
+from registry.errors import NotFound
+from registry.identifiers import mask
+
+if TYPE_CHECKING:
+    from adapters.store.unit import UnitOfWork
+    from registry.people import SourceRecord
 
 ReviewId = Annotated[str, typer.Argument(help="As `hie mpi review` shows it.")]
 app = typer.Typer(help="The patient index: doubts and decisions.", no_args_is_help=True)
+mpi_model.add_to(app)
 
 
 @app.command()
-def review(as_json: Json = False) -> None:
+def review(
+    review_id: Annotated[str | None, typer.Argument(help="One doubt, side by side; without it all.")] = None,
+    as_json: Json = False,
+) -> None:
     """What waits for a person: look-alikes, overwritten records, free text to be read."""
     house = open_house()
     with house.storage.read() as unit:
+        if review_id is not None:
+            _side_by_side(unit, review_id, as_json=as_json)
+            return
         found = unit.patients.reviews()
     document = [
         {
@@ -35,6 +49,34 @@ def review(as_json: Json = False) -> None:
         table(rows, head=["review", "kind", "since", "evidence"]) if rows else ["nothing waits"],
         as_json=as_json,
     )
+
+
+def _side_by_side(unit: UnitOfWork, review_id: str, *, as_json: bool) -> None:
+    """Both as they were written, and what each field says; numbers stay masked at the command line."""
+    doubt = unit.patients.review(review_id)
+    record = unit.patients.record_by_id(doubt.subject) if doubt is not None else None
+    if doubt is None or record is None:
+        raise NotFound("review")
+    others = unit.patients.records_of(doubt.other) if doubt.other else ()
+    sides = [_side(one) for one in (record, *others)]
+    rows = [[name, *(side[name] for side in sides)] for name in sides[0]]
+    head = ["", "this record", *("that person" for _ in others)]
+    document = {"id": doubt.id, "kind": doubt.kind, "sides": sides, "evidence": list(doubt.evidence)}
+    show(document, [*table(rows, head=head), "", *doubt.evidence], as_json=as_json)
+
+
+def _side(record: SourceRecord) -> dict[str, str]:
+    said = record.demographics
+    return {
+        "record": record.id,
+        "name": said.name.text if said.name else "",
+        "birth date": str(said.birth_date or ""),
+        "sex": said.gender,
+        "numbers": ", ".join(str(number) for number in record.identifiers),
+        "phones": ", ".join(map(mask, said.phones)),
+        "address": said.address.text if said.address else "",
+        "guardian": said.mothers_name or "",
+    }
 
 
 @app.command()

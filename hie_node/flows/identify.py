@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from registry.errors import NotUnique
-from registry.matching import Agreement, Candidate, Comparison, Zone, compare_with_person
+from registry.matching import Agreement, Candidate, Comparison, CorroboratedNumber, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
 from registry.ports import Matcher
 from registry.searches import PatientSelector
 
 CANDIDATES = 50
 """How many persons a description is compared with; blocking keys bring tens, a crowd is a question to refine."""
+_STRICT = CorroboratedNumber()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,21 @@ def by_identifier(unit: UnitOfWork, wanted: PatientInQuestion) -> Identified | N
 
 
 def by_description(unit: UnitOfWork, wanted: PatientInQuestion, matcher: Matcher) -> Identified | None:
-    """The one person whom the matcher would link to this description; doubt is nobody, two are an error."""
+    """The one person whom both the strict rule and the matcher would link to this description.
+
+    Doubt is nobody, two are an error.
+    """
     if wanted.is_empty:
         return None
     candidates = unit.patients.candidates(wanted, limit=CANDIDATES)
-    verdict = matcher.judge(wanted, candidates)
+    # a question from outside is answered under the strict rule: a shared number and all that is said besides
+    verdict = _STRICT.judge(wanted, candidates)
     if verdict.zone is Zone.REVIEW:
         raise NotUnique("patient")
+    if verdict.zone is Zone.LINK and wanted.demographics.name is not None:
+        weighed = matcher.judge(wanted, candidates, size=unit.patients.size())
+        if (weighed.zone, weighed.person_id) != (Zone.LINK, verdict.person_id):
+            raise NotUnique("patient")
     return _person(unit, verdict.person_id) if verdict.zone is Zone.LINK and verdict.person_id else None
 
 

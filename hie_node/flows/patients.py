@@ -17,13 +17,16 @@ from registry.commands import (
     ReadPatient,
 )
 from registry.errors import NotFound, UnknownAuthority, UnknownTargetSystem
-from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID
+from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER
 from registry.matching import Agreement, Comparison, Zone, compare_with_person
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, PatientSearch, PatientSelector
 
 MOST_COUNTED = 2000
 """Patients that one search counts; whoever finds more asks too little."""
+
+COUNTRY_WIDE = frozenset({NATIONAL_ID, CITIZEN_ID, INSURANCE_NUMBER, PASSPORT_NUMBER})
+"""Numbers that no hospital assigns."""
 
 
 def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
@@ -47,8 +50,9 @@ def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
 
 
 def _known_systems(act: Act, unit: UnitOfWork) -> frozenset[str]:
-    """Whose numbers can be asked for: this hospital's, the national ones, and all that some record carries."""
-    return unit.patients.systems() | {act.house.settings.patient_id_system, NATIONAL_ID, INSURANCE_NUMBER}
+    """Whose numbers can be asked for: those that some record carries, the national ones, this hospital's, those set."""
+    settings = act.house.settings
+    return unit.patients.systems() | COUNTRY_WIDE | {settings.patient_id_system, *settings.mllp.authorities.values()}
 
 
 def _count(unit: UnitOfWork, search: PatientSearch) -> int | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
-from hie_node.flows.register import mentioned, resolve_mention
+from hie_node.flows.register import mentioned, resolve_mention, standing
 from hie_node.house import new_id
 from registry.coded import HIV, UNREVIEWED_TEXT, CodedValue
 from registry.commands import Provided, ProvideSubmission
@@ -29,10 +29,11 @@ from registry.errors import (
 )
 from registry.examinations import by_service_code
 from registry.identifiers import DICOM_UID, PatientIdentifier
-from registry.pairing import ReportFacts, pair
+from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
 from registry.ports import StoredContent
 from registry.searches import DocumentSearch, StudySearch
+from registry.studies import Study
 from registry.submissions import Submission, SubmittedDocument
 
 
@@ -79,9 +80,7 @@ def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
     """The record that the content will belong to, and whether it is known; if not, the id that it will get."""
     with act.house.storage.read() as unit:
         known = mentioned(unit, submission.patient)
-        if known is not None and not known.active and known.replaced_by:
-            known = unit.patients.record(known.replaced_by) or known
-        return (known.id, True) if known else (new_id(), False)
+        return (standing(unit, known).id, True) if known else (new_id(), False)
 
 
 def _names_somebody(submission: Submission) -> bool:
@@ -115,10 +114,12 @@ def _index(
     ]
     _refuse_twins(judged)
     # one after the other: a relation may point to a document of the same message
-    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one) for one in judged]
+    judged = [one if one.outcome == "unchanged" else _entered(act, unit, one, record) for one in judged]
     news = [one for one in judged if one.outcome != "unchanged"]
     for entry_id in submission.supersede:
         _supersede(act, unit, entry_id, by=record)
+    for source_key in submission.withdrawn:
+        _withdraw(act, unit, source_key, by=record)
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
     folders = tuple(_folder(act, unit, folder, record, submission, judged) for folder in submission.folders)
     if submission.visit:
@@ -132,11 +133,11 @@ def _index(
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
 
 
-def _entered(act: Act, unit: UnitOfWork, one: Judged) -> Judged:
+def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> Judged:
     """Into the index, and what it replaces out of use."""
     entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
     unit.documents.add(entry, source_key=one.source_key)
-    _supersede_what_it_replaces(act, unit, entry)
+    _supersede_what_it_replaces(act, unit, entry, record)
     return replace(one, entry=entry)
 
 
@@ -165,23 +166,34 @@ def _judge(
     )
     same_id = unit.documents.by_unique_id(entry.unique_id)
     earlier = unit.documents.by_source_key(document.source_key) if document.source_key else None
-    if same_id is not None and same_id.record_id != record.id:
+    if same_id is not None and not _is_of(unit, same_id, record):
         raise PatientMismatch("document", expected="the patient it was published for", found="another patient")
-    if same_id is not None and (earlier is None or earlier.id == same_id.id):
+    again = earlier is not None and _was_withdrawn(unit, earlier)
+    if same_id is not None and not again and (earlier is None or earlier.id == same_id.id):
         if same_id.attachment.content_hash == content.content_hash:
             return _unchanged(act, unit, same_id, labels)
         if earlier is None:
             raise NonIdenticalHash(entry.unique_id, registered=same_id.attachment.hash, received=content.sha1)
     if earlier is not None:
-        if earlier.attachment.content_hash == content.content_hash:
+        if earlier.attachment.content_hash == content.content_hash and not again:
             return _unchanged(act, unit, earlier, labels)
         if same_id is not None:
-            # corrected back to an earlier text: that version keeps its id, this one is a new document
+            # back to an earlier text, or issued again after it was withdrawn: that version keeps its id
             fresh = new_id()
             entry = replace(entry, id=fresh, entry_uuid=f"urn:uuid:{fresh}", unique_id=f"urn:uuid:{fresh}")
-        entry = replace(entry, relations=(*entry.relations, Relation(RelationKind.REPLACES, earlier.id)))
+        if not again:
+            entry = replace(entry, relations=(*entry.relations, Relation(RelationKind.REPLACES, earlier.id)))
     entry, warning = _find_its_study(unit, entry, document)
-    return Judged(entry, document.source_key, "replaced" if earlier else "stored", warning)
+    return Judged(entry, document.source_key, "replaced" if earlier and not again else "stored", warning)
+
+
+def _was_withdrawn(unit: UnitOfWork, entry: DocumentEntry) -> bool:
+    """Current no longer, and nothing has replaced it."""
+    if entry.status is DocumentStatus.CURRENT:
+        return False
+    replacing = Relation(RelationKind.REPLACES, entry.id)
+    search = DocumentSearch(record_ids=(entry.record_id,), limit=1, where=(lambda e: replacing in e.relations,))
+    return next((e for e in unit.documents.find(search) if replacing in e.relations), None) is None
 
 
 def _closed_by(first: tuple[CodedValue, ...], second: tuple[CodedValue, ...]) -> tuple[CodedValue, ...]:
@@ -221,14 +233,26 @@ def _find_its_study(unit: UnitOfWork, entry: DocumentEntry, document: SubmittedD
     facts = report_facts(entry, document)
     if facts is None:
         return entry, ""
-    studies = [s for s in unit.studies.find(StudySearch(record_ids=(entry.record_id,), limit=1000)) if not s.report_id]
-    found = pair(facts, studies)
+    studies = list(unit.studies.find(StudySearch(record_ids=(entry.record_id,), limit=1000)))
+    replaced = {relation.target for relation in entry.relations if relation.kind is RelationKind.REPLACES}
+    found = pair(facts, [s for s in studies if not s.report_id or s.report_id in replaced])
     examination = facts.examination.key if facts.examination else entry.examination
     entry = replace(entry, examination=examination)
     study = next((s for s in studies if s.id == found.study_id), None)
     if study is None:
-        return entry, f"report without its study: {found.reason}"
+        return _beside_the_report(entry, facts, studies, found.reason)
     unit.studies.save(replace(study, report_id=entry.id, pairing=found.reason, version=study.version + 1))
+    return with_study(entry, study.study_instance_uid), ""
+
+
+def _beside_the_report(
+    entry: DocumentEntry, facts: ReportFacts, studies: Sequence[Study], reason: str
+) -> tuple[DocumentEntry, str]:
+    """A second document of a study that has its report, the same as a PDF say, refers to the study as well."""
+    named = pair(replace(facts, examination=None), [s for s in studies if s.report_id])
+    study = next((s for s in studies if s.id == named.study_id), None)
+    if study is None:
+        return entry, f"report without its study: {reason}"
     return with_study(entry, study.study_instance_uid), ""
 
 
@@ -248,7 +272,8 @@ def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFac
     is_imaging = services or any(c.code == "18748-4" for c in entry.categories)
     if not is_imaging and not uid:
         return None
-    return ReportFacts(services[0].examination if services else None, entry.start, accession, uid)
+    examination = services[0].examination if services else parse_examination(entry.examination)
+    return ReportFacts(examination, entry.start, accession, uid)
 
 
 def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
@@ -260,12 +285,12 @@ def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
     return relation if found is None else replace(relation, target=found.id)
 
 
-def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry) -> None:
+def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry, record: SourceRecord) -> None:
     for relation in entry.relations:
         target = unit.documents.entry(relation.target)
         if target is None:
             raise UnresolvedReference("DocumentReference.relatesTo", relation.target)
-        if target.record_id != entry.record_id:
+        if not _is_of(unit, target, record):
             raise PatientMismatch("relatesTo", expected="the same patient", found="another patient")
         if target.status is not DocumentStatus.CURRENT:
             raise DeprecatedTarget(relation.target)
@@ -279,6 +304,29 @@ def _supersede(act: Act, unit: UnitOfWork, entry_id: str, *, by: SourceRecord) -
         raise UnresolvedReference("Bundle.entry.request.url", entry_id)
     if target.status is DocumentStatus.CURRENT:
         unit.documents.replace(_superseded(act, target))
+
+
+def _withdraw(act: Act, unit: UnitOfWork, source_key: str, *, by: SourceRecord) -> None:
+    """The sender takes a document back: it is current no longer, and its study waits for another report."""
+    target = unit.documents.by_source_key(source_key)
+    if target is None:
+        return
+    if not _is_of(unit, target, by):
+        raise PatientMismatch("report", expected="the patient it was published for", found="another patient")
+    if target.status is DocumentStatus.CURRENT:
+        unit.documents.replace(_superseded(act, target))
+        act.items.append(target.id)
+    for study in unit.studies.find(StudySearch(record_ids=(target.record_id,), limit=1000)):
+        if study.report_id == target.id:
+            unit.studies.save(replace(study, report_id=None, pairing="its report was withdrawn"))
+
+
+def _is_of(unit: UnitOfWork, entry: DocumentEntry, record: SourceRecord) -> bool:
+    """Whether the document is of this patient, or of a number that was merged into this one."""
+    if entry.record_id == record.id:
+        return True
+    other = unit.patients.record_by_id(entry.record_id)
+    return other is not None and standing(unit, other).id == record.id
 
 
 def _superseded(act: Act, entry: DocumentEntry) -> DocumentEntry:

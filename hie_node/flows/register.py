@@ -9,28 +9,38 @@ from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import CANDIDATES
 from hie_node.house import new_id
-from registry.commands import Fed, FeedPatient
-from registry.errors import ForeignDomain, InvalidValue, PatientMismatch, UnknownPatient, VersionConflict, WrongId
+from registry.commands import Fed, FeedPatient, LinkPatients, MergePatients
+from registry.errors import (
+    DeprecatedTarget,
+    ForeignDomain,
+    InvalidValue,
+    NotFound,
+    PatientMismatch,
+    UnknownPatient,
+    VersionConflict,
+    WrongId,
+)
+from registry.identifiers import PatientIdentifier
 from registry.matching import Zone, compare
-from registry.people import Demographics, Link, PatientInQuestion, SourceRecord
+from registry.people import NOTHING_KNOWN, Demographics, Link, PatientInQuestion, SourceRecord
 from registry.ports import Review
 from registry.submissions import PatientMention
 
+SOURCE_MERGE = "source-merge/1"
+
 
 def feed(act: Act, command: FeedPatient) -> Fed:
-    """ITI-104: this hospital's system says who its patient is, or that two of its numbers are one patient."""
-    own = act.house.settings.patient_id_system
-    if command.identifier.system != own:
-        raise ForeignDomain(command.identifier.system)
+    """ITI-104, ITI-8, ITI-30: this hospital's system says who its patient is, or that two numbers are one patient."""
+    _only_our_own(act, command.identifier)
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         known = unit.patients.record(command.identifier)
         _check_id(unit, known, command.claimed_id)
         _check_version(known, command.expected_version)
         if command.record.replaced_by is not None:
-            fed = _merge(act, unit, command, known)
+            fed = _merge(act, unit, known, command.identifier, survivor_id=command.record.replaced_by)
         else:
-            fed = save_record(act, unit, command.record, known)
+            fed = save_record(act, unit, _completed(command.record, known, command.unsaid), known)
         act.action = "C" if fed.created else "U"
         act.about(fed.record)
         return fed
@@ -66,35 +76,150 @@ def save_record(act: Act, unit: UnitOfWork, record: SourceRecord, known: SourceR
     return Fed(revised, created=False, changed=True, reviewed=overwritten or _find_person(act, unit, revised))
 
 
-def _merge(act: Act, unit: UnitOfWork, command: FeedPatient, known: SourceRecord | None) -> Fed:
-    """The source merged two of its numbers: the subsumed record joins the survivor's person, and can leave it again."""
-    survivor_id = command.record.replaced_by
-    if survivor_id is None or survivor_id == command.identifier:
+def merge(act: Act, command: MergePatients) -> Fed:
+    """A system merged two of its numbers, or gave a new one; the survivor is registered from the message if need be.
+
+    A subsumed number that was never heard of is kept as subsumed, so that a late report under it finds its patient.
+    """
+    survivor_id = command.survivor.identifier
+    for identifier in (survivor_id, command.subsumed):
+        _only_our_own(act, identifier)
+    act.direction = "changed"
+    with act.unit() as unit:
+        survivor, known = unit.patients.record(survivor_id), unit.patients.record(command.subsumed)
+        said = _completed(command.survivor, survivor or known, command.unsaid)
+        if survivor is None and not said.demographics.enough_to_register:
+            raise UnknownPatient(str(survivor_id))
+        if survivor is None:
+            unit.patients.save(replace(said, id=new_id(), version=1, updated=act.now))
+        if known is None:
+            known = SourceRecord(new_id(), command.subsumed, NOTHING_KNOWN, updated=act.now)
+            unit.patients.save(known)
+        fed = _merge(act, unit, known, command.subsumed, survivor_id=survivor_id)
+        if survivor is not None:
+            save_record(act, unit, said, survivor)
+        act.action = "U"
+        act.about(fed.record)
+        return fed
+
+
+def _only_our_own(act: Act, identifier: PatientIdentifier) -> None:
+    if identifier.system != act.house.settings.patient_id_system:
+        raise ForeignDomain(identifier.system)
+
+
+def _completed(record: SourceRecord, known: SourceRecord | None, unsaid: frozenset[str] | None) -> SourceRecord:
+    """The record with what its message did not speak of. Raises DeprecatedTarget for one that was merged away."""
+    if unsaid is None or known is None:
+        return record
+    if not known.active and known.identifier == record.identifier:
+        raise DeprecatedTarget(str(known.identifier))
+    return record.keeping(known, unsaid)
+
+
+def _merge(
+    act: Act,
+    unit: UnitOfWork,
+    known: SourceRecord | None,
+    subsumed_id: PatientIdentifier,
+    *,
+    survivor_id: PatientIdentifier,
+) -> Fed:
+    """The subsumed record joins the survivor's person, with all that were merged into it, and can leave it again."""
+    if survivor_id == subsumed_id:
         raise InvalidValue("Patient.link.other", expected="the surviving identifier, another one")
     survivor = unit.patients.record(survivor_id)
     if survivor is None or not survivor.active:
         raise UnknownPatient(str(survivor_id))
     if known is None:
-        raise UnknownPatient(str(command.identifier))
+        raise UnknownPatient(str(subsumed_id))
     if known.replaced_by == survivor_id:
         return Fed(known, created=False, changed=False)
+    followers = _merged_into(unit, known)
     subsumed = replace(known, active=False, replaced_by=survivor_id, version=known.version + 1, updated=act.now)
     unit.patients.save(subsumed)
     person = unit.patients.person_of(survivor.id)
     assert person is not None
-    _link(act, unit, subsumed, person, evidence=("merged by its own source",), rule="source-merge/1")
+    for moved in (subsumed, *followers):
+        _link(act, unit, moved, person, evidence=("merged by its own source",), rule=SOURCE_MERGE)
     return Fed(subsumed, created=False, changed=True)
+
+
+def _merged_into(unit: UnitOfWork, record: SourceRecord) -> list[SourceRecord]:
+    """The records that this one has survived, directly or by way of others; each once."""
+    person = unit.patients.person_of(record.id)
+    by_survivor: dict[PatientIdentifier, list[SourceRecord]] = {}
+    for other in unit.patients.records_of(person) if person else ():
+        if other.replaced_by is not None:
+            by_survivor.setdefault(other.replaced_by, []).append(other)
+    found: list[SourceRecord] = []
+    waiting = [record]
+    while waiting:
+        followers = by_survivor.pop(waiting.pop().identifier, [])
+        found += followers
+        waiting += followers
+    return found
+
+
+def link(act: Act, command: LinkPatients) -> Fed:
+    """ITI-30: a system says that two of its records are one person without one replacing the other, or takes it back.
+
+    Taking back also undoes a merge, and a link that a rule has made.
+    """
+    act.action, act.direction = "U", "changed"
+    with act.unit() as unit:
+        first, second = (_known(act, unit, identifier) for identifier in (command.first, command.second))
+        act.about(second)
+        ones, others = (unit.patients.person_of(record.id) for record in (first, second))
+        assert ones is not None
+        if (ones == others) == command.same:
+            return Fed(second, created=False, changed=False)
+        if command.same:
+            _link(act, unit, second, ones, evidence=("linked by its own source",), rule="source-link/1")
+            return Fed(second, created=False, changed=True)
+        standing = {each.record_id: each.id for each in unit.patients.links_of(ones) if each.undone is None}
+        link_id = standing.get(second.id) or standing.get(first.id)
+        if link_id is None:
+            raise NotFound("link")
+        return Fed(separate(act, unit, link_id), created=False, changed=True)
+
+
+def _known(act: Act, unit: UnitOfWork, identifier: PatientIdentifier) -> SourceRecord:
+    _only_our_own(act, identifier)
+    record = unit.patients.record(identifier)
+    if record is None:
+        raise UnknownPatient(str(identifier))
+    return record
+
+
+def separate(act: Act, unit: UnitOfWork, link_id: str) -> SourceRecord:
+    """Undo a link: the record is its own person again, with its documents, and in use again if a merge had ended it."""
+    undone = unit.patients.undo(link_id, now=act.now, author=act.caller.requester.subject)
+    record = unit.patients.record_by_id(undone.record_id)
+    assert record is not None
+    if undone.rule != SOURCE_MERGE or record.active:
+        return record
+    revived = replace(record, active=True, replaced_by=None, version=record.version + 1, updated=act.now)
+    unit.patients.save(revived)
+    return revived
 
 
 def _find_person(act: Act, unit: UnitOfWork, record: SourceRecord) -> bool:
     """Link the record to a person, or open a review; True where a person has to look at it."""
     mine = unit.patients.person_of(record.id)
-    described = _described(record)
-    others = [c for c in unit.patients.candidates(described, limit=CANDIDATES) if c.person_id != mine]
-    verdict = act.house.matcher.judge(described, others)
+    described, apart = _described(record), unit.patients.apart_from(record.id)
+    others = [
+        candidate
+        for candidate in unit.patients.candidates(described, limit=CANDIDATES)
+        if candidate.person_id != mine and not any(known.id in apart for known in candidate.records)
+    ]
+    verdict = act.house.matcher.judge(described, others, size=unit.patients.size())
     if verdict.zone is Zone.LINK and verdict.person_id and _joins_safely(act, unit, mine, verdict.person_id, record):
         _link(act, unit, record, verdict.person_id, evidence=verdict.evidence, rule=verdict.rule)
-        return False
+        # who fits two persons shows that they may be one; that is for somebody to decide
+        for other in verdict.also:
+            _review(act, unit, "look-alike", record, other, ("another person fits as well", *verdict.evidence))
+        return bool(verdict.also)
     if verdict.zone is Zone.NEW:
         return False
     _review(act, unit, "look-alike", record, verdict.person_id, verdict.evidence)
@@ -136,9 +261,7 @@ def resolve_mention(act: Act, unit: UnitOfWork, mention: PatientMention, *, new_
             raise UnknownPatient(str(mention.identifier))
         record = SourceRecord(new_record_id, mention.identifier, mention.demographics, mention.numbers)
         return save_record(act, unit, record, None).record
-    if not known.active and known.replaced_by:
-        survivor = unit.patients.record(known.replaced_by)
-        known = survivor or known
+    known = standing(unit, known)
     named = () if mention.record_id is not None else (mention.identifier,)
     described = PatientInQuestion((*named, *mention.numbers), mention.demographics)
     comparison = compare(described, known)
@@ -153,6 +276,18 @@ def mentioned(unit: UnitOfWork, mention: PatientMention) -> SourceRecord | None:
     if mention.record_id is not None:
         return unit.patients.record_by_id(mention.record_id)
     return unit.patients.record(mention.identifier)
+
+
+def standing(unit: UnitOfWork, record: SourceRecord) -> SourceRecord:
+    """The record that stands for this one after all merges; itself where it was never merged."""
+    seen = {record.identifier}
+    while not record.active and record.replaced_by and record.replaced_by not in seen:
+        seen.add(record.replaced_by)
+        survivor = unit.patients.record(record.replaced_by)
+        if survivor is None:
+            return record
+        record = survivor
+    return record
 
 
 def _with_what_is_new(known: SourceRecord, mention: PatientMention) -> SourceRecord:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id
+from hie_node.flows.register import separate
 from hie_node.house import new_id
 from registry.errors import NotFound
 from registry.people import Link, SourceRecord
@@ -72,16 +73,20 @@ def decide_review(act: Act, review_id: str, *, same: bool) -> str:
     """Close a doubt: link the record to the other person, or leave them apart."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
-        review = next((r for r in unit.patients.reviews() if r.id == review_id), None)
+        review = unit.patients.review(review_id)
         record = unit.patients.record_by_id(review.subject) if review else None
         if review is None or record is None:
             raise NotFound("review")
         author = act.caller.requester.subject
         act.about(record)
         act.items = [review.id]
+        others = [one.id for one in unit.patients.records_of(review.other)] if review.other else []
         if same and review.other is not None:
+            unit.patients.let_together(record.id, others)
             link = Link(new_id(), record.id, review.other, review.evidence, "decided-by-a-person", author, act.now)
             unit.patients.link(link)
+        elif not same:
+            unit.patients.keep_apart(record.id, others, now=act.now, author=author)
         decision = "same person" if same else "kept apart"
         unit.patients.close_review(review_id, now=act.now, author=author, decision=decision)
         return decision
@@ -92,4 +97,4 @@ def undo_link(act: Act, link_id: str) -> None:
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         act.items = [link_id]
-        unit.patients.undo(link_id, now=act.now, author=act.caller.requester.subject)
+        act.about(separate(act, unit, link_id))

@@ -41,6 +41,8 @@ HERE: dict[type, Flow] = {
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,
+    nouns.MergePatients: register.merge,
+    nouns.LinkPatients: register.link,
     rules.RecordConsent: consents.record_consent,
     rules.ReadConsent: consents.read_consent,
     rules.FindConsents: consents.find_consents,

@@ -89,6 +89,14 @@ def test_a_consent_travels_as_the_same_request() -> None:
     assert everywhere is not None and not everywhere.holders
 
 
+@pytest.mark.parametrize("changes", [{"actors": (Actor(ASKER, subject="one doctor"),)}, {"labels": frozenset({"R"})}])
+def test_what_a_request_is_limited_to_travels_with_it(changes: dict[str, object]) -> None:
+    made = receipt_of(consent(**changes), [NUMBER], signer=ASKER, now=NOW)  # type: ignore[arg-type]
+    assert made is not None
+    there = made.as_consent(PatientIdentifier("urn:y", "7"), "record", HOLDER).provision
+    assert {name: getattr(there, name) for name in changes} == changes
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -96,10 +104,8 @@ def test_a_consent_travels_as_the_same_request() -> None:
         {"given": NOW + DAY},
         {"period": Period(None, NOW)},
         {"actors": (Actor(THIRD),)},
-        {"actors": (Actor(ASKER, subject="one doctor"),)},
         {"policy": DENY},
         {"type": "deny"},
-        {"labels": frozenset({"R"})},
         {"instances": frozenset({"one"})},
         {"provisions": (Provision("deny", instances=frozenset({"one"})),)},
         {"receipt": "brought by somebody"},

@@ -17,11 +17,13 @@ import typer.main
 
 from adapters.catalogue import TRANSACTIONS
 from adapters.fhir.outcome import CODES
+from adapters.hl7v2 import ack
+from adapters.hl7v2.catalogue import EXCHANGES
 from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Settings
+from hie_node.settings import Limits, Mllp, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +60,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits")}
+    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp")}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -66,6 +68,27 @@ def settings() -> str:
 def limits() -> str:
     rows = ([f"`{name}`", _default(Limits, name), text] for name, text in field_words(Limits).items())
     return _markdown(["limit", "default", "what it bounds"], rows)
+
+
+def mllp() -> str:
+    rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def hl7_exchanges() -> str:
+    rows = (
+        [one.name, one.title, ", ".join(f"`{kind}^{event}`" for kind, event in sorted(one.events)), one.source]
+        for one in EXCHANGES
+    )
+    return _markdown(["", "what", "messages", "source"], rows)
+
+
+def hl7_errors() -> str:
+    rows: dict[tuple[str, int], list[str]] = {}
+    for kind, (code, number, _, _) in ack.CODES.items():
+        rows.setdefault((code, number), []).append((kind.__doc__ or "").splitlines()[0].rstrip("."))
+    listed = ([f"`{code}`", number, "; ".join(dict.fromkeys(texts))] for (code, number), texts in sorted(rows.items()))
+    return _markdown(["MSA-1", "ERR-3", "when"], listed)
 
 
 def edge_limits() -> str:
@@ -141,6 +164,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "transactions": transactions,
     "errors": errors,
     "commands": commands,
+    "mllp": mllp,
+    "hl7-exchanges": hl7_exchanges,
+    "hl7-errors": hl7_errors,
     "pages": web_pages,
 }
 

@@ -1,7 +1,27 @@
-"""Hospitals for the tests of the house, on each kind of database."""
+"""Hospitals for the tests of the house, on each kind of database; and one in this process alone."""
 
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hie_node import log
+from hie_node.settings import Mllp
 from tests.databases import postgres, sqlite_template
+from tests.house.hospital import Hospital, make_house
 from tests.impostors import impostors
 from tests.lab import database, lab, lab_authority
 
-__all__ = ["database", "impostors", "lab", "lab_authority", "postgres", "sqlite_template"]
+__all__ = ["database", "hospital", "impostors", "lab", "lab_authority", "postgres", "sqlite_template"]
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Iterator[Hospital]:
+    """A node that hears HL7, its logs silenced."""
+    log.configure(level=logging.CRITICAL)
+    made = Hospital(make_house(tmp_path, mllp=Mllp(authorities={"BVB": "urn:oid:1.2.4"})))
+    yield made
+    made.house.storage.close()

@@ -321,6 +321,13 @@ def endless(mark: Path) -> Iterator[bytes]:
         mark.write_text("closed")
 
 
+def says_its_pid(file: Path) -> None:
+    """Whole or not at all: a reader on a busy machine found the file empty."""
+    beside = file.with_suffix(".new")
+    beside.write_text(str(os.getpid()))
+    beside.rename(file)
+
+
 def main(settings: dict[str, Any]) -> int:
     from hie_node.edge import EdgeLimits, Listener, ServerTls, run_edge
     from hie_node.supervisor import Child, Supervisor
@@ -341,7 +348,7 @@ def main(settings: dict[str, Any]) -> int:
             file.write(json.dumps(line) + "\n")
 
     def edge() -> None:
-        (folder / "edge.pid").write_text(str(os.getpid()))
+        says_its_pid(folder / "edge.pid")
         run_edge(
             listeners,
             worker_socket=folder / "workers" / "http.sock",
@@ -353,7 +360,7 @@ def main(settings: dict[str, Any]) -> int:
         )
 
     def workers() -> None:
-        (folder / "workers.pid").write_text(str(os.getpid()))
+        says_its_pid(folder / "workers.pid")
         run_workers(lambda: application, socket_file=folder / "workers" / "http.sock", limits=worker_limits)
 
     return Supervisor([Child("workers", workers), Child("edge", edge, front=True)]).run()

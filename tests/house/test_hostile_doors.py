@@ -28,8 +28,8 @@ def test_an_unknown_address_is_told_in_the_language_of_its_door(lab: Lab) -> Non
     for path in ("/fhir/Foo", "/network/fhir/Foo", "/fhir/Patient/x/_history"):
         answer = knocks(node, "GET", path)
         assert (answer.status, json.loads(answer.body)["resourceType"]) == (404, "OperationOutcome")
-    for path in ("/", "/dicomweb/foo", "/xds/registry", "/metrics"):
-        answer = knocks(node, "GET", path)
+    for door, path in (("house", "/dicomweb/foo"), ("house", "/oauth/foo"), ("peer", "/"), ("peer", "/metrics")):
+        answer = knocks(node, "GET", path, door=door)
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
 
 

@@ -1,0 +1,227 @@
+"""mpi: the matcher itself: measure it, train it, see what another model would change, run it over a file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+
+if TYPE_CHECKING:
+    from hie_node.lab.evaluation import Evaluation, Known
+    from registry.weights import Model
+
+_EXAMPLES = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (evaluate, train, relink, link):
+        app.command()(command)
+
+
+def _model(path: Path | None) -> Model:
+    from registry import weights
+
+    return weights.read(path.read_text("utf-8")) if path is not None else weights.shipped()
+
+
+def evaluate(
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="A list of registrations with the column `person`.")
+    ] = None,
+    lab: str = typer.Option(None, "--lab", help="Invented registrations instead: clean, realistic or hostile."),
+    count: int = typer.Option(10_000, "--count", help="How many invented registrations."),
+    seed: int = typer.Option(1, "--seed"),
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model file; by default the one that is shipped.")
+    ] = None,
+    shuffle: bool = typer.Option(False, "--shuffle", help="Also in another order: does it change the answer?"),
+    as_json: Json = False,
+) -> None:
+    """How good the matcher is where the truth is known: precision, recall, false merges, reviews, by error class."""
+    from hie_node.lab.evaluation import evaluate as measured
+    from hie_node.lab.evaluation import shuffled_agreement
+
+    weights = _model(model)
+    known = _known_from_file(truth) if truth is not None else _known_from_lab(lab or "realistic", count, seed)
+    found = measured(known, weights)
+    document = _figures(found, weights.version)
+    if shuffle:
+        document["agreement_of_two_orders"] = round(shuffled_agreement(known, found, weights, seed=seed), 5)
+    lines = [f"{name.replace('_', ' '):28} {value}" for name, value in document.items() if name != "classes"]
+    rows = [[name, *one.values()] for name, one in document["classes"].items()]
+    show(
+        document,
+        [*lines, "", *table(rows, head=["error class", "known", "linked", "wrongly", "asked"])],
+        as_json=as_json,
+    )
+
+
+def _known_from_file(path: Path) -> list[Known]:
+    from hie_node.lab.evaluation import Known
+    from hie_node.patient_lists import read_list
+    from registry.traits import traits_of
+
+    return [Known(traits_of(one.identifiers, one.demographics), one.person, one.applied) for one in read_list(path)]
+
+
+def _known_from_lab(level: str, count: int, seed: int) -> list[Known]:
+    from hie_node.lab.evaluation import Known
+    from hie_node.lab.registrations import LEVELS, registrations
+    from registry.traits import traits_of
+
+    if level not in LEVELS:
+        raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}", param_hint="--lab")
+    return [
+        Known(
+            traits_of(one.identifiers, one.demographics),
+            None if one.person is None else str(one.person),
+            one.applied,
+        )
+        for one in registrations(count, seed, LEVELS[level])
+    ]
+
+
+def _figures(found: Evaluation, version: str) -> dict[str, Any]:
+    one = found.unaided
+    return {
+        "model": version,
+        "registrations": one.registrations,
+        "precision": round(one.precision, 5),
+        "recall": round(one.recall, 4),
+        "f1": round(one.f1, 4),
+        "b_cubed_precision": round(one.b3_precision, 5),
+        "b_cubed_recall": round(one.b3_recall, 4),
+        "b_cubed_f1": round(one.b3_f1, 4),
+        "false_merges_per_100k": round(one.false_merges_per_100k, 1),
+        "reviews_per_1000": round(found.reviews_per_1000, 1),
+        "reviews_true": round(found.share_true, 3),
+        "recall_after_review": round(found.after.recall, 4),
+        "unknown_patients_linked": found.nobody,
+        "microseconds_a_decision": round(1e6 * found.seconds / max(1, one.registrations)),
+        "classes": {
+            name: {"known": c.registrations, "linked": c.linked, "wrongly": c.wrongly, "asked": c.asked}
+            for name, c in found.classes.items()
+        },
+    }
+
+
+def train(
+    pairs: int = typer.Option(50_000, "--pairs", help="How many pairs of records are looked at."),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the model goes; by default into the node's folder, unused yet.")
+    ] = None,
+    seed: int = typer.Option(1, "--seed"),
+    as_json: Json = False,
+) -> None:
+    """Learn the weights on this hospital's own records; nobody has to say which pairs are one person."""
+    from dataclasses import replace
+
+    from registry import training, weights
+    from registry.traits import traits_of_record
+
+    house = open_house()
+    with house.storage.read() as unit:
+        records = [traits_of_record(record) for _, record in unit.patients.everybody()]
+    learnt = training.train(records, weights.shipped(), pairs=pairs, seed=seed)
+    now = datetime.now(UTC)
+    record = {
+        "method": "expectation and maximisation on own records",
+        "trained": now.isoformat(timespec="seconds"),
+        "from": weights.shipped().version,
+        "records": learnt.records,
+        "pairs": learnt.pairs,
+        "rounds": learnt.rounds,
+        "seed": seed,
+        "share_same_person": round(learnt.same, 4),
+    }
+    model = replace(learnt.model, version=f"{weights.shipped().version}+{now:%Y%m%d%H%M}", record=record)
+    path = out or house.settings.home / "matching_model.new.json"
+    path.write_text(weights.written(model), "utf-8")
+    text = f"{path}: {learnt.pairs} pairs of {learnt.records} records, {learnt.rounds} rounds"
+    then = (
+        f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
+    )
+    show({"file": str(path), **record}, [text, then], as_json=as_json)
+
+
+def relink(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only show; nothing else is done by this command yet."),
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model file; by default the one that the node uses.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What would change if every record arrived again: joined, parted, asked about."""
+    from hie_node.bootstrap import model_of
+    from hie_node.relinking import differences
+
+    if not dry_run:
+        raise typer.BadParameter("relink only shows what would change: add --dry-run", param_hint="--dry-run")
+    house = open_house()
+    weights = _model(model) if model is not None else model_of(settings_of_node())
+    with house.storage.read() as unit:
+        found = differences(unit.patients, weights)
+    examples: list[dict[str, Any]] = [
+        {"change": kind, "record": one.record_id, "other": one.other_id, "evidence": list(one.evidence)}
+        for kind, changes in (("join", found.joined), ("part", found.parted))
+        for one in changes[:_EXAMPLES]
+    ]
+    document = {
+        "records": found.records,
+        "would_join": len(found.joined),
+        "would_part": len(found.parted),
+        "would_ask": found.asked,
+        "examples": examples,
+    }
+    rows = [[e["change"], e["record"], e["other"], "; ".join(e["evidence"])] for e in examples]
+    head = f"{found.records} records: {len(found.joined)} would be joined, {len(found.parted)} parted"
+    lines = table(rows, head=["change", "record", "other", "evidence"]) if rows else []
+    show(document, [f"{head}, {found.asked} asked about; nothing was changed", *lines], as_json=as_json)
+
+
+def link(
+    source: Annotated[Path, typer.Option("--in", help="CSV; columns as in docs, all but record_id optional.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV: record_id, cluster_id, zone, score.")],
+    review: Annotated[Path | None, typer.Option("--review", help="CSV: record_a, record_b, score, reasons.")] = None,
+    model: Annotated[Path | None, typer.Option("--model")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the matcher over a file, as if the registrations arrived in its order."""
+    import gc
+
+    from hie_node.patient_lists import read_list
+    from registry.linking import Linker
+    from registry.traits import traits_of
+    from registry.weighing import Weighing
+
+    linker, ids, zones, scores, asked = Linker(Weighing(_model(model))), [], [], [], []
+    for number, line in enumerate(read_list(source), start=1):
+        placed = linker.add(traits_of(line.identifiers, line.demographics))
+        ids.append(line.record_id)
+        zones.append(str(placed.zone))
+        scores.append("" if placed.verdict.score is None else f"{placed.verdict.score / 10:.1f}")
+        if placed.asked is not None:
+            asked.append((placed.record, placed.asked, scores[-1], "; ".join(placed.verdict.evidence)))
+        if number % 50_000 == 0:
+            # records only accumulate here; looking through them again and again finds no garbage
+            gc.freeze()
+            typer.echo(f"{number} registrations", err=True)
+    clusters = [ids[person] for person in linker.persons]
+    _write(out, ("record_id", "cluster_id", "zone", "score"), list(zip(ids, clusters, zones, scores, strict=True)))
+    if review is not None:
+        _write(review, ("record_a", "record_b", "score", "reasons"), [(ids[a], ids[b], s, r) for a, b, s, r in asked])
+    result = {"records": len(ids), "clusters": len(set(clusters)), "reviews": len(asked)}
+    show(result, [f"{name}: {value}" for name, value in result.items()], as_json=as_json)
+
+
+def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)

@@ -1,0 +1,238 @@
+"""The door for HL7 v2: MLLP over TCP, with TLS where the settings say so, in a process of its own.
+
+Messages of one connection are answered one after the other, in order; connections do not wait for each other. Whoever
+is slow, silent, endless or huge costs a connection and a bounded piece of memory, no thread and nobody else's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from adapters.hl7v2.framing import Framer, Oversized, framed
+from adapters.hl7v2.message import MAX_MESSAGE
+from hie_node import hl7v2, log, metrics
+from hie_node.edge.listeners import ServerTls, server_context
+from hie_node.edge.server import raise_descriptor_limit
+from hie_node.house import House
+from hie_node.settings import Mllp, Settings
+from registry.errors import TooLarge
+
+CHUNK = 64 << 10
+HELD_TOGETHER = 256 << 20
+"""Bytes of unfinished messages of all connections; beyond, the one that asks for more is closed."""
+
+GARBAGE = 64 << 10
+"""Bytes that belong to no message, until a connection is closed."""
+
+ANSWER_SECONDS = 30.0
+HANDSHAKE_SECONDS = 10.0
+GRACE_SECONDS = 8.0
+RENEWED_EVERY = 60.0
+Answer = Callable[[bytes | Oversized, str], list[bytes]]
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One sender. `since` is when it was last heard of, `busy` while its message is worked on or answered."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    address: str
+    since: float
+    framer: Framer = field(default_factory=lambda: Framer(MAX_MESSAGE))
+    began: float = 0.0
+    busy: bool = False
+    closed_for: str = ""
+
+
+class MllpServer:
+    """All connections of the door. `answer` is called in a thread, for one message of a connection at a time."""
+
+    def __init__(self, bounds: Mllp, answer: Answer) -> None:
+        self._bounds, self._answer = bounds, answer
+        self._pool = ThreadPoolExecutor(bounds.threads, thread_name_prefix="hl7")
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._held = 0
+        self._stopping = False
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from its beginning to its end."""
+        peer = writer.get_extra_info("peername")
+        loop = asyncio.get_running_loop()
+        connection = Connection(reader, writer, str(peer[0]) if peer else "", loop.time())
+        task = asyncio.current_task()
+        assert task is not None
+        if not self._may_come(connection.address):
+            self._close(connection, "address")
+            return
+        if len(self._connections) >= self._bounds.connections:
+            self._make_room()
+        self._connections[connection] = task
+        metrics.MLLP_OPEN.inc()
+        try:
+            await self._talk(connection)
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
+            pass  # the other end is gone; whatever was not answered will be sent again
+        finally:
+            metrics.MLLP_OPEN.dec()
+            self._held -= connection.framer.held
+            self._connections.pop(connection, None)
+            self._close(connection, connection.closed_for)
+
+    def _may_come(self, address: str) -> bool:
+        senders = self._bounds.senders
+        return not senders or any(sender.comes_from(address) for sender in senders)
+
+    def _make_room(self) -> None:
+        """The connection that was silent longest goes; its sender connects again when it has something to say."""
+        idle = [each for each in self._connections if not each.busy]
+        oldest = min(idle, key=lambda each: each.since, default=None)
+        if oldest is not None:
+            oldest.closed_for = "room"
+            oldest.writer.transport.abort()
+
+    def _close(self, connection: Connection, reason: str) -> None:
+        if reason:
+            metrics.MLLP_CLOSED.labels(reason).inc()
+            log.warning("hl7 connection closed", reason=reason)
+        connection.writer.close()
+
+    async def _talk(self, connection: Connection) -> None:
+        while not self._stopping:
+            data = await self._heard(connection)
+            if not data:
+                return
+            for frame in self._frames(connection, data):
+                await self._respond(connection, frame)
+                if connection.closed_for in ("fault", "does-not-read"):
+                    return  # nothing after it may be acknowledged out of order
+                if isinstance(frame, Oversized):
+                    connection.closed_for = "too-large"
+            if connection.closed_for:
+                return
+
+    async def _heard(self, connection: Connection) -> bytes:
+        """The next bytes; none when the other end or the time has ended."""
+        loop = asyncio.get_running_loop()
+        inside = connection.framer.is_inside
+        until = connection.began + self._bounds.frame_seconds if inside else loop.time() + self._bounds.idle_seconds
+        try:
+            async with asyncio.timeout_at(until):
+                data = await connection.reader.read(CHUNK)
+        except TimeoutError:
+            connection.closed_for = "slow" if inside else "idle"
+            return b""
+        connection.since = loop.time()
+        return data
+
+    def _frames(self, connection: Connection, data: bytes) -> list[bytes | Oversized]:
+        framer, before = connection.framer, connection.framer.held
+        was_inside = framer.is_inside
+        frames = framer.feed(data)
+        self._held += framer.held - before
+        if framer.is_inside and (frames or not was_inside):
+            connection.began = connection.since
+        if framer.garbage > GARBAGE:
+            connection.closed_for = "garbage"
+        elif self._held > HELD_TOGETHER and framer.held:
+            connection.closed_for = "memory"
+        return frames
+
+    async def _respond(self, connection: Connection, frame: bytes | Oversized) -> None:
+        connection.busy = True
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self._pool, self._answer, frame, connection.address)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this connection and no other
+            log.fault("mllp", error, "")
+            connection.closed_for = "fault"
+            connection.busy = False
+            return
+        connection.writer.writelines(map(framed, answers))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await connection.writer.drain()
+        except TimeoutError:
+            connection.closed_for = "does-not-read"
+            connection.writer.transport.abort()
+        connection.busy = False
+
+    async def close(self) -> None:
+        """Whatever is worked on is finished and answered, within the grace; everybody else is sent away."""
+        self._stopping = True
+        for connection in list(self._connections):
+            if not connection.busy:
+                connection.writer.transport.abort()
+        if self._connections:
+            await asyncio.wait(list(self._connections.values()), timeout=GRACE_SECONDS)
+        for connection in list(self._connections):
+            connection.writer.transport.abort()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run_mllp(settings: Settings, build: Callable[[Settings], House]) -> None:
+    """Serve until SIGTERM. Meant as the `run` of a supervised child. Raises OSError when the port is taken."""
+    house = build(settings)
+
+    def answer(frame: bytes | Oversized, address: str) -> list[bytes]:
+        if isinstance(frame, Oversized):
+            return list(hl7v2.refuse(house, frame.head, TooLarge("message", limit=MAX_MESSAGE)).answers)
+        return list(hl7v2.handle(house, frame, address=address).answers)
+
+    raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, answer))
+
+
+async def _serve(settings: Settings, answer: Answer) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    door = MllpServer(settings.mllp, answer)
+    tls = _tls(settings)
+    context = server_context(tls) if tls else None
+    server = await asyncio.start_server(
+        door.connected,
+        settings.mllp.host,
+        settings.mllp_port,
+        limit=CHUNK,
+        backlog=1024,
+        ssl=context,
+        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
+    )
+    renewal = asyncio.create_task(_renew(context, tls)) if context and tls else None
+    await stopping.wait()
+    server.close()
+    await door.close()
+    if renewal is not None:
+        renewal.cancel()
+
+
+def _tls(settings: Settings) -> ServerTls | None:
+    if not settings.mllp.tls:
+        return None
+    authority = settings.mllp.client_authority
+    signers = settings.home / Path(authority) if authority else None
+    return ServerTls(settings.tls / "house.crt", settings.tls / "house.key", signers)
+
+
+async def _renew(context: ssl.SSLContext, tls: ServerTls) -> None:
+    """A renewed certificate is shown at the next handshake, without a restart."""
+    seen = [file.stat().st_mtime_ns for file in tls.files]
+    while True:
+        await asyncio.sleep(RENEWED_EVERY)
+        with contextlib.suppress(OSError, ssl.SSLError):
+            found = [file.stat().st_mtime_ns for file in tls.files]
+            if found != seen:
+                context.load_cert_chain(tls.certificate_file, tls.key_file)
+                seen = found

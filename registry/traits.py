@@ -1,0 +1,238 @@
+"""A description of a patient as it is compared: every field in one spelling, read once. The original stays elsewhere.
+
+Source of the rules: TT 07/2016/TT-BCA (personal number), QĐ 1351/QĐ-BHXH (insurance card), the change of telephone
+prefixes of 2018 (decision 798/QĐ-BTTTT).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from registry.communes import NOWHERE, Place, place_of
+from registry.encodings import readable
+from registry.identifiers import (
+    CITIZEN_ID,
+    INSURANCE_NUMBER,
+    NATIONAL_ID,
+    PASSPORT_NUMBER,
+    PatientIdentifier,
+    identity_number,
+    insurance_last_ten,
+    read_personal_number,
+)
+from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
+from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRecord
+from registry.syllables import bare
+from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
+
+_NOT_DIGITS = re.compile(r"\D+")
+_OLD_MOBILE = {
+    **{f"016{n}": f"03{n}" for n in range(2, 10)},
+    "0120": "070", "0121": "079", "0122": "077", "0126": "076", "0128": "078",
+    "0123": "083", "0124": "084", "0125": "085", "0127": "081", "0129": "082",
+    "0186": "056", "0188": "058", "0199": "059",
+}  # fmt: skip
+_PERSONAL = frozenset({NATIONAL_ID, CITIZEN_ID, PASSPORT_NUMBER})
+
+
+@dataclass(frozen=True, slots=True)
+class NameTraits:
+    """A name by its parts, each as folded letters; `given_toned` and `middle_toned` keep what separates relatives.
+
+    letters  all words without spaces, in order
+    sorted   the words in alphabetic order: the same in every order of writing
+    marked   the writer used marks, so that a missing one means something
+    """
+
+    family: str
+    middle: str
+    given: str
+    given_toned: str
+    middle_toned: str
+    letters: str
+    sorted: str
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """One description, ready to be compared.
+
+    year, month, day  0 where unknown; 1 January counts as the year alone, being a common placeholder
+    sex               1 male, 2 female, 0 unknown
+    personal          12-digit numbers; those that contradict the record's own sex or year are in `foreign` as well
+    """
+
+    name: NameTraits | None
+    year: int
+    month: int
+    day: int
+    sex: int
+    personal: frozenset[str]
+    foreign: frozenset[str]
+    old_cards: frozenset[str]
+    passports: frozenset[str]
+    insurance: frozenset[str]
+    local: frozenset[str]
+    phones: frozenset[str]
+    place: Place
+    guardian: str
+    birth_order: int
+    newborn: bool
+    nobody: bool
+
+
+_SEXES = {"male": 1, "female": 2}
+
+
+def traits_of_record(record: SourceRecord) -> Traits:
+    return traits_of(record.identifiers, record.demographics)
+
+
+def traits_of_question(wanted: PatientInQuestion) -> Traits:
+    return traits_of(wanted.identifiers, wanted.demographics)
+
+
+def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics) -> Traits:
+    """Read a description once."""
+    text = said.name.text if said.name is not None else ""
+    child = newborn(text) if text else None
+    name = _name(text) if text and child is None else None
+    year, month, day = _born(said.birth_date)
+    sex = _SEXES.get(said.gender, 0)
+    guardian = child.mother if child is not None else said.mothers_name or ""
+    mother = _letters(guardian) if guardian else ""
+    numbers = _numbers(identifiers)
+    personal = numbers["personal"]
+    address = said.address
+    return Traits(
+        name=name,
+        year=year,
+        month=month,
+        day=day,
+        sex=sex,
+        personal=personal,
+        foreign=frozenset(number for number in personal if not _fits(number, sex, year)) if personal else personal,
+        old_cards=numbers["old"],
+        passports=numbers["passport"],
+        insurance=numbers["insurance"],
+        local=numbers["local"],
+        phones=frozenset(filter(None, map(_phone, said.phones))) if said.phones else _NONE,
+        place=place_of(address.text, address.commune, address.province) if address is not None else NOWHERE,
+        guardian=mother,
+        birth_order=child.order if child is not None else 0,
+        # a name that is the mother's own is hers, not the child's
+        newborn=child is not None or bool(mother and name is not None and name.letters == mother),
+        nobody=bool(text) and is_nobody(text),
+    )
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=65536)
+def _name(text: str) -> NameTraits | None:
+    words = _surname_first(syllables(text))
+    if not words:
+        return None
+    folded = [bare(word).replace("y", "i") for word in words]
+    toned = [compared(word) for word in words]
+    family = REGIONAL.get(folded[0], folded[0]) if len(folded) > 1 else ""
+    return NameTraits(
+        family=family,
+        middle=" ".join(folded[1:-1]),
+        given=folded[-1],
+        given_toned=toned[-1],
+        middle_toned=" ".join(toned[1:-1]),
+        letters="".join(folded),
+        sorted=" ".join(sorted(REGIONAL.get(word, word) for word in folded)),
+        marked=has_marks(readable(text)) or any(digit in word for word in toned for digit in "12345"),
+    )
+
+
+def _surname_first(words: tuple[str, ...]) -> tuple[str, ...]:
+    """ "Thị Hoa Nguyễn" and "Hoa Thị Nguyễn", as systems from abroad write it, become "Nguyễn Thị Hoa"."""
+    if len(words) < 2 or _surname(words[0]) or not _surname(words[-1]):
+        return words
+    if len(words) > 2 and words[1] in MIDDLE_WORDS:
+        return (words[-1], *words[1:-1], words[0])
+    return (words[-1], *words[:-1])
+
+
+def _surname(word: str) -> bool:
+    return bare(word).replace("y", "i") in BARE_SURNAMES and word not in MIDDLE_WORDS
+
+
+@lru_cache(maxsize=65536)
+def _letters(text: str) -> str:
+    return "".join(bare(word).replace("y", "i") for word in syllables(text))
+
+
+def _born(born: BirthDate | None) -> tuple[int, int, int]:
+    if born is None:
+        return 0, 0, 0
+    value = born.value
+    if len(value) < 10 or value.endswith("-01-01"):
+        return int(value[:4]), 0, 0
+    return int(value[:4]), int(value[5:7]), int(value[8:])
+
+
+def _numbers(identifiers: Iterable[PatientIdentifier]) -> dict[str, frozenset[str]]:
+    """By what the digits are, not by the field they were typed into. Dummies are left out."""
+    found: dict[str, set[str]] = {
+        "personal": set(),
+        "old": set(),
+        "passport": set(),
+        "insurance": set(),
+        "local": set(),
+    }
+    for identifier in identifiers:
+        kind, value = _read_number(identifier.system, identifier.value)
+        if kind:
+            found[kind].add(value)
+    return {kind: frozenset(values) if values else _NONE for kind, values in found.items()}
+
+
+_KINDS = {NATIONAL_ID: "personal", CITIZEN_ID: "old", PASSPORT_NUMBER: "passport"}
+
+
+@lru_cache(maxsize=65536)
+def _read_number(system: str, value: str) -> tuple[str, str]:
+    if system == INSURANCE_NUMBER:
+        last_ten = insurance_last_ten(value)
+        return ("insurance", last_ten) if last_ten and not is_dummy(last_ten) else ("", "")
+    if system in _PERSONAL:
+        number = identity_number(value)
+        if number is None or is_dummy(number.value):
+            return "", ""
+        return _KINDS[number.system], number.value
+    return "local", f"{system}|{value.strip()}"
+
+
+def is_dummy(digits: str) -> bool:
+    """Typed to get past a form: one digit over and over, or counting up or down."""
+    tail = digits[-9:]
+    return len(set(tail)) < 3 or tail in "01234567890123456789" or tail in "98765432109876543210"
+
+
+def _fits(number: str, sex: int, year: int) -> bool:
+    """Whether a personal number can be that of somebody of this sex and year; what is unknown does not contradict."""
+    read = read_personal_number(number)
+    if read is None:
+        return False
+    return (not sex or sex == _SEXES[read.gender]) and (not year or year == read.birth_year)
+
+
+@lru_cache(maxsize=65536)
+def _phone(text: str) -> str:
+    digits = _NOT_DIGITS.sub("", text)
+    if digits.startswith("84") and len(digits) >= 11:
+        digits = "0" + digits[2:]
+    if len(digits) == 9 and not digits.startswith("0"):
+        digits = "0" + digits
+    if len(digits) == 11:
+        digits = _OLD_MOBILE.get(digits[:4], digits[:4]) + digits[4:]
+    return "" if len(digits) < 9 or is_dummy(digits) else digits
