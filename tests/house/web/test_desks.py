@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consent.requesters import Role
-from tests.house.web.browser import Browser, Seen, scan
+from tests.house.web.browser import Browser, Scan, Seen
 from tests.lab import Hospital
 from tests.papers import LAN, ct_report, written_request
 
@@ -28,7 +28,7 @@ def patient(desk: Browser, hospital: Hospital) -> Seen:
 
 def fill(desk: Browser, page: Seen, hospital: Hospital, **changed: Any) -> Seen:
     now = hospital.house.now().strftime("%d/%m/%Y")
-    typed: dict[str, Any] = {"from": "27001", "days": "180", "kind": "paper", "signed": now, "scan": scan()}
+    typed: dict[str, Any] = {"from": "27001", "days": "180", "kind": "paper", "signed": now, "scan": Scan()}
     return desk.fills(page, page.address.partition("?")[0], **{**typed, **changed})
 
 
@@ -73,9 +73,9 @@ def test_the_signed_paper_is_kept_and_its_days_count_from_the_day_of_signing(
         ({"signed": "31/02/2026"}, "Ngày ký"),
         ({"signed": "01/01/2099"}, "Ngày ký"),
         ({"signed": "01/01/2020"}, "Ngày ký"),
-        ({"scan": scan(b"")}, "Cần bản quét"),
-        ({"scan": scan(b"MZ this is a program", "to giay.pdf")}, "không phải PDF"),
-        ({"scan": scan(b"<svg onload=x>", "a.png")}, "không phải PDF"),
+        ({"scan": Scan(b"")}, "Cần bản quét"),
+        ({"scan": Scan(b"MZ this is a program", "to giay.pdf")}, "không phải PDF"),
+        ({"scan": Scan(b"<svg onload=x>", "a.png")}, "không phải PDF"),
     ],
 )
 def test_an_incomplete_request_is_not_recorded(
@@ -90,7 +90,7 @@ def test_an_incomplete_request_is_not_recorded(
 def test_a_scan_that_is_too_large_is_refused_in_words(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
     page = patient(desk, bach_mai)
     for size in ((10 << 20) + 1, 11 << 20):
-        answer = fill(desk, page, bach_mai, scan=scan(b"%PDF-" + bytes(size)))
+        answer = fill(desk, page, bach_mai, scan=Scan(b"%PDF-" + bytes(size)))
         assert answer.status == 413 and "tối đa 10 MB" in answer.text
 
 
