@@ -11,7 +11,7 @@ from hie_node.flows.reviews import Doubt, decide_review, open_doubts, read_doubt
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import NUMBERS, Looks
 from hie_node.web.searching import results
-from registry.errors import NotFound
+from registry.errors import NotFound, VersionConflict
 from registry.matching import Agreement, compare
 from registry.people import PatientInQuestion, SourceRecord
 
@@ -85,7 +85,7 @@ def decide(visit: Visit) -> Response:
     act = visit.act("decide-review", action="U", direction="changed")
     try:
         decide_review(act, visit.params["review_id"], same=answer == "same")
-    except NotFound:
+    except (NotFound, VersionConflict):
         # somebody else was quicker, or the button was pressed twice
         raise Refused(409, "review.gone") from None
     return visit.go(f"/reviews?f={visit.seal(decided=answer)}")
