@@ -91,8 +91,8 @@ class Demonstration:
         numbers = self._province.story.numbers
         self._say("\nAll three hospitals stay up until Ctrl-C.")
         for entry in self._lab["hospitals"]:
-            self._say(f"  {entry['title']}: FHIR {entry['house_url']}/fhir, health {entry['ops_url']}/health/ready")
-        self._say(f"  keys, accounts and addresses: {self._home / 'lab.json'}")
+            self._say(f"  {entry['title']}: pages {entry['house_url']}/, FHIR {entry['house_url']}/fhir")
+        self._say(f"  keys, addresses, and who may log in with which password: {self._home / 'lab.json'}")
         self._say("Try:")
         self._say(f"  {here} find --number {numbers['bach-mai']}")
         self._say(f"  {here} audit search --number {numbers['bach-mai']}")
