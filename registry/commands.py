@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, TypeVar
 
 from registry.answers import CommunityOutcome
@@ -13,7 +12,7 @@ from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
 from registry.studies import Instance, Study
-from registry.submissions import Content, StudySubmission, Submission
+from registry.submissions import StudySubmission, Submission
 
 Item = TypeVar("Item")
 
@@ -288,12 +287,3 @@ class Fed:
     created: bool
     changed: bool
     reviewed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """A body that is too large for memory, spooled to where the process can read it in pieces."""
-
-    content: Content
-    size: int
-    received: datetime

@@ -8,7 +8,7 @@ Source: IHE PDQm 3.2, StructureDefinition IHE.PDQm.Patient; IHE PIXm 3.1; HL7 FH
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from adapters.fhir.elements import (
     Element,
     demographics,
     filled,
-    first,
     identifier,
     organization_reference,
     read_demographics,
@@ -154,8 +153,3 @@ def _says(resource: Resource, record: SourceRecord) -> bool:
         and resource.get("active", True) == record.active
         and replaced_by(resource) == record.replaced_by
     )
-
-
-def own_identifier(found: Iterable[PatientIdentifier], system: str) -> PatientIdentifier | None:
-    """The identifier that this authority gave."""
-    return first(each for each in found if each.system == system)

@@ -14,7 +14,6 @@ from adapters.store.schema import login_try, session
 _SESSION = select(session).where(session.c.id == bindparam("key"))
 _SEEN = update(session).where(session.c.id == bindparam("key"))
 _END = delete(session).where(session.c.id == bindparam("key"))
-_END_ALL = delete(session).where(session.c.username == bindparam("name"))
 _FORGET_SESSIONS = delete(session).where(session.c.seen < bindparam("moment"))
 _TRIES = select(login_try).where(login_try.c.name == bindparam("key"))
 _COUNT = update(login_try).where(login_try.c.name == bindparam("key")).values(tries=login_try.c.tries + 1)
@@ -64,9 +63,6 @@ class Sessions(Part):
 
     def end(self, secret: str) -> None:
         self._connection.execute(_END, {"key": _hashed(secret)})
-
-    def end_all_of(self, username: str) -> None:
-        self._connection.execute(_END_ALL, {"name": username})
 
     def forget_idle(self, before: datetime) -> None:
         self._connection.execute(_FORGET_SESSIONS, {"moment": moment(before)})

@@ -12,7 +12,9 @@ from adapters.trust.jwt_door import text
 from consent.errors import TokenRefused
 from consent.requesters import PurposeOfUse, Requester, Role
 from registry.coded import ACT_REASON
+from registry.identifiers import HomeCommunityId
 
+LONGEST_REASON = 1000
 ROLE_SYSTEM = "urn:hie-node:role"
 PRACTITIONER_ROLE = "http://terminology.hl7.org/CodeSystem/practitioner-role"
 SNOMED = "http://snomed.info/sct"
@@ -23,6 +25,24 @@ _FOREIGN_ROLES = {
     (SNOMED, "106292003"): Role.NURSE,
 }
 _PURPOSE_SYSTEMS = frozenset({None, ACT_REASON, "urn:oid:2.16.840.1.113883.5.8", "2.16.840.1.113883.5.8"})
+
+
+def requester_in(
+    claims: Mapping[str, Any], *, home: HomeCommunityId, role: Role, purpose: PurposeOfUse, client_id: str
+) -> Requester:
+    """Whom the claims of a token name, once its role, its purpose and its hospital are established."""
+    iua = iua_in(claims)
+    return Requester(
+        subject=text(claims, "sub"),
+        role=role,
+        home=home,
+        name=name_in(iua),
+        organization=organization_in(iua),
+        purpose=purpose,
+        reason=text(claims, "reason", limit=LONGEST_REASON, default=""),
+        client_id=client_id,
+        token_id=text(claims, "jti"),
+    )
 
 
 def iua_of(requester: Requester) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from adapters.trust import certificates
 from adapters.trust.errors import CertificateUnusable
-from adapters.trust.iua import iua_in, iua_of, name_in, organization_in, purpose_in, role_in
+from adapters.trust.iua import iua_in, iua_of, purpose_in, requester_in, role_in
 from adapters.trust.jwk import Jwk, base64url
 from adapters.trust.jwt_door import CLOCK_TOLERANCE, Claims, Rules, decode, moment, text
 from adapters.trust.keys import SigningKeys
@@ -29,7 +29,6 @@ from registry.identifiers import HomeCommunityId
 TYPE = "hie-peer+jwt"
 LIFETIME = timedelta(seconds=60)
 MOST_RECEIPTS = 16
-LONGEST_REASON = 1000
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _RANDOM_128_BITS = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _REQUIRED = frozenset({"iss", "sub", "aud", "jti", "iat", "exp", "cnf", "htm", "htu", "bsh", "extensions"})
@@ -161,17 +160,7 @@ def _requester(claims: Claims, home: HomeCommunityId) -> Requester:
         raise TokenRefused("missing-claim")
     if iua.get("home_community_id") != str(home):
         raise TokenRefused("issuer")
-    return Requester(
-        subject=text(claims, "sub"),
-        role=role,
-        home=home,
-        name=name_in(iua),
-        organization=organization_in(iua),
-        purpose=purpose,
-        reason=text(claims, "reason", limit=LONGEST_REASON, default=""),
-        client_id=text(claims, "client_id", default=""),
-        token_id=text(claims, "jti"),
-    )
+    return requester_in(claims, home=home, role=role, purpose=purpose, client_id=text(claims, "client_id", default=""))
 
 
 def _receipts(claims: Claims) -> tuple[str, ...]:

@@ -16,11 +16,10 @@ from threading import Lock
 from typing import Any
 
 from adapters.trust.errors import OAuthError
-from adapters.trust.iua import iua_in, iua_of, name_in, organization_in, purpose_in, role_in
+from adapters.trust.iua import LONGEST_REASON, iua_in, iua_of, name_in, purpose_in, requester_in, role_in
 from adapters.trust.jwk import Jwk
 from adapters.trust.jwt_door import CLOCK_TOLERANCE, Claims, Rules, decode, moment, text
 from adapters.trust.keys import SigningKeys
-from adapters.trust.peer_tokens import LONGEST_REASON
 from adapters.trust.scopes import Scopes, granted, narrowed
 from consent.errors import TokenRefused
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -172,17 +171,7 @@ def read_access_token(
     role, purpose = role_in(iua), purpose_in(iua)
     if role is None or purpose is None or iua.get("home_community_id") != str(home):
         raise TokenRefused("claim")
-    requester = Requester(
-        subject=text(claims, "sub"),
-        role=role,
-        home=home,
-        name=name_in(iua),
-        organization=organization_in(iua),
-        purpose=purpose,
-        reason=text(claims, "reason", limit=LONGEST_REASON, default=""),
-        client_id=text(claims, "client_id"),
-        token_id=text(claims, "jti"),
-    )
+    requester = requester_in(claims, home=home, role=role, purpose=purpose, client_id=text(claims, "client_id"))
     return HouseToken(requester, granted(text(claims, "scope", limit=4096)), moment(claims, "exp"))
 
 

@@ -16,7 +16,7 @@ from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
 from adapters.store.unit import UnitOfWork
-from hie_node import log
+from hie_node import log, metrics
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
@@ -243,6 +243,7 @@ def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion
     act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
     act.reasons.clear()
     for outcome in answer.outcomes[1:]:
+        metrics.OUTCOMES.labels(str(outcome.community.facility), outcome.kind.value).inc()
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
     with act.unit() as unit:
         unit.remote.remember(_way_back(item, patient, act) for item in answer.found if item.home)
