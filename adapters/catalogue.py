@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.cdshooks import services
 from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
     capability,
@@ -45,4 +46,5 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *rad107_retrieve.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *services.TRANSACTIONS,
 )

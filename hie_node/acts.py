@@ -170,7 +170,7 @@ class Act:
 
     def weigh(self, item: DocumentEntry | Study, consents: Sequence[Consent]) -> Decision:
         """Decide on one item without writing it down."""
-        return self.decide(_item(item), consents)
+        return self.decide(item_of(item), consents)
 
     def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
         ask = AccessRequest(self.caller.requester, self.house.home, item)
@@ -191,7 +191,8 @@ class Act:
         self.reasons[reason.value] += 1
 
 
-def _item(item: DocumentEntry | Study) -> Item:
+def item_of(item: DocumentEntry | Study) -> Item:
+    """What rules look at of a document or a study."""
     if isinstance(item, Study):
         return Item(labels_of(item.sensitivity), item.id, item.study_instance_uid, item.started)
     authors = {a.person for a in item.authors if a.person} | {a.institution for a in item.authors if a.institution}

@@ -102,9 +102,13 @@ def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
 
 
 def forget(house: House) -> None:
-    """Spent tokens past their time, ways back to entries that nobody opened for long, messages nobody sends again."""
+    """Spent tokens past their time, what other hospitals listed long ago, old cards, messages nobody sends again."""
     now = house.now()
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.orders.forget_before(
+            answers=now - timedelta(days=house.settings.limits.remember_remote),
+            cards=now - timedelta(days=house.settings.limits.remember_remote),
+        )
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))

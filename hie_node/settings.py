@@ -57,6 +57,8 @@ class Limits:
     seal_every          seconds between two seals over the record of disclosures
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
+    order_budget        seconds that a card at the moment of ordering waits for other hospitals: less than a glance
+    order_fresh         seconds for which what other hospitals listed is shown without asking again
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
@@ -78,6 +80,8 @@ class Limits:
     seal_every: float = 2.0
     keep_dropped: int = 7
     remember_messages: int = 30
+    order_budget: float = 0.8
+    order_fresh: int = 900
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200
@@ -168,6 +172,7 @@ class Settings:
     threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
+    cds_origins              `https://…` origins whose browsers may call the CDS services; usually none: systems call
     data_protection_officer  who is told of emergency access; without one there is none
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
@@ -189,6 +194,7 @@ class Settings:
     workers: int = 1
     threads: int = 32
     issuers: tuple[str, ...] = ()
+    cds_origins: tuple[str, ...] = ()
     data_protection_officer: str = ""
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
@@ -230,6 +236,8 @@ class Settings:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
         if self.mllp_port:
             self.mllp.check()
+        if any(not _is_origin(each) for each in self.cds_origins):
+            raise UnsafeSettings("cds_origins: expected https://host[:port] each, never *")
         if self.lab:
             if not (self.house.is_loopback and self.peer.is_loopback and self.mllp.is_loopback):
                 raise UnsafeSettings("a lab node listens on loopback only; set lab = false for a real one")
@@ -238,6 +246,11 @@ class Settings:
             raise UnsafeSettings("hie does not run as root; start it as a user of its own (see docs/administrator.md)")
         if self.database_url.startswith("postgresql") and "sslmode=disable" in self.database_url:
             raise UnsafeSettings("database url: sslmode=disable is for the lab only")
+
+
+def _is_origin(text: str) -> bool:
+    host = text.removeprefix("https://")
+    return text.startswith("https://") and bool(host) and not set(host) & set("/*?#@ ")
 
 
 def load(home: Path) -> Settings:
@@ -272,6 +285,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "facility_code": FacilityCode(node["facility_code"]),
             "home_community_id": HomeCommunityId(node["home_community_id"]),
             "issuers": tuple(node.get("issuers", ())),
+            "cds_origins": tuple(node.get("cds_origins", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=_table(Listener, "house", values["house"]),

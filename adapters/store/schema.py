@@ -220,6 +220,35 @@ remote_entry = Table(
     _body(),
 )
 
+# --- the moment of ordering -------------------------------------------------------------------------------------------
+
+# the last answers of other hospitals about a patient, one row a kind of question
+heard = Table(
+    "heard",
+    metadata,
+    _record(),
+    Column("kind", Key, nullable=False),
+    Column("asked", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("record_id", "kind"),
+)
+
+order_card = Table(
+    "order_card",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("given", Key, nullable=False, index=True),
+    _body(),
+)
+
+order_decision = Table(
+    "order_decision",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("decided", Key, nullable=False, index=True),
+    _body(),
+)
+
 # --- consents and the record of disclosures ---------------------------------------------------------------------------
 
 consent = Table(
@@ -341,6 +370,8 @@ session = Table(
     Column("username", Key, nullable=False),
     Column("started", Key, nullable=False),
     Column("seen", Key, nullable=False, index=True),
+    Column("proved", Key),
+    Column("factor", Key),
 )
 
 # by the SHA-256 of the name: people type passwords into the field of the name

@@ -21,6 +21,7 @@ from adapters.store.documents import StoredDocuments
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
+from adapters.store.orders import Orders
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
@@ -44,6 +45,7 @@ class UnitOfWork:
         "documents",
         "jobs",
         "messages",
+        "orders",
         "patients",
         "people_of_the_house",
         "receipts",
@@ -64,6 +66,7 @@ class UnitOfWork:
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
+        self.orders = Orders(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
         self.sessions = Sessions(connection, writing=writing)

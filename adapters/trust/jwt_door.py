@@ -40,6 +40,7 @@ class Rules:
     types      allowed values of `typ` in lower case; an empty one stands for its absence
     required   claims that must be there
     audience   the only one it may be for; None: it is not for anyone in particular (receipts, seals)
+    tolerated  headers that are usually refused and here only ignored
     lifetime   from `iat` (or, where that is not required, from now) to `exp`; None: it does not expire by itself
     """
 
@@ -49,6 +50,7 @@ class Rules:
     lifetime: timedelta | None = None
     algorithms: frozenset[str] = frozenset({"ES256"})
     limit: int = LARGEST_TOKEN
+    tolerated: frozenset[str] = frozenset()
 
 
 def encode(claims: Mapping[str, Any], key: PrivateKey, *, kid: str, typ: str, algorithm: str = "ES256") -> str:
@@ -97,7 +99,7 @@ def _object(content: bytes, limit: int) -> dict[str, Any]:
 
 
 def _key(header: Mapping[str, Any], issuer: str, keys_of: KeysOf, rules: Rules) -> VerificationKey:
-    if _REFUSED_HEADERS & header.keys():
+    if (_REFUSED_HEADERS - rules.tolerated) & header.keys():
         raise TokenRefused("header")
     algorithm, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS & rules.algorithms:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
@@ -15,12 +16,14 @@ from hie_node.flows import (
     describe,
     fetch,
     find,
+    order_check,
     patients,
     publish,
     read_remote,
     register,
     store_instances,
 )
+from registry import advice
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]
@@ -49,6 +52,9 @@ HERE: dict[type, Flow] = {
     rules.DeleteConsent: consents.delete_consent,
     rules.WithdrawReceipt: consents.withdraw_receipt,
     rules.FindDisclosures: audit.find_disclosures,
+    advice.CheckOrder: order_check.check_order,
+    advice.AnswerCards: order_check.answer_cards,
+    ListServices: describe.list_services,
     DescribeNode: describe.describe,
 }
 

@@ -106,7 +106,7 @@ def _paths(transaction: Transaction) -> str:
 def _doors(transaction: Transaction) -> str:
     bases = [base for listener in BASES for base in BASES[listener]]
     named = {door: path for door, family, path in bases if family == transaction.family}
-    words = {"house": f"`{named['house']}`", "network": f"`{named['network']}`", "peer": f"peer `{named['peer']}`"}
+    words = {door: f"peer `{path}`" if door == "peer" else f"`{path}`" for door, path in named.items()}
     return ", ".join(words[door] for door in ("house", "network", "peer") if door in transaction.doors)
 
 
