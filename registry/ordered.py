@@ -100,6 +100,13 @@ def _names() -> Mapping[str, Examination]:
     return {_SCANNER.sub("", folded(service.name)): service.examination for service in catalogue().values()}
 
 
+@cache
+def every_name() -> tuple[str, ...]:
+    """The examinations of the price list by their names, without the class of the scanner: to choose from."""
+    named = {re.sub(r"\s*\([^()]*(?:dãy|T)\)\s*$", "", service.name): None for service in catalogue().values()}
+    return tuple(sorted(named, key=folded))
+
+
 def _spoken(plain: str, table: Iterable[tuple[Meant, tuple[str, ...]]]) -> Meant | None:
     return next((meant for meant, words in table if any(word in plain for word in words)), None)
 
