@@ -64,6 +64,7 @@ class Limits:
     session_life        seconds until it does so in any case: one shift
     login_tries         wrong passwords for one name until it has to wait, and
     login_wait          seconds counted from the first of them
+    proof_life          seconds for which who somebody is counts as proved, for emergency access and exports
     """
 
     fhir_body: int = 10 << 20
@@ -87,6 +88,7 @@ class Limits:
     session_life: int = 43200
     login_tries: int = 10
     login_wait: int = 900
+    proof_life: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,54 @@ class Mllp:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people of this hospital sign in at the pages.
+
+    second_factor       `demanded` of everybody with a password, or `not-demanded`; empty: demanded outside the lab
+    provider            issuer of the hospital's OpenID Connect provider, `https://…`; empty: local accounts only
+    provider_name       as the button says it
+    client_id           of this node at the provider
+    client_secret_file  with the secret of this node there, below the home; readable for nobody else
+    provider_ca_file    PEM file of the authority behind the provider's certificate; empty: the system's
+    role_claim          of the ID token: a text or a list; `a.b` for `b` inside `a`
+    roles               values of that claim and the roles they mean; who has none of them is not let in
+    local_accounts      whether passwords are taken beside the provider
+    """
+
+    second_factor: str = ""
+    provider: str = ""
+    provider_name: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    provider_ca_file: str = ""
+    role_claim: str = "roles"
+    roles: Mapping[str, str] = field(default_factory=dict)
+    local_accounts: bool = True
+
+    def demands_second_factor(self, *, lab: bool) -> bool:
+        return self.second_factor == "demanded" or (not self.second_factor and not lab)
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for what would let the wrong people in."""
+        if self.second_factor not in ("", "demanded", "not-demanded"):
+            raise UnsafeSettings('[sign_in] second_factor: expected "demanded" or "not-demanded"')
+        if self.provider and not self.provider.startswith("https://"):
+            raise UnsafeSettings("[sign_in] provider must begin with https://")
+        if self.provider and not (self.client_id and self.roles):
+            raise UnsafeSettings("[sign_in] provider needs client_id, and [sign_in.roles] with who may do what")
+        wrong = sorted(set(self.roles.values()) - PEOPLES_ROLES)
+        if wrong:
+            raise UnsafeSettings(
+                f"[sign_in.roles] {', '.join(wrong)}: expected one of {', '.join(sorted(PEOPLES_ROLES))}"
+            )
+        if not self.provider and not self.local_accounts:
+            raise UnsafeSettings("[sign_in] local_accounts = false needs a provider, or nobody could sign in")
+
+
+PEOPLES_ROLES = frozenset({"doctor", "nurse", "registrar", "consent-desk", "administrator", "data-protection-officer"})
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -176,6 +226,7 @@ class Settings:
     data_protection_officer  who is told of emergency access; without one there is none
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
+    sign_in                  how people sign in
     """
 
     home: Path
@@ -198,6 +249,7 @@ class Settings:
     data_protection_officer: str = ""
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
+    sign_in: SignIn = field(default_factory=SignIn)
 
     @property
     def contents(self) -> Path:
@@ -234,6 +286,7 @@ class Settings:
                 raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
         if not self.ops.is_loopback:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
+        self.sign_in.check()
         if self.mllp_port:
             self.mllp.check()
         if any(not _is_origin(each) for each in self.cds_origins):
@@ -272,7 +325,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "sign_in"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -293,11 +346,13 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         ops=_table(Listener, "ops", values["ops"]),
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
+        sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
+    _check_kinds(made.sign_in, "sign_in")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     return made

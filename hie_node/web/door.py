@@ -8,12 +8,29 @@ from functools import partial
 from flask import Flask, Response
 
 from hie_node.house import House
-from hie_node.web import consents, disclosures, documents, ledger, login, node, ordering, patients, registrar, studies
+from hie_node.web import (
+    account,
+    consents,
+    disclosures,
+    documents,
+    ledger,
+    login,
+    node,
+    ordering,
+    passkeys,
+    patients,
+    provider,
+    registrar,
+    studies,
+)
 from hie_node.web.front import HEADERS, serve
 from hie_node.web.rendering import static_file, static_path
 
 PAGES = (
     *login.PAGES,
+    *account.PAGES,
+    *passkeys.PAGES,
+    *provider.PAGES,
     *patients.PAGES,
     *documents.PAGES,
     *studies.PAGES,
@@ -24,7 +41,7 @@ PAGES = (
     *ordering.PAGES,
     *ledger.PAGES,
 )
-STATIC = ("house.css", "house.js", "icon.svg")
+STATIC = ("house.css", "house.js", "icon.svg", "passkey.js")
 OF_OTHERS = (
     "/fhir",
     "/network",
