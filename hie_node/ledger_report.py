@@ -58,11 +58,11 @@ def as_csv(entries: Sequence[Entry]) -> str:
         used = one.verdict == "used"
         sums = (one.exposure, one.local or "", one.lowest or "") if used else (0, "", "")
         told = (one.month, one.verdict, one.reason, one.examination, one.sender, int(one.stood_in))
-        writer.writerow([_safe(str(cell)) for cell in (*told, *sums, one.price_source, one.via)])
+        writer.writerow([safe_cell(str(cell)) for cell in (*told, *sums, one.price_source, one.via)])
     return out.getvalue()
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
     """A spreadsheet takes what begins like this for a formula."""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell
 
