@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from registry.clinical import Medication, Result, Service
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.identifiers import FacilityCode, PatientIdentifier
@@ -111,12 +112,21 @@ class StudySubmission:
     instances: tuple[tuple[ReadInstance, Content], ...]
 
 
+WHOLE_VISIT = "*"
+"""What is composed of a whole visit, as if it were a part: a message that has less does not replace it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One stay or consultation, keyed by the hospital's own episode key (MA_LK).
+    """One stay or consultation, keyed by the hospital's own episode key (MA_LK, PV1-19).
 
-    kept     tables of the message that are kept but not read yet: name to number of rows
-    source   the message as it came, to be read again by a later version
+    kind         `ambulatory`, `inpatient`, `emergency`; empty where it is not said
+    sensitivity  what closes all of it to others
+    kept         tables of the message that are kept but not read yet: name to number of rows
+    published    keys (`source_key`) of the documents that came of it, each with the part of the message it came of
+    parts        parts that the message had; what came of a part that it has, and is no longer in it, is taken back
+    unsaid       fields that the message does not speak of: they stay as they were
+    source       the message as it came, to be read again by a later version
     """
 
     key: str
@@ -128,6 +138,34 @@ class Visit:
     kept: dict[str, int] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     source: bytes = b""
+    kind: str = ""
+    medications: tuple[Medication, ...] = ()
+    services: tuple[Service, ...] = ()
+    results: tuple[Result, ...] = ()
+    sensitivity: tuple[CodedValue, ...] = ()
+    published: dict[str, str] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = frozenset()
+
+    def following(self, earlier: Visit) -> Visit:
+        """As it stands after this message: what the message does not speak of is as it was, and closed stays closed."""
+        standing = {key: part for key, part in earlier.published.items() if part not in self.parts}
+        return replace(
+            self,
+            **{name: getattr(earlier, name) for name in self.unsaid},
+            published=standing | self.published,
+            parts=self.parts | earlier.parts,
+            sensitivity=tuple(dict.fromkeys((*self.sensitivity, *earlier.sensitivity))),
+            source=self.source or earlier.source,
+        )
+
+    def taken_back(self, earlier: Visit) -> tuple[str, ...]:
+        """Keys of documents that the earlier message gave and this one, which has the same part, does not."""
+        return tuple(key for key, part in earlier.published.items() if part in self.parts and key not in self.published)
+
+    def is_less_than(self, earlier: Visit) -> bool:
+        """Whether the earlier message had parts that this one does not have."""
+        return not earlier.parts <= self.parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,13 @@ class FolderContentStore:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is put inside becomes durable together at the end, and is not there at all after an exception."""
+        """What is put inside becomes durable together at the end, and is not there at all after an exception.
+
+        A batch inside another of the same thread is part of it, and durable when that one ends.
+        """
         if self._running() is not None:
-            raise RuntimeError("a batch inside a batch of the same thread")
+            yield
+            return
         self._mine.batch = batch = _Batch()
         try:
             yield

@@ -32,6 +32,7 @@ _FOLDER = select(folder.c.body).where(folder.c.id == bindparam("id"))
 _VISIT = select(visit.c.body, visit.c.source).where(
     visit.c.record_id == bindparam("record_id"), visit.c.key == bindparam("key")
 )
+_VISITS = select(visit.c.body).where(visit.c.record_id == bindparam("record_id"))
 _REFERRALS = (
     select(referral.c.body)
     .where(referral.c.record_id == bindparam("record_id"))
@@ -161,12 +162,18 @@ class StoredDocuments(Part):
 
     def save_visit(self, record_id: str, visit_: Visit) -> None:
         """Add the visit, or replace the one with its key. Its source is kept packed: XML shrinks tenfold."""
-        values = {"record_id": record_id, "key": visit_.key, "body": dump(replace(visit_, source=b""))}
+        told = replace(visit_, source=b"", unsaid=frozenset())
+        values = {"record_id": record_id, "key": visit_.key, "body": dump(told)}
         upsert(self._connection, visit, {**values, "source": zlib.compress(visit_.source, 1)})
 
     def visit(self, record_id: str, key: str) -> Visit | None:
         row = self._row(_VISIT, record_id=record_id, key=key)
         return None if row is None else replace(load(Visit, row.body), source=zlib.decompress(row.source))
+
+    def visits_of(self, record_id: str) -> tuple[Visit, ...]:
+        """Newest first, without their sources."""
+        visits = self._nouns(Visit, _VISITS, record_id=record_id)
+        return tuple(sorted(visits, key=lambda one: moment(one.admitted), reverse=True))
 
     def save_referral(self, record_id: str, referral_: Referral) -> None:
         """Add the referral, or replace the one with its sender and number."""
