@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands import audit, consent, lab, mpi, node, patients, peers, records
+from hie_node.commands import audit, consent, feeds, lab, mpi, node, patients, peers, records
 from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(mpi.app, name="mpi")
 app.add_typer(consent.app, name="consent")
 app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")
+app.add_typer(feeds.app, name="feeds")
 lab.add_to(app)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from adapters.insurance.envelope import DossierFault
 from adapters.insurance.submission import FileRemarks, Piece, iter_submissions
 from consent.errors import ConsentError
+from hie_node import feeds
 from hie_node.acts import Act, Caller
 from hie_node.flows.publish import publish
 from hie_node.house import House
@@ -37,6 +38,10 @@ class ReadFile:
         if self.refused:
             return "refused"
         return next((one for one in ("stored", "replaced", "unchanged") if one in self.outcomes), "refused")
+
+    @property
+    def became(self) -> feeds.Became:
+        return feeds.Became(self.outcome, self.documents, tuple(self.refused), tuple(self.warnings))
 
 
 def publish_file(house: House, chunks: Iterable[bytes], caller: Caller) -> ReadFile:

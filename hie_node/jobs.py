@@ -14,7 +14,7 @@ import orjson
 
 from adapters.peers.errors import PeerError
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import log, metrics
+from hie_node import feeds, log, metrics
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
@@ -108,3 +108,4 @@ def forget(house: House) -> None:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))
+    feeds.forget(house)

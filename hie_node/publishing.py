@@ -17,7 +17,7 @@ from adapters.dropped.sidecar import read_sidecar
 from adapters.hl7v2.files import iter_messages
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import hl7v2, insurance
+from hie_node import feeds, hl7v2, insurance
 from hie_node.acts import Act, Caller
 from hie_node.flows.publish import publish
 from hie_node.flows.store_instances import store_instances
@@ -44,6 +44,7 @@ class Published:
     """What became of the files of one kind in one folder, or of one file.
 
     outcome   `stored`, `unchanged`, `replaced` or `refused`
+    noted     whether it is in the log of feeds already
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Published:
     instances: int = 0
     warnings: list[str] = field(default_factory=list)
     reason: str = ""
+    noted: bool = False
 
 
 def publisher(house: House, who: str) -> Caller:
@@ -112,13 +114,22 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
         if kind == "dicom":
             images.append(file)
         elif not (kind == "sidecar" and _document_of(file)):
-            yield _one_file(house, file, kind, who)
+            yield _noted(house, _one_file(house, file, kind, who))
             tell(file)
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        yield _instances(house, batch, who)
+        yield _noted(house, _instances(house, batch, who))
         for file in batch:
             tell(file)
+
+
+def _noted(house: House, result: Published) -> Published:
+    """In the log of feeds, unless it was written there with its bytes, or message by message."""
+    if not result.noted:
+        became = feeds.Became(result.outcome, result.documents, (result.reason,) if result.reason else ())
+        with house.storage.begin() as unit:
+            feeds.write(unit, feeds.new_item(house, result.kind, result.path.name), None, became)
+    return result
 
 
 def _kind(file: Path) -> str:
@@ -168,7 +179,11 @@ def _limit_of(house: House, kind: str) -> int:
 def _insurance_file(house: House, file: Path, who: str) -> Published:
     """Each dossier of the file is a submission of its own; one that is refused does not stop the others."""
     with file.open("rb") as opened:
-        done = insurance.publish_file(house, iter(partial(opened.read, PIECE), b""), publisher(house, who))
+        kept = feeds.keep_file(house, iter(partial(opened.read, PIECE), b""))
+        item = feeds.new_item(house, feeds.INSURANCE, file.name, kept)
+        done = insurance.publish_file(house, feeds.original(house, item), publisher(house, who))
+    with house.storage.begin() as unit:
+        feeds.write(unit, item, kept, done.became)
     return Published(
         file,
         "insurance",
@@ -176,6 +191,7 @@ def _insurance_file(house: House, file: Path, who: str) -> Published:
         documents=done.documents,
         warnings=done.warnings,
         reason=_few(done.refused),
+        noted=True,
     )
 
 
@@ -191,7 +207,7 @@ def _hl7_file(house: House, file: Path) -> Published:
     """The messages of a file, in order, as if they had come over the network; a refused one does not stop the rest."""
     if file.stat().st_size > HL7_FILE:
         raise TooLarge("file", limit=HL7_FILE)
-    result = Published(file, "hl7", "unchanged", files=0)
+    result = Published(file, "hl7", "unchanged", files=0, noted=True)
     refused = []
     for number, message in enumerate(iter_messages(file.read_bytes()), start=1):
         handled = hl7v2.handle(house, message)

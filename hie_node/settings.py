@@ -57,6 +57,7 @@ class Limits:
     seal_every          seconds between two seals over the record of disclosures
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
+    keep_feeds          days that what a system sent is kept as it came, encrypted, to be looked at and read again
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
@@ -78,6 +79,7 @@ class Limits:
     seal_every: float = 2.0
     keep_dropped: int = 7
     remember_messages: int = 30
+    keep_feeds: int = 30
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
+from adapters.store.feeds import FeedLog
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
@@ -42,6 +43,7 @@ class UnitOfWork:
         "consents",
         "disclosures",
         "documents",
+        "feeds",
         "jobs",
         "messages",
         "patients",
@@ -63,6 +65,7 @@ class UnitOfWork:
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
+        self.feeds = FeedLog(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from flask import Response
 
@@ -34,6 +35,7 @@ def _shown(visit: Visit, *, answers: Sequence[Check] = (), verified: Verificatio
     with house.storage.read() as unit:
         seal = unit.disclosures.last_seal()
         waiting = unit.disclosures.unsealed(1000)
+        feeds = unit.feeds.counts(house.now() - timedelta(days=1))
     peers = [peer for peer in house.directory.current().peers if peer.home != house.home]
     return visit.page(
         "node.html",
@@ -43,6 +45,7 @@ def _shown(visit: Visit, *, answers: Sequence[Check] = (), verified: Verificatio
         verified=verified,
         seal=seal,
         waiting=len(waiting),
+        feeds=feeds,
     )
 
 
