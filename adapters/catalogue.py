@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
+    announce_referral,
     capability,
     find_imaging_studies,
     iti65_provide_document_bundle,
@@ -42,6 +43,7 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     find_imaging_studies.TRANSACTION,
     read_imaging_study.TRANSACTION,
     *withdraw_receipt.TRANSACTIONS,
+    *announce_referral.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands import audit, consent, feeds, lab, mpi, node, patients, peers, records
+from hie_node.commands import audit, consent, feeds, lab, mpi, node, patients, peers, records, referrals
 from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 node.add_to(app)
 records.add_to(app)
+referrals.add_to(app)
 app.add_typer(patients.app, name="patients")
 app.add_typer(mpi.app, name="mpi")
 app.add_typer(consent.app, name="consent")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from registry.clinical import Medication, Result, Service
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.identifiers import FacilityCode, PatientIdentifier
-from registry.people import NOTHING_KNOWN, Demographics
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
+from registry.people import NOTHING_KNOWN, Demographics, PatientInQuestion
 from registry.studies import ReadInstance
 
 
@@ -168,9 +169,23 @@ class Visit:
         return not earlier.parts <= self.parts
 
 
+class Told(StrEnum):
+    """Whether the receiving hospital knows of a referral."""
+
+    NOT_YET = "not-yet"
+    WITHHELD = "withheld"
+    ANNOUNCED = "announced"
+    UNREACHABLE = "unreachable"
+    LAPSED = "lapsed"
+
+
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """A patient is sent from one hospital to another (TT 01/2025, form PL VI; insurance table 13)."""
+    """A patient is sent from one hospital to another (TT 01/2025, form PL VI; insurance table 13).
+
+    opened  when this node heard of it
+    told    whether the receiving hospital knows: without the patient's request it must not (Law 91/2025 Art. 26)
+    """
 
     number: str
     sender: FacilityCode
@@ -178,3 +193,30 @@ class Referral:
     signed: datetime | None = None
     diagnoses: tuple[CodedValue, ...] = ()
     reason: str | None = None
+    opened: datetime | None = None
+    told: Told = Told.NOT_YET
+
+    def following(self, earlier: Referral | None) -> Referral:
+        """The same slip told again: who was told stays told, unless it now goes elsewhere."""
+        if earlier is None or earlier.receiver != self.receiver:
+            return self
+        return replace(self, opened=earlier.opened, told=earlier.told)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferredDocument:
+    """A document that its holder would show the receiving hospital, by the holder's own id."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPatient:
+    """Who is on the way to this hospital, as the sending one announced it at the patient's request."""
+
+    sender: HomeCommunityId
+    referral: Referral
+    patient: PatientInQuestion
+    received: datetime | None = None
+    documents: tuple[ReferredDocument, ...] = ()

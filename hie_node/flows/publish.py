@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
+from hie_node.flows.referrals import keep_referral
 from hie_node.flows.register import mentioned, resolve_mention, standing
 from hie_node.house import new_id
 from registry.coded import HIV, UNREVIEWED_TEXT, CodedValue
@@ -140,7 +141,7 @@ def _index(
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
     folders = tuple(_folder(act, unit, folder, record, submission, judged) for folder in submission.folders)
     if submission.referral:
-        unit.documents.save_referral(record.id, submission.referral)
+        keep_referral(act, unit, record, submission.referral)
     act.items += [one.entry.id for one in news]
     warnings = tuple(one.warning for one in judged if one.warning)
     if submission.visit:

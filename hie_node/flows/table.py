@@ -18,6 +18,7 @@ from hie_node.flows import (
     patients,
     publish,
     read_remote,
+    referrals,
     register,
     store_instances,
 )
@@ -32,6 +33,7 @@ HERE: dict[type, Flow] = {
     nouns.FindSubmissions: find.find_submissions,
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
+    nouns.ExpectPatient: referrals.expect_patient,
     nouns.StoreInstances: store_instances.store_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,

@@ -8,7 +8,7 @@ from functools import partial
 from flask import Flask, Response
 
 from hie_node.house import House
-from hie_node.web import consents, disclosures, documents, login, node, patients, registrar, studies
+from hie_node.web import consents, disclosures, documents, login, node, patients, referrals, registrar, studies
 from hie_node.web.front import HEADERS, serve
 from hie_node.web.rendering import static_file, static_path
 
@@ -19,6 +19,7 @@ PAGES = (
     *studies.PAGES,
     *consents.PAGES,
     *registrar.PAGES,
+    *referrals.PAGES,
     *node.PAGES,
     *disclosures.PAGES,
 )
