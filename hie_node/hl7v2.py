@@ -13,7 +13,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from adapters.hl7v2.ack import ACCEPTED, Verdict, answers, sender_of, verdict
@@ -21,6 +21,7 @@ from adapters.hl7v2.authorities import Receiver
 from adapters.hl7v2.catalogue import EXCHANGES, exchange_of
 from adapters.hl7v2.errors import Hl7Fault, SenderNotAllowed
 from adapters.hl7v2.exchanges import Exchange, Reply
+from adapters.hl7v2.mapping import SenderMapping, mapped, mapping_of
 from adapters.hl7v2.message import Message, read_message
 from adapters.store.unit import UnitOfWork
 from consent.errors import ConsentError
@@ -123,7 +124,7 @@ def receiver(house: House) -> Receiver:
 def _answered(house: House, message: Message, data: bytes, address: str | None, replayed: FeedItem | None) -> Handled:
     if address is not None:
         _check_sender(house, message, address)
-    here = receiver(house)
+    message, here = as_meant(house, message, house.mappings.current())
     exchange = exchange_of(message, is_lab=here.is_lab)
     read = exchange.decode(message, here)
     if exchange.reply is not None:
@@ -162,6 +163,14 @@ def _is_overtaken(unit: UnitOfWork, command: object, replayed: FeedItem) -> bool
     return known is not None and known.updated is not None and known.updated > replayed.received
 
 
+def as_meant(house: House, message: Message, mappings: tuple[SenderMapping, ...]) -> tuple[Message, Receiver]:
+    """The message and this hospital's names, with the habits of its sender taken out."""
+    here, mapping = receiver(house), mapping_of(message, mappings)
+    if mapping is None:
+        return message, here
+    return mapped(message, mapping), replace(here, authorities={**here.authorities, **mapping.authorities})
+
+
 def _check_sender(house: House, message: Message, address: str) -> None:
     """Raises SenderNotAllowed for a system that is not on the list, or not at its place."""
     senders = house.settings.mllp.senders
@@ -179,9 +188,10 @@ LastStep = Callable[[UnitOfWork], None]
 
 
 def _carry_out(house: House, message: Message, exchange: Exchange, commands: Sequence[object], last: LastStep) -> None:
-    """Each command through its flow; with the last one becomes durable that the message had its effect."""
-    for place, command in enumerate(commands, 1):
-        _one(house, message, exchange, command, also=last if place == len(commands) else None)
+    """All commands or none; with the last one becomes durable that the message had its effect."""
+    with house.storage.together() if len(commands) > 1 else contextlib.nullcontext():
+        for place, command in enumerate(commands, 1):
+            _one(house, message, exchange, command, also=last if place == len(commands) else None)
     if not commands:
         with house.storage.begin() as unit:
             last(unit)

@@ -122,6 +122,7 @@ class Visit:
     """One stay or consultation, keyed by the hospital's own episode key (MA_LK, PV1-19).
 
     kind         `ambulatory`, `inpatient`, `emergency`; empty where it is not said
+    cancelled    it never took place
     sensitivity  what closes all of it to others
     kept         tables of the message that are kept but not read yet: name to number of rows
     published    keys (`source_key`) of the documents that came of it, each with the part of the message it came of
@@ -140,6 +141,7 @@ class Visit:
     deviations: tuple[str, ...] = ()
     source: bytes = b""
     kind: str = ""
+    cancelled: bool = False
     medications: tuple[Medication, ...] = ()
     services: tuple[Service, ...] = ()
     results: tuple[Result, ...] = ()

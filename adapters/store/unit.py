@@ -95,10 +95,13 @@ class Storage:
         """Many units of this thread, durable together at the end of the block: one wait for the disk instead of many.
 
         Each unit inside is whole or absent as ever. Nothing of what they did may be acknowledged before the block has
-        ended well; where it ends with an exception, none of them happened.
+        ended well; where it ends with an exception, none of them happened. A group inside a group is a part of it.
         """
-        if getattr(self._inside, "shared", None) is not None:
-            raise RuntimeError("a group of units inside another of the same thread")
+        outer: Connection | None = getattr(self._inside, "shared", None)
+        if outer is not None:
+            with _savepoint(outer):
+                yield
+            return
         with (
             self._one_at_a_time(),
             self._queued(),

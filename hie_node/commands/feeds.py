@@ -96,6 +96,37 @@ def replay(
     raise typer.Exit(1 if left else 0)
 
 
+@app.command("try")
+def try_mapping(
+    file: Annotated[Path, typer.Argument(help="A mapping of HL7 v2 senders, as hl7-mapping.toml of the node's home.")],
+    feed: Feed = "hl7v2",
+    days: Days = 1.0,
+    as_json: Json = False,
+) -> None:
+    """What another mapping would make of the messages that came; nothing is changed."""
+    from adapters.hl7v2.mapping import read_mappings
+    from hie_node.mappings import trial
+
+    house = open_house()
+    mappings = read_mappings(file.read_text("utf-8"))
+    found = trial(house, mappings, feed=feed, since=house.now() - timedelta(days=days))
+    lines = []
+    for one in found.differences:
+        lines.append(f"{one.item.id}  {one.item.feed}  {one.item.name}")
+        lines += [f"  - {line}" for line in one.before if line not in one.after]
+        lines += [f"  + {line}" for line in one.after if line not in one.before]
+    lines.append(f"{found.looked_at} messages, {len(found.differences)} would be read differently")
+    document = {
+        "looked_at": found.looked_at,
+        "gone": found.gone,
+        "differences": [
+            {"id": one.item.id, "feed": one.item.feed, "before": list(one.before), "after": list(one.after)}
+            for one in found.differences
+        ],
+    }
+    show(document, lines, as_json=as_json)
+
+
 def _item(item: FeedItem) -> dict[str, Any]:
     return {
         "id": item.id,
