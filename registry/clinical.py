@@ -12,6 +12,15 @@ from registry.coded import CodedValue
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A diagnosis of a visit: its code, the words where there are some, and when it was made."""
+
+    code: CodedValue | None
+    text: str = ""
+    made: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Medication:
     """One medicine that was prescribed or given.
 

@@ -133,6 +133,19 @@ class ReadPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class SummarisePatient:
+    """IPS `$summary`: by the registry's own id, or by an identifier. Answered with Summarised."""
+
+    record_id: str = ""
+    identifier: PatientIdentifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDirectory:
+    """mCSD: the communities of the network. Answered with tuple[Peer, ...]; the door chooses among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class MatchPatient:
     """ITI-119. Answered with tuple[PatientMatch, ...], best first."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from registry.clinical import Medication, Result, Service
+from registry.clinical import Medication, Problem, Result, Service
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
@@ -149,6 +149,15 @@ class Visit:
     published: dict[str, str] = field(default_factory=dict)
     parts: frozenset[str] = frozenset()
     unsaid: frozenset[str] = frozenset()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Its diagnoses; the words belong to the first, or stand alone."""
+        text, when = self.diagnosis_text or "", self.discharged or self.admitted
+        if not self.diagnoses:
+            return (Problem(None, text, when),) if text else ()
+        first, *others = self.diagnoses
+        return (Problem(first, text, when), *(Problem(code, "", when) for code in others))
 
     def following(self, earlier: Visit) -> Visit:
         """As it stands after this message: what the message does not speak of is as it was, and closed stays closed."""

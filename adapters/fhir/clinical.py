@@ -18,8 +18,8 @@ from uuid import UUID
 
 from adapters.fhir import Resource
 from adapters.fhir.elements import coding, filled
-from registry.clinical import Finding, Medication, Result, Service
-from registry.coded import CodedValue
+from registry.clinical import Finding, Medication, Problem, Result, Service
+from registry.identifiers import HomeCommunityId
 from registry.submissions import Visit
 
 ACT_CODES = {
@@ -30,6 +30,7 @@ ACT_CODES = {
 CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 SERVICE_SECTION = "http://terminology.hl7.org/CodeSystem/v2-0074"
+EMPTY_REASON = "http://terminology.hl7.org/CodeSystem/list-empty-reason"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})(?:[.,]\d{1,17})?", re.ASCII)
 Name = Callable[..., UUID]
@@ -54,18 +55,16 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The resources of one visit, all about `subject`. `name` gives each its stable id."""
+    """Resources about `subject`. `name` gives each its stable id."""
 
-    visit: Visit
     subject: Resource
     name: Name
 
-    def encounter(self, diagnoses: Iterable[Named]) -> Named:
-        visit = self.visit
+    def encounter(self, visit: Visit, diagnoses: Iterable[Named]) -> Named:
         code, shown = ACT_CODES.get(visit.kind, ACT_CODES[""])
         resource = filled(
             resourceType="Encounter",
-            status="finished" if visit.discharged else "in-progress",
+            status="cancelled" if visit.cancelled else "finished" if visit.discharged else "in-progress",
             subject=self.subject,
             period=filled(start=_time(visit.admitted), end=_time(visit.discharged)),
             diagnosis=[{"condition": each.reference} for each in diagnoses],
@@ -73,37 +72,33 @@ class Facts:
         act = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
         return self._named("encounter", resource | {"class": {"system": act, "code": code, "display": shown}})
 
-    def conditions(self) -> Iterator[Named]:
-        """Each coded diagnosis; without a code, the words alone."""
-        text = self.visit.diagnosis_text or ""
-        codes: tuple[CodedValue | None, ...] = self.visit.diagnoses or ((None,) if text else ())
-        for place, code in enumerate(codes):
-            concept = filled(coding=[coding(code)] if code else None, text=text if place == 0 else None)
+    def conditions(self, problems: Iterable[Problem]) -> Iterator[Named]:
+        for place, one in enumerate(problems):
             resource = filled(
                 resourceType="Condition",
                 clinicalStatus={"coding": [{"system": CLINICAL_STATUS, "code": "active"}]},
-                code=concept,
+                code=filled(coding=[coding(one.code)] if one.code else None, text=one.text),
                 subject=self.subject,
-                recordedDate=_time(self.visit.admitted),
+                recordedDate=_time(one.made),
             )
-            shown = " ".join(filter(None, (code.code if code else "", text if place == 0 else "")))
+            shown = " ".join(filter(None, (one.code.code if one.code else "", one.text)))
             yield self._named("condition", resource, place, line=shown)
 
-    def medications(self) -> Iterator[Named]:
-        for place, one in enumerate(self.visit.medications):
+    def medications(self, given: Iterable[Medication]) -> Iterator[Named]:
+        for place, one in enumerate(given):
             yield self._named("medication", _medication(one, self.subject), place, line=_shown_medication(one))
 
-    def observations(self) -> Iterator[Named]:
-        for place, one in enumerate(self.visit.results):
+    def observations(self, results: Iterable[Result]) -> Iterator[Named]:
+        for place, one in enumerate(results):
             yield self._named("result", _observation(one, self.subject), place, line=_shown_result(one))
 
-    def procedures(self) -> Iterator[Named]:
-        for place, one in enumerate(self.visit.services):
+    def procedures(self, services: Iterable[Service]) -> Iterator[Named]:
+        for place, one in enumerate(services):
             yield self._named("service", _procedure(one, self.subject), place, line=one.name)
 
-    def laboratory_report(self, results: list[Named]) -> Named:
+    def laboratory_report(self, results: Iterable[Result], written: list[Named]) -> Named:
         """All values of a visit together; its time is that of the latest."""
-        times = [one.resulted for one in self.visit.results if one.resulted]
+        times = [one.resulted for one in results if one.resulted]
         resource = filled(
             resourceType="DiagnosticReport",
             status="final",
@@ -111,7 +106,7 @@ class Facts:
             code={"coding": [{"system": "http://loinc.org", "code": "11502-2", "display": "Laboratory report"}]},
             subject=self.subject,
             effectiveDateTime=_time(max(times, default=None)),
-            result=[each.reference for each in results],
+            result=[each.reference for each in written],
         )
         return self._named("laboratory", resource)
 
@@ -133,11 +128,35 @@ class Facts:
         return Named(f"urn:uuid:{self.name('fact', kind, place)}", resource, line)
 
 
-def section(title: str, code: str, display: str, members: Iterable[Named]) -> Resource:
-    """A section of a document: what a reader sees, and the resources behind it."""
+def organization(home: HomeCommunityId, display: str, name: Name) -> Named:
+    """The hospital that says all this."""
+    resource = filled(
+        resourceType="Organization",
+        identifier=[{"system": "urn:ietf:rfc:3986", "value": str(home)}],
+        name=display,
+    )
+    return Named(f"urn:uuid:{name('fact', 'organization')}", resource)
+
+
+def document(identity: str, timestamp: str, members: Iterable[Named]) -> Resource:
+    """A document bundle; the first member is its Composition."""
+    return {
+        "resourceType": "Bundle",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": identity},
+        "type": "document",
+        "timestamp": timestamp,
+        "entry": [each.entry for each in members],
+    }
+
+
+def section(title: str, code: str, display: str, members: Iterable[Named], *, empty: str = "") -> Resource:
+    """A section of a document: what a reader sees, and the resources behind it. `empty`: why there are none."""
     listed = list(members)
     lines = [each.line for each in listed]
+    if not listed and empty:
+        lines = [empty]
     return filled(
+        emptyReason=_concept(EMPTY_REASON, "unavailable", "Unavailable") if not listed and empty else None,
         title=title,
         code={"coding": [{"system": "http://loinc.org", "code": code, "display": display}]},
         text=narrative(lines or ["-"]),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.fhir import Resource
-from adapters.fhir.clinical import Facts, Name, Named, section
+from adapters.fhir.clinical import Facts, Name, Named, document, section
 from adapters.fhir.elements import coding, demographics, filled, identifier, instant, organization_reference
 from adapters.fhir.json_format import to_json
 from adapters.fhir.patient import IDENTIFIER_KINDS
@@ -32,13 +32,13 @@ def visit_document(
 ) -> bytes:
     """The bundle as JSON. The same visit, told again, gives the same bytes."""
     subject = Named(f"urn:uuid:{name('fact', 'patient')}", _patient(patient))
-    facts = Facts(visit, subject.reference, name)
-    conditions, medications = list(facts.conditions()), list(facts.medications())
-    results, procedures = list(facts.observations()), list(facts.procedures())
+    facts = Facts(subject.reference, name)
+    conditions, medications = list(facts.conditions(visit.problems)), list(facts.medications(visit.medications))
+    results, procedures = list(facts.observations(visit.results)), list(facts.procedures(visit.services))
     reports = list(facts.imaging_reports(findings))
     if results:
-        reports.append(facts.laboratory_report(results))
-    encounter = facts.encounter(conditions)
+        reports.append(facts.laboratory_report(visit.results, results))
+    encounter = facts.encounter(visit, conditions)
     sections = [
         section("Chẩn đoán", "11450-4", "Problem list - Reported", conditions),
         section("Thuốc", "10160-0", "History of Medication use Narrative", medications),
@@ -62,17 +62,6 @@ def visit_document(
     )
     members = [composition, subject, encounter, *conditions, *medications, *results, *reports, *procedures]
     return to_json(document(f"urn:uuid:{name('fact', 'bundle')}", instant(written) or "", members))
-
-
-def document(identity: str, timestamp: str, members: Sequence[Named]) -> Resource:
-    """A document bundle; the first member is its Composition."""
-    return {
-        "resourceType": "Bundle",
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": identity},
-        "type": "document",
-        "timestamp": timestamp,
-        "entry": [each.entry for each in members],
-    }
 
 
 def _patient(mention: PatientMention) -> Resource:

@@ -21,6 +21,7 @@ from hie_node.flows import (
     referrals,
     register,
     store_instances,
+    summary,
 )
 from registry import commands as nouns
 
@@ -40,6 +41,8 @@ HERE: dict[type, Flow] = {
     nouns.RetrieveStudy: fetch.retrieve_study,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
+    nouns.SummarisePatient: summary.summarise,
+    nouns.ReadDirectory: describe.read_directory,
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,
