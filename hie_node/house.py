@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
+from adapters.hl7v2.mapping import SenderMapping
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
@@ -29,6 +31,12 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+class Mappings(Protocol):
+    """What single senders of HL7 v2 write differently, as it is configured now."""
+
+    def current(self) -> tuple[SenderMapping, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """One hospital's node. `now` is the only clock, `page_key` seals links to next pages."""
@@ -41,6 +49,7 @@ class House:
     transport: PeerTransport
     matcher: Matcher
     policy: BasePolicy
+    mappings: Mappings
     page_key: bytes = field(repr=False)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
     now: Callable[[], datetime] = field(default=_now)

@@ -14,11 +14,12 @@ import orjson
 
 from adapters.peers.errors import PeerError
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import log, metrics
+from hie_node import feeds, log, metrics
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
 from hie_node.flows.peer_call import Asking, call_peer
+from hie_node.flows.referrals import announce_referrals
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 from registry.identifiers import HomeCommunityId
@@ -45,6 +46,7 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
         Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
+        Task("referrals", 1.0, lambda: announce_referrals(house)),
         Task("forget", 600.0, lambda: forget(house)),
     ]
     while not stopping():
@@ -112,3 +114,4 @@ def forget(house: House) -> None:
             cards=now - timedelta(days=house.settings.limits.remember_remote),
         )
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))
+    feeds.forget(house)

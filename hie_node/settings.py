@@ -59,6 +59,7 @@ class Limits:
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
     order_budget        seconds that a card at the moment of ordering waits for other hospitals: less than a glance
     order_fresh         seconds for which what other hospitals listed is shown without asking again
+    keep_feeds          days that what a system sent is kept as it came, encrypted, to be looked at and read again
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
@@ -83,6 +84,7 @@ class Limits:
     remember_messages: int = 30
     order_budget: float = 0.8
     order_fresh: int = 900
+    keep_feeds: int = 30
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200

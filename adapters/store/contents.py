@@ -15,11 +15,14 @@ import secrets
 import shutil
 import threading
 import weakref
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
 
 from adapters.store.keys import PatientKey, PatientKeys
 from adapters.store.sealed_file import (
@@ -39,6 +42,7 @@ from registry.ports import StoredContent
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SYNCING_THREADS = 8
+_KEY_ID, _NONCE = 8, 12
 
 
 class FolderContentStore:
@@ -76,9 +80,13 @@ class FolderContentStore:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is put inside becomes durable together at the end, and is not there at all after an exception."""
+        """What is put inside becomes durable together at the end, and is not there at all after an exception.
+
+        A batch inside another of the same thread is part of it, and durable when that one ends.
+        """
         if self._running() is not None:
-            raise RuntimeError("a batch inside a batch of the same thread")
+            yield
+            return
         self._mine.batch = batch = _Batch()
         try:
             yield
@@ -86,6 +94,20 @@ class FolderContentStore:
         finally:
             self._mine.batch = None
             batch.give_up()
+
+    def seal(self, owner: str, value: bytes) -> bytes:
+        """Small bytes that live in a row, packed and under the key of their owner: erased with it."""
+        key, nonce = self._keys.for_writing(owner), os.urandom(_NONCE)
+        return key.id + nonce + key.cipher.encrypt(nonce, zlib.compress(value, 1), owner.encode())
+
+    def unseal(self, owner: str, sealed: bytes) -> bytes:
+        """Raises Gone when the key was destroyed, ContentDamaged for other bytes than were sealed."""
+        key = self._keys.for_reading(owner, sealed[:_KEY_ID])
+        nonce, rest = sealed[_KEY_ID : _KEY_ID + _NONCE], sealed[_KEY_ID + _NONCE :]
+        try:
+            return zlib.decompress(key.cipher.decrypt(nonce, rest, owner.encode()))
+        except InvalidTag:
+            raise ContentDamaged(owner) from None
 
     def sync(self) -> None:
         """Make durable what this thread's batch holds so far; without a batch everything is already."""

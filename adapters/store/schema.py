@@ -334,6 +334,33 @@ received_message = Table(
 )
 Index("ix_received_message_received", received_message.c.received)
 
+# small originals are sealed in the row, so that a message and its effect are one commit
+feed_item = Table(
+    "feed_item",
+    metadata,
+    _id(),
+    Column("feed", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    Column("outcome", Key, nullable=False),
+    Column("digest", Key, nullable=False, index=True),
+    Column("owner", Key, nullable=False),
+    _body(),
+    Column("sealed", LargeBinary),
+    Index("ix_feed_item_outcome_received", "outcome", "received"),
+)
+
+expected_patient = Table(
+    "expected_patient",
+    metadata,
+    Column("sender", Key, nullable=False),
+    Column("number", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("sender", "number"),
+)
+
+subscription = Table("subscription", metadata, _id(), Column("status", Key, nullable=False), _body())
+
 spent_token = Table(
     "spent_token",
     metadata,

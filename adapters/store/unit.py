@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
+from adapters.store.feeds import FeedLog
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
@@ -43,6 +44,7 @@ class UnitOfWork:
         "consents",
         "disclosures",
         "documents",
+        "feeds",
         "jobs",
         "messages",
         "orders",
@@ -65,6 +67,7 @@ class UnitOfWork:
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
+        self.feeds = FeedLog(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
         self.orders = Orders(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
@@ -91,8 +94,37 @@ class Storage:
         self._inside = threading.local()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Many units of this thread, durable together at the end of the block: one wait for the disk instead of many.
+
+        Each unit inside is whole or absent as ever. Nothing of what they did may be acknowledged before the block has
+        ended well; where it ends with an exception, none of them happened. A group inside a group is a part of it.
+        """
+        outer: Connection | None = getattr(self._inside, "shared", None)
+        if outer is not None:
+            with _savepoint(outer):
+                yield
+            return
+        with (
+            self._one_at_a_time(),
+            self._queued(),
+            _connected(self._writing) as connection,
+            _transaction(connection),
+        ):
+            self._inside.shared, self._inside.writing = connection, False
+            try:
+                yield
+            finally:
+                self._inside.shared = None
+
+    @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
         """Write: committed at the end of the block, rolled back on any exception."""
+        shared: Connection | None = getattr(self._inside, "shared", None)
+        if shared is not None:
+            with self._one_at_a_time(), _savepoint(shared):
+                yield UnitOfWork(shared, writing=True)
+            return
         with (
             self._one_at_a_time(),
             self._queued(),
@@ -103,7 +135,14 @@ class Storage:
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """Read: one consistent snapshot, which neither waits for writers nor holds them up."""
+        """Read: one consistent snapshot, which neither waits for writers nor holds them up.
+
+        Inside `together` it sees what the units before it did.
+        """
+        shared: Connection | None = getattr(self._inside, "shared", None)
+        if shared is not None:
+            yield UnitOfWork(shared, writing=False)
+            return
         with _connected(self._reading) as connection, _transaction(connection):
             yield UnitOfWork(connection, writing=False)
 
@@ -173,3 +212,19 @@ def _transaction(connection: Connection) -> Iterator[None]:
         transaction.rollback()
         raise
     transaction.commit()
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """A transaction inside another; a statement that failed in it dooms it alone."""
+    connection.info.pop("doomed", None)
+    inner = connection.begin_nested()
+    try:
+        yield
+        if connection.info.get("doomed", False):
+            raise StorageUnavailable("database", "a statement of this unit had failed")
+    except BaseException:
+        inner.rollback()
+        connection.info.pop("doomed", None)
+        raise
+    inner.commit()

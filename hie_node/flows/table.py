@@ -20,8 +20,10 @@ from hie_node.flows import (
     patients,
     publish,
     read_remote,
+    referrals,
     register,
     store_instances,
+    summary,
 )
 from registry import advice
 from registry import commands as nouns
@@ -35,12 +37,15 @@ HERE: dict[type, Flow] = {
     nouns.FindSubmissions: find.find_submissions,
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
+    nouns.ExpectPatient: referrals.expect_patient,
     nouns.StoreInstances: store_instances.store_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
+    nouns.SummarisePatient: summary.summarise,
+    nouns.ReadDirectory: describe.read_directory,
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,

@@ -20,6 +20,7 @@ from hie_node.web import (
     passkeys,
     patients,
     provider,
+    referrals,
     registrar,
     studies,
 )
@@ -36,6 +37,7 @@ PAGES = (
     *studies.PAGES,
     *consents.PAGES,
     *registrar.PAGES,
+    *referrals.PAGES,
     *node.PAGES,
     *disclosures.PAGES,
     *ordering.PAGES,

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from flask import Response
 
@@ -44,6 +45,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         seal = unit.disclosures.last_seal()
         waiting = unit.disclosures.unsealed(1000)
         jobs = unit.jobs.overview()
+        feeds = unit.feeds.counts(house.now() - timedelta(days=1))
     return visit.page(
         "node.html",
         checks=checks.look_at(house, checks.NEAR),
@@ -52,6 +54,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         waiting=len(waiting),
         jobs=jobs,
         part="node",
+        feeds=feeds,
     )
 
 
