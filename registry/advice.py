@@ -11,6 +11,7 @@ from typing import Literal
 
 from registry.answers import Community, OutcomeKind
 from registry.coded import CodedValue
+from registry.documents import DocumentEntry
 from registry.done_before import Match
 from registry.earlier import Earlier
 from registry.identifiers import HomeCommunityId
@@ -82,6 +83,7 @@ class OrderAdvice:
     """All of it.
 
     record_id  the patient here; None where nobody is known
+    history    all earlier CT and MRI, newest first, where they were asked for; `papers` all other documents likewise
     lines      one for each other hospital that was asked, now or before
     places     the hospitals of what is shown
     table      version of the validity table, and `table_status` what it is worth
@@ -90,6 +92,7 @@ class OrderAdvice:
     record_id: str | None
     advices: tuple[Advice, ...] = ()
     history: tuple[Earlier, ...] = ()
+    papers: tuple[DocumentEntry, ...] = ()
     lines: tuple[Line, ...] = ()
     places: tuple[Community, ...] = ()
     table: str = ""

@@ -42,6 +42,7 @@ class Earlier:
     examination  None where neither code nor header tells which
     service      the row of the price list behind its code: it tells the scanner class
     images       how many images there are; 0 where only a report is known
+    conclusion   of its report, as far as it is known without opening it
     learnt       when another hospital listed it; None for this hospital's own
     """
 
@@ -56,6 +57,7 @@ class Earlier:
     series: tuple[Series, ...] = ()
     reports: tuple[DocumentEntry, ...] = ()
     learnt: datetime | None = None
+    conclusion: str = ""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ def _of_study(
         study.series,
         tuple(reports),
         learnt,
+        _described(reports),
     )
 
 
@@ -132,6 +135,7 @@ def _of_report(document: DocumentEntry, here: HomeCommunityId, learnt: datetime 
         named[1],
         reports=(document,),
         learnt=learnt,
+        conclusion=_described((document,)),
     )
 
 
@@ -160,6 +164,10 @@ def _completed(examination: Examination | None, study: Study) -> Examination | N
         return examination
     given = any(series.contrast_agent for series in study.series)
     return replace(examination, contrast=True) if given else examination
+
+
+def _described(reports: Sequence[DocumentEntry]) -> str:
+    return next((report.description for report in reports if report.description), "")
 
 
 def _title(reports: Sequence[DocumentEntry]) -> str:

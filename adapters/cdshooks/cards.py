@@ -118,6 +118,8 @@ class CardMaker:
     def _match(self, match: Match) -> str:
         like = say(self.language, f"likeness.{match.likeness}")
         lines = [f"{self._headline(match.earlier)} ({like})"]
+        if match.earlier.conclusion:
+            lines.append(f"- {say(self.language, 'conclusion')}: {escaped(match.earlier.conclusion)}")
         for speaks in ("for", "against", "open"):
             told = [fact(self.language, one) for one in match.facts if one.speaks == speaks]
             if told:

@@ -36,7 +36,7 @@ def fact(language: Language, one: Fact) -> str:
 
 
 def _number(language: Language, value: str | int | float) -> str:
-    text = f"{value:g}" if isinstance(value, int | float) else str(value)
+    text = f"{value:g}" if isinstance(value, int | float) else str(value).replace(">=", "≥")
     return text.replace(".", ",") if language == "vi" and isinstance(value, float) else text
 
 

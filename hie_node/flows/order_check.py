@@ -27,10 +27,11 @@ from hie_node.ordering_tables import OrderingTables, tables
 from registry.advice import Advice, AnswerCards, CheckOrder, Decided, Line, OrderAdvice, RequestedService
 from registry.answers import Community, CommunityOutcome, OutcomeKind
 from registry.commands import FindDocuments, FindStudies
+from registry.conclusions import conclusion_of
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.done_before import VIET_NAM, Match, done_before
 from registry.earlier import Earlier, ListedStudy, bring_together, listed
-from registry.errors import NotFound, NotUnique
+from registry.errors import NotFound, NotUnique, RegistryError
 from registry.identifiers import FacilityCode, HomeCommunityId
 from registry.ledger import Told, entry
 from registry.memory import Heard, Memory
@@ -42,6 +43,8 @@ from registry.validity import in_effect
 MOST = 300
 """Documents and studies of this hospital that a card looks at, the newest of each."""
 MOST_MATCHES = 5
+MOST_READ, LONGEST_READ = 12, 64 << 10
+"""Own reports that are opened for their conclusions, and their bytes at most."""
 _CARDS = uuid.UUID("9a1c7f1e-2b52-5d0b-8b5e-5f0a2f6f4c11")
 _LATER = ThreadPoolExecutor(max_workers=4, thread_name_prefix="order")
 """Asks with the whole answer budget where the short one was not enough, so that the next card knows more."""
@@ -53,6 +56,7 @@ class _Known:
 
     person: Identified
     earlier: tuple[Earlier, ...]
+    papers: tuple[DocumentEntry, ...]
     lines: tuple[Line, ...]
     is_fresh: bool
 
@@ -74,7 +78,36 @@ def check_order(act: Act, command: CheckOrder) -> OrderAdvice:
             return OrderAdvice(person.first.id if person else None)
         act.about(person.first)
         known = _known(act, unit, person, asked)
-        return _advice(act, unit, command, known, requested, looked)
+        advice = _advice(act, unit, command, known, requested, looked)
+    # after the record is durable, and outside its transaction: contents are opened
+    return with_conclusions(act, advice)
+
+
+def with_conclusions(act: Act, advice: OrderAdvice) -> OrderAdvice:
+    """The same with the conclusions of this hospital's own reports; those of others are read where they are opened."""
+
+    def told(one: Earlier) -> Earlier:
+        return one if one.conclusion else replace(one, conclusion=_conclusion(act, one))
+
+    advices = tuple(
+        replace(one, matches=tuple(replace(match, earlier=told(match.earlier)) for match in one.matches))
+        for one in advice.advices
+    )
+    newest = tuple(told(one) for one in advice.history[:MOST_READ])
+    return replace(advice, advices=advices, history=newest + advice.history[MOST_READ:])
+
+
+def _conclusion(act: Act, one: Earlier) -> str:
+    report = next((each for each in one.reports if each.record_id), None)
+    if one.learnt is not None or report is None or not report.attachment.content_type.startswith("text/plain"):
+        return ""
+    if report.attachment.size > LONGEST_READ:
+        return ""
+    try:
+        content = b"".join(act.house.contents.open(report.record_id, report.attachment.content_hash))
+    except RegistryError:  # the card is worth giving without it; whoever opens the report is told what is wrong
+        return ""
+    return conclusion_of(content.decode("utf-8", errors="replace"))
 
 
 def _speaking_for(act: Act, person: str) -> None:
@@ -138,32 +171,36 @@ def _known(act: Act, unit: UnitOfWork, person: Identified, asked: frozenset[Home
     """Own records and remembered ones, each decided now."""
     consents = consents_for(act, unit, person, keep=False)
     memories = [m for m in unit.orders.memories(person.record_ids) if m.record_ids <= set(person.record_ids)]
-    earlier = [*_own(act, unit, person, consents)]
+    documents, earlier = _own(act, unit, person, consents)
     hidden = False
     taking_part = {peer.home for peer in act.house.directory.current().active}
     for home in dict.fromkeys(one.home for m in memories for one in m.heard if one.home in taking_part):
         parts = [heard for memory in memories if (heard := memory.of(home)) is not None]
-        shown, closed = _of_others(act, parts, consents, decided_there=home in asked)
+        listed_there, shown, closed = _of_others(act, parts, consents, decided_there=home in asked)
+        documents += listed_there
         earlier += shown
         hidden = hidden or closed
-    return _Known(person, tuple(earlier), _lines(act, memories), not hidden and _is_fresh(act, memories, consents))
+    imaging = {one for each in earlier for one in each.ids}
+    papers = tuple(document for document in documents if document.id not in imaging)
+    return _Known(
+        person, tuple(earlier), papers, _lines(act, memories), not hidden and _is_fresh(act, memories, consents)
+    )
 
 
-def _own(act: Act, unit: UnitOfWork, person: Identified, consents: Sequence[Consent]) -> tuple[Earlier, ...]:
-    documents = unit.documents.find(
-        DocumentSearch(record_ids=person.record_ids, statuses=(DocumentStatus.CURRENT,), limit=MOST)
-    )
-    studies = unit.studies.find(StudySearch(record_ids=person.record_ids, limit=MOST))
-    return bring_together(
-        [listed(study) for study in islice(studies, MOST) if act.weigh(study, consents).permit],
-        [document for document in islice(documents, MOST) if act.weigh(document, consents).permit],
-        here=act.house.home,
-    )
+def _own(
+    act: Act, unit: UnitOfWork, person: Identified, consents: Sequence[Consent]
+) -> tuple[list[DocumentEntry], list[Earlier]]:
+    """This hospital's documents, and the examinations that they and its studies are of."""
+    search = DocumentSearch(record_ids=person.record_ids, statuses=(DocumentStatus.CURRENT,), limit=MOST)
+    found = unit.studies.find(StudySearch(record_ids=person.record_ids, limit=MOST))
+    documents = [one for one in islice(unit.documents.find(search), MOST) if act.weigh(one, consents).permit]
+    studies = [listed(one) for one in islice(found, MOST) if act.weigh(one, consents).permit]
+    return documents, list(bring_together(studies, documents, here=act.house.home))
 
 
 def _of_others(
     act: Act, parts: Sequence[Heard], consents: Sequence[Consent], *, decided_there: bool
-) -> tuple[tuple[Earlier, ...], bool]:
+) -> tuple[list[DocumentEntry], tuple[Earlier, ...], bool]:
     """What one hospital listed, as far as the patient's requests kept here let it be seen now; and whether some of it
     they do not. What its holder has decided just now needs no second decision."""
 
@@ -177,7 +214,7 @@ def _of_others(
     learnt = max((heard.listed for heard in parts if heard.listed), default=None)
     found = bring_together(shown_studies, shown_documents, here=parts[0].home, learnt=learnt)
     closed = len(shown_studies) < len(studies) or len(shown_documents) < len(documents)
-    return found, closed
+    return shown_documents, found, closed
 
 
 def _decide_elsewhere(
@@ -228,14 +265,21 @@ def _advice(
             unit.orders.tell(_told(act, command, known.person, ordered, matches[0], card))
     history = tuple(sorted(known.earlier, key=_when, reverse=True)) if command.history else ()
     shown = [match.earlier for advice in advices for match in advice.matches] + list(history)
+    papers = tuple(sorted(known.papers, key=_written, reverse=True)) if command.history else ()
     _on_record(act, shown)
-    places = tuple(community_of(act, home) for home in dict.fromkeys(one.home for one in shown))
+    act.items += [one.id for one in papers]
+    homes = dict.fromkeys((*(one.home for one in shown), *(one.home or act.house.home for one in papers)))
+    places = tuple(community_of(act, home) for home in homes)
     who = known.person.first.id
-    return OrderAdvice(who, tuple(advices), history, known.lines, places, table.version, table.status)
+    return OrderAdvice(who, tuple(advices), history, papers, known.lines, places, table.version, table.status)
 
 
 def _when(earlier: Earlier) -> float:
     return earlier.performed.timestamp() if earlier.performed else 0.0
+
+
+def _written(paper: DocumentEntry) -> float:
+    return paper.performed.timestamp() if paper.performed else 0.0
 
 
 def _on_record(act: Act, shown: Iterable[Earlier]) -> None:

@@ -16,6 +16,7 @@ from hie_node.web import (
     ledger,
     login,
     node,
+    one_page,
     ordering,
     passkeys,
     patients,
@@ -41,6 +42,7 @@ PAGES = (
     *node.PAGES,
     *disclosures.PAGES,
     *ordering.PAGES,
+    *one_page.PAGES,
     *ledger.PAGES,
 )
 STATIC = ("house.css", "house.js", "icon.svg", "passkey.js")

@@ -124,3 +124,26 @@ def test_the_card_links_to_the_page_that_shows_the_examination(browser: Browser,
     browser.signs_in(Role.DOCTOR)
     for link in (one for card in found for one in card.get("links", ())):
         assert browser.sends("GET", link["url"].removeprefix(house)).status == 200
+
+
+def test_the_conclusion_of_an_own_report_stands_beside_the_facts(browser: Browser, bach_mai: Hospital) -> None:
+    performed = (bach_mai.house.now() - timedelta(days=5)).isoformat()
+    text = "MÔ TẢ\nBình thường.\n\nKẾT LUẬN\nKhông thấy xuất huyết nội sọ."
+    bach_mai.publishes(ct_report(LAN, text, title=TITLE, performed=performed))
+    assert "Kết luận: Không thấy xuất huyết nội sọ." in checks(browser).text
+
+
+def test_the_one_page_summary_names_the_source_of_each_line(browser: Browser, bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bac_ninh.publishes(ct_report(LAN, title=TITLE))
+    bac_ninh.publishes(ct_report(LAN, "Ổn định.", title="Giấy ra viện", performed="2026-05-09T09:00:00+07:00"))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    browser.signs_in(Role.DOCTOR)
+    page = browser.finds("BA-0017")
+    shown = browser.opens(page.address + "/summary")
+    assert shown.status == 200 and TITLE in shown.text and "Giấy ra viện" in shown.text
+    assert shown.text.count("Bệnh viện bac-ninh") >= 2 and "Chưa có thông tin" in shown.text
+    paper = browser.sends("GET", page.address + "/summary.pdf").response
+    assert paper.get_data().startswith(b"%PDF")
+    row = bach_mai.rows(transaction="page one-page", direction="disclosed")[-1]
+    assert len(row.items) == 2 and row.patient == bach_mai.number_of(LAN)
