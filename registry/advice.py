@@ -77,6 +77,11 @@ class Advice:
     def stands_in(self) -> bool:
         return bool(self.matches) and self.matches[0].stands_in
 
+    @property
+    def comparable(self) -> bool:
+        """Whether ordering it would be a repeat: something is the same examination, however old."""
+        return bool(self.matches) and self.matches[0].likeness.answers
+
 
 @dataclass(frozen=True, slots=True)
 class OrderAdvice:

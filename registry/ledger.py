@@ -44,7 +44,8 @@ class Told:
     card         the id of the card
     sender       facility code of the hospital that has the earlier examination
     service      service code of the order, where it has one
-    shown_home   whose examination it was about, and its registry id
+    earlier_id   registry id of the examination that it was about
+    comparable   whether that is the examination that was ordered; what is only related is no repeat
     """
 
     card: str
@@ -58,7 +59,7 @@ class Told:
     stands_in: bool
     via: str
     subject: str = ""
-    suggestion: str = ""
+    comparable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

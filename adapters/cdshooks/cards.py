@@ -60,10 +60,11 @@ class CardMaker:
         }
         card = self._card(key, detail, "warning" if one.stands_in else "info", uuid=one.card, **facts)
         card["links"] = self._links(best.earlier)
-        card["overrideReasons"] = [
-            {"code": reason.value, "system": REASONS, "display": say(self.language, f"reason.{reason}")}
-            for reason in RepeatReason
-        ]
+        if one.comparable:
+            card["overrideReasons"] = [
+                {"code": reason.value, "system": REASONS, "display": say(self.language, f"reason.{reason}")}
+                for reason in RepeatReason
+            ]
         if one.stands_in:
             card["suggestions"] = [self._use(one)]
             card["selectionBehavior"] = "at-most-one"

@@ -310,6 +310,7 @@ def _told(act: Act, command: CheckOrder, person: Identified, ordered: Ordered, b
         stands_in=best.stands_in,
         via=command.via,
         subject=act.caller.requester.subject,
+        comparable=best.likeness.answers,
     )
 
 
@@ -322,7 +323,8 @@ def community_of(act: Act, home: HomeCommunityId) -> Community:
 
 
 def answer_cards(act: Act, command: AnswerCards) -> Decided:
-    """Enter what the doctor decided. A card that nobody was given is NotFound, and then nothing is entered."""
+    """Enter what the doctor decided. A card that nobody was given is NotFound, and then nothing is entered; one about
+    what is only related is no decision about a repeat."""
     act.direction, act.action = "changed", "C"
     prices = tables(act.house).prices
     facility, role = str(act.house.settings.facility_code), act.caller.requester.role.value
@@ -332,6 +334,8 @@ def answer_cards(act: Act, command: AnswerCards) -> Decided:
             told = unit.orders.told(answer.card)
             if told is None:
                 raise NotFound("card")
+            if not told.comparable:
+                continue
             made = entry(
                 told, answer.verdict, reason=answer.reason, role=role, facility=facility, prices=prices, now=act.now
             )

@@ -147,3 +147,15 @@ def test_the_one_page_summary_names_the_source_of_each_line(browser: Browser, ba
     assert paper.get_data().startswith(b"%PDF")
     row = bach_mai.rows(transaction="page one-page", direction="disclosed")[-1]
     assert len(row.items) == 2 and row.patient == bach_mai.number_of(LAN)
+
+
+def test_what_is_only_related_is_shown_and_is_no_repeat(browser: Browser, done: Hospital) -> None:
+    page = checks(browser, "CT sọ não có tiêm thuốc cản quang")
+    assert "không thuốc cản quang, chỉ định mới thì có" in page.text
+    assert not [one for one in page_forms(page) if one.action.count("/") == 4]
+    body = call("order-sign", service_request("18.0150.0041"), patient=fhir_patient(LAN, done))
+    (card,) = cards(calls(done, body))
+    assert "overrideReasons" not in card and "suggestions" not in card
+    feedback = {"feedback": [{"card": card["uuid"], "outcome": "overridden"}]}
+    assert calls(done, feedback, path="/cds-services/order-sign/feedback").status == 200
+    assert "Chưa có quyết định" in browser.opens("/ledger").text
