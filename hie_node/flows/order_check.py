@@ -23,6 +23,7 @@ from hie_node.acts import Act, item_of
 from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
 from hie_node.flows.identify import Identified, identify
 from hie_node.flows.permission import consents_for
+from hie_node.flows.remember import asker
 from hie_node.ordering_tables import OrderingTables, tables
 from registry.advice import Advice, AnswerCards, CheckOrder, Decided, Line, OrderAdvice, RequestedService
 from registry.answers import Community, CommunityOutcome, OutcomeKind
@@ -204,13 +205,14 @@ def _of_others(
     """What one hospital listed, as far as the patient's requests kept here let it be seen now; and whether some of it
     they do not. What its holder has decided just now needs no second decision."""
 
-    def may(item: DocumentEntry | Study) -> bool:
-        return decided_there or _decide_elsewhere(act, item, parts[0].home, consents).permit
+    def may(item: DocumentEntry | Study, heard: Heard) -> bool:
+        decided = decided_there and heard.asker == asker(act)
+        return decided or _decide_elsewhere(act, item, heard.home, consents).permit
 
-    studies = [one for heard in parts for one in heard.studies]
-    documents = [one for heard in parts for one in heard.documents]
-    shown_studies: list[ListedStudy] = [one for one in studies if may(one.study)]
-    shown_documents = [one for one in documents if may(one)]
+    studies = [(one, heard) for heard in parts for one in heard.studies]
+    documents = [(one, heard) for heard in parts for one in heard.documents]
+    shown_studies: list[ListedStudy] = [one for one, heard in studies if may(one.study, heard)]
+    shown_documents = [one for one, heard in documents if may(one, heard)]
     learnt = max((heard.listed for heard in parts if heard.listed), default=None)
     found = bring_together(shown_studies, shown_documents, here=parts[0].home, learnt=learnt)
     closed = len(shown_studies) < len(studies) or len(shown_documents) < len(documents)

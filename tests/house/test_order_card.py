@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from consent.consents import Actor
 from consent.requesters import PurposeOfUse
 from registry.identifiers import NATIONAL_ID
 from registry.ledger import RepeatReason
@@ -312,3 +313,25 @@ def test_a_peer_that_is_too_slow_for_the_card_is_in_the_next_one(lab: Lab) -> No
     bach_mai.records(written_request(LAN, to="bach-mai"))
     orders_ct(bach_mai)
     assert until(lambda: any("5 ngày" in card["detail"] for card in orders_ct(bach_mai)))
+
+
+def test_what_the_holder_shows_one_doctor_alone_is_not_remembered_for_another(lab: Lab) -> None:
+    """The patient told Bắc Ninh itself that only one doctor of Bạch Mai may see it: nothing of that is kept here."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai", order_budget=10.0)
+    performed = (bac_ninh.house.now() - timedelta(days=5)).isoformat()
+    bac_ninh.publishes(ct_report(LAN, title=TITLE, performed=performed))
+    consent = bac_ninh.records(written_request(LAN, to="bach-mai", holder="bac-ninh"))
+    only_minh = (Actor(home=bach_mai.home, subject="bs.minh"),)
+    bac_ninh.changes(consent, provision=replace(consent.provision, actors=only_minh))
+    bach_mai.registers(LAN)
+
+    def told(doctor: str) -> str:
+        body = call(
+            "order-sign", service_request(), patient=fhir_patient(LAN, bach_mai), userId=f"Practitioner/{doctor}"
+        )
+        return json.dumps(cards(calls(bach_mai, body)), ensure_ascii=False)
+
+    assert "5 ngày trước" in told("bs.minh")
+    assert "5 ngày trước" not in told("bs.khac")
+    bac_ninh.goes_down()
+    assert "5 ngày trước" not in told("bs.khac")
