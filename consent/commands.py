@@ -8,6 +8,7 @@ from datetime import datetime
 
 from consent.consents import Consent
 from consent.disclosures import Disclosure
+from consent.reconciling import Entry
 from registry.identifiers import PatientIdentifier
 from registry.searches import ANYBODY, Cursor, PatientSelector
 
@@ -82,3 +83,47 @@ class FindDisclosures:
 
     def accepts(self, disclosure: Disclosure) -> bool:
         return all(condition(disclosure) for condition in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHead:
+    """A peer asks that the head of its record is kept for it. `jws`: as it signed it. Answered with HeadKept."""
+
+    jws: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadKept:
+    """That a head is kept, signed by the keeper; or, as `conflict`, the head of the asker that it cannot follow."""
+
+    cosignature: str = ""
+    conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeptHeads:
+    """A peer asks which heads of its own record are kept here. Answered with them, as that peer signed them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListExchanges:
+    """A peer asks what is on record here of its own questions, from `since` until before `until`.
+
+    Answered with ExchangesListed.
+    """
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangesListed:
+    """The entries, and from when on there are more where one answer does not hold all."""
+
+    entries: tuple[Entry, ...]
+    more_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListWithdrawals:
+    """A peer that came back from a backup asks which requests that it was sent are withdrawn. Answered with JWS."""

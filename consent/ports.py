@@ -48,6 +48,7 @@ class Receipts(Protocol):
     def withdraw(self, receipt_id: str, signer: HomeCommunityId, withdrawn: datetime) -> bool: ...
     def sent(self, receipt_id: str, holders: Sequence[HomeCommunityId]) -> None: ...
     def holders_of(self, receipt_id: str) -> tuple[HomeCommunityId, ...]: ...
+    def ended_at(self, holder: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,18 @@ class Disclosures(Protocol):
         """How many rows a search finds, wherever a page ended."""
         ...
 
+    def of_other(
+        self, other: HomeCommunityId, *, since: datetime, until: datetime, limit: int
+    ) -> tuple[Disclosure, ...]:
+        """Rows with this hospital on the other side, oldest first."""
+        ...
+
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
+        ...
+
+    def sealed_bodies(self, first: int, last: int) -> Iterator[str]:
+        """The same rows as the very text that was sealed."""
         ...
 
     def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:

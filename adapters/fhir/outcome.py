@@ -55,6 +55,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     consent.InvalidConsent: (422, "business-rule"),
     consent.EvidenceMissing: (422, "required"),
     consent.InvalidReceipt: (403, "forbidden"),
+    consent.EmergencyRefused: (403, "forbidden"),
     consent.TokenRefused: (401, "login"),
     consent.TokenReplayed: (401, "login"),
     consent.ScopeMissing: (403, "forbidden"),

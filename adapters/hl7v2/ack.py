@@ -77,6 +77,7 @@ CODES: dict[type[Exception], tuple[str, int, str, str]] = {
     consent.InvalidConsent: (AE, 207, "", UNEXPECTED),
     consent.EvidenceMissing: (AE, 207, "", UNEXPECTED),
     consent.InvalidReceipt: (AE, 207, "", UNEXPECTED),
+    consent.EmergencyRefused: (AE, 207, "", UNEXPECTED),
     consent.TokenRefused: (AR, 207, "", UNEXPECTED),
     consent.TokenReplayed: (AR, 207, "", UNEXPECTED),
     consent.ScopeMissing: (AR, 207, "", UNEXPECTED),

@@ -16,19 +16,29 @@ from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
 from consent.ports import Seal, SealedRow
 from registry.errors import InvalidValue, VersionConflict
+from registry.identifiers import HomeCommunityId
 from registry.searches import Cursor
 
 _BATCH = 1000
 _ADD = insert(disclosure).inline()
 _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
+_OF_OTHER = select(disclosure.c.body).order_by(disclosure.c.recorded, disclosure.c.number)
 _SEALED = (
     select(disclosure.c.position, disclosure.c.body)
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
 _AS_THEY_STAND = (
-    select(disclosure.c.position, disclosure.c.id, disclosure.c.record_id, disclosure.c.recorded, disclosure.c.body)
+    select(
+        disclosure.c.position,
+        disclosure.c.id,
+        disclosure.c.record_id,
+        disclosure.c.recorded,
+        disclosure.c.subject,
+        disclosure.c.other,
+        disclosure.c.body,
+    )
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
@@ -57,6 +67,8 @@ class StoredDisclosures(Part):
             "record_id": disclosure_.record_id,
             "recorded": moment(disclosure_.recorded),
             "body": disclosure_.canonical().decode(),
+            "subject": disclosure_.requester.subject,
+            "other": str(disclosure_.other) if disclosure_.other else None,
         }
         self._connection.execute(_ADD, values)
 
@@ -92,11 +104,24 @@ class StoredDisclosures(Part):
         statement = select(func.count()).select_from(disclosure).where(*_conditions(record_ids, since, until))
         return int(self._connection.execute(statement).scalar_one())
 
+    def of_other(
+        self, other: HomeCommunityId, *, since: datetime, until: datetime, limit: int
+    ) -> tuple[Disclosure, ...]:
+        """Rows with this hospital on the other side, oldest first."""
+        statement = _OF_OTHER.where(disclosure.c.other == str(other), *_conditions(None, since, until)).limit(limit)
+        return tuple(_read(row.body) for row in self._connection.execute(statement))
+
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
         for start in range(first, last, _BATCH):
             for row in self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all():
                 yield row.position, _read(row.body)
+
+    def sealed_bodies(self, first: int, last: int) -> Iterator[str]:
+        """The same rows as the very text that was sealed."""
+        for start in range(first, last, _BATCH):
+            rows = self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all()
+            yield from (row.body for row in rows)
 
     def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:
         """The same rows by the hash of the very bytes that stand in the database, readable or not."""
@@ -145,7 +170,12 @@ def _found_as_it_reads(row: Any) -> bool:
         told = _read(row.body)
     except (ValueError, KeyError, TypeError, InvalidValue):
         return False
-    return (told.id, told.record_id, moment(told.recorded)) == (row.id, row.record_id, row.recorded)
+    return _columns(told) == (row.id, row.record_id, row.recorded, row.subject, row.other)
+
+
+def _columns(told: Disclosure) -> tuple[str | None, ...]:
+    other = str(told.other) if told.other else None
+    return (told.id, told.record_id, moment(told.recorded), told.requester.subject, other)
 
 
 def _conditions(

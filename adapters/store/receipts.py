@@ -9,7 +9,8 @@ from sqlalchemy import and_, bindparam, select, update
 
 from adapters.store.codec import dump, load
 from adapters.store.rows import Part, insert_once, moment
-from adapters.store.schema import receipt, receipt_holder, receipt_withdrawal
+from adapters.store.schema import consent, receipt, receipt_holder, receipt_withdrawal
+from consent.consents import Consent
 from consent.errors import InvalidReceipt
 from consent.ports import KeptReceipt
 from consent.receipts import ConsentReceipt
@@ -25,6 +26,13 @@ _KEPT = (
 )
 _HOLDERS = (
     select(receipt_holder.c.home).where(receipt_holder.c.receipt_id == bindparam("id")).order_by(receipt_holder.c.home)
+)
+_ENDED = (
+    select(consent.c.id, consent.c.body)
+    .join(receipt_holder, receipt_holder.c.receipt_id == consent.c.id)
+    .where(receipt_holder.c.home == bindparam("home"), consent.c.status != "active")
+    .order_by(consent.c.given.desc(), consent.c.id)
+    .limit(bindparam("size"))
 )
 _RENEW = update(receipt).where(receipt.c.id == bindparam("key"), receipt.c.issued < bindparam("newer"))
 _WITHDRAWN_LATER = (
@@ -86,3 +94,9 @@ class StoredReceipts(Part):
 
     def holders_of(self, receipt_id: str) -> tuple[HomeCommunityId, ...]:
         return tuple(HomeCommunityId(home) for home in self._connection.execute(_HOLDERS, {"id": receipt_id}).scalars())
+
+    def ended_at(self, holder: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]:
+        """Requests that this holder was sent and that were taken back since: id, and when."""
+        rows = self._connection.execute(_ENDED, {"home": str(holder), "size": limit}).all()
+        found = ((row.id, load(Consent, row.body)) for row in rows)
+        return tuple((receipt_id, ended.updated or ended.given) for receipt_id, ended in found)

@@ -15,9 +15,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from adapters.store.alarms import Deliveries, StoredAlarms
 from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
+from adapters.store.emergencies import StoredEmergencies
+from adapters.store.heads import StoredHeads
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
@@ -25,6 +28,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
+from adapters.store.restores import Restores
 from adapters.store.sessions import Sessions
 from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
@@ -39,15 +43,20 @@ class UnitOfWork:
     """Everything that is stored, seen and changed in one transaction."""
 
     __slots__ = (
+        "alarms",
         "consents",
+        "deliveries",
         "disclosures",
         "documents",
+        "emergencies",
+        "heads",
         "jobs",
         "messages",
         "patients",
         "people_of_the_house",
         "receipts",
         "remote",
+        "restores",
         "sessions",
         "studies",
         "tokens",
@@ -63,6 +72,11 @@ class UnitOfWork:
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
+        self.emergencies = StoredEmergencies(connection, writing=writing)
+        self.heads = StoredHeads(connection, writing=writing)
+        self.restores = Restores(connection, writing=writing)
+        self.alarms = StoredAlarms(connection, writing=writing)
+        self.deliveries = Deliveries(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)

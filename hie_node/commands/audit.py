@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,30 +53,115 @@ def _local(moment: datetime) -> str:
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
-    """Prove that no row was changed, removed, added or moved since it was sealed."""
+def verify(
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the hospitals that keep our heads.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that no row was changed, removed, added or moved since it was sealed, nor the whole record put back."""
     from hie_node.flows.audit import verify as check
+    from hie_node.flows.heads import NOBODY_ASKED, ask_keepers
 
-    result = check(open_house())
+    house = open_house()
+    result = check(house, NOBODY_ASKED if offline else ask_keepers(house))
     document = {
         "intact": not result.findings,
         "rows": result.rows,
         "seals": result.seals,
         "unsealed": result.unsealed,
+        "kept_elsewhere": result.kept,
+        "silent": list(result.silent),
+        "notes": list(result.notes),
         "findings": [{"position": f.position, "text": f.text} for f in result.findings],
     }
     lines = [f"{result.rows} rows under {result.seals} seals, {result.unsealed} not sealed yet"]
+    lines.append(f"held against {result.kept} heads that other hospitals keep")
+    lines += [f"no answer from {facility}" for facility in result.silent]
+    lines += [f"note: {note}" for note in result.notes]
     lines += [f"FOUND: {f.text}" for f in result.findings] or ["intact"]
     show(document, lines, as_json=as_json)
     raise typer.Exit(1 if result.findings else 0)
 
 
 @app.command()
-def export(as_json: Json = False) -> None:
-    """Every sealed row as one JSON object a line, in the order in which it was sealed."""
-    import orjson
+def reconcile(
+    peer: Annotated[str, typer.Argument(help="The other hospital: its facility code.")],
+    days: Annotated[int, typer.Option(min=1, max=360, help="How far back.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Compare what we and another hospital wrote down of our questions to it, and name each difference."""
+    from hie_node.flows.reconcile import peer_by_name
+    from hie_node.flows.reconcile import reconcile as compare
+    from registry.errors import NotFound
 
     house = open_house()
+    found = peer_by_name(house, peer)
+    if found is None:
+        raise NotFound(f"a hospital with the code {peer}")
+    now = house.now()
+    result = compare(house, found, since=now - timedelta(days=days), until=now)
+    document = {
+        "here": result.here,
+        "there": result.there,
+        "alike": not result.serious,
+        "differences": [
+            {"exchange": d.exchange, "kind": d.kind, "recorded": d.recorded, "items": d.items, "serious": d.serious}
+            for d in result.differences
+        ],
+    }
+    lines = [f"{result.here} exchanges on record here, {result.there} there"]
+    marks = {True: "DIFFERENT", False: "note"}
+    lines += [
+        f"{marks[d.serious]}: {d.kind}, {d.items} items, {_local(d.recorded)}, exchange {d.exchange}"
+        for d in result.differences
+    ] or ["alike"]
+    show(document, lines, as_json=as_json)
+    raise typer.Exit(1 if result.serious else 0)
+
+
+@app.command()
+def heads(
+    peer: Annotated[str, typer.Argument(help="The hospital whose record it is: its facility code.")],
+    as_json: Json = False,
+) -> None:
+    """The heads of another hospital's record that we keep for it: proof for whoever doubts that record."""
+    from adapters.trust import seals
+    from hie_node.flows.reconcile import peer_by_name
+    from registry.errors import NotFound
+
+    house = open_house()
+    found = peer_by_name(house, peer)
+    if found is None:
+        raise NotFound(f"a hospital with the code {peer}")
+    with house.storage.read() as unit:
+        kept = unit.heads.of(found.home, most=10_000)
+    keys = list(house.directory.current().keys_of(found.home))
+    told = [(seals.read_head(signature, home=found.home, keys=keys), signature) for signature in kept]
+    if as_json:  # one a line, as deploy/verify_record.py takes them
+        for _, signature in told:
+            sys.stdout.write(f'{{"keeper": "{house.home}", "head": "{signature}"}}\n')
+        return
+    show(
+        [], table([[h.size, h.root, _local(h.sealed)] for h, _ in told], head=["rows", "root", "sealed"]), as_json=False
+    )
+
+
+@app.command()
+def export(
+    out: Annotated[Path | None, typer.Option("--out", help="A new folder, for deploy/verify_record.py.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every sealed row as one JSON object a line; with --out, all that an authority needs to verify it without us."""
+    import orjson
+
+    from hie_node.exporting import export_record
+
+    house = open_house()
+    if out is not None:
+        made = export_record(house, out)
+        lines = [f"{made.rows} rows, {made.seals} seals, {made.kept} heads that others keep: {out}"]
+        lines.append(f"verify: python3 verify_record.py {out}")
+        show({"rows": made.rows, "seals": made.seals, "kept": made.kept, "path": str(out)}, lines, as_json=as_json)
+        return
     with house.storage.read() as unit:
         last = unit.disclosures.last_seal()
         for position, row in unit.disclosures.sealed_rows(0, last.size if last else 0):

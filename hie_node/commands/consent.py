@@ -13,6 +13,7 @@ from hie_node.commands.output import Json, caller_of, one_of, open_house, show, 
 
 if TYPE_CHECKING:
     from consent.consents import Consent
+    from consent.emergency import EmergencyAccess
 
 app = typer.Typer(help="The written requests of patients.", no_args_is_help=True)
 As = Annotated[str | None, typer.Option("--as", help="Who records it: a user of this hospital.")]
@@ -134,6 +135,110 @@ def preview(
         {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found
     ]
     show(document, table(rows, head=["", "because", "what", "id"]) if rows else ["nothing is here"], as_json=as_json)
+
+
+@app.command()
+def emergency(
+    reason: Annotated[str, typer.Option(help="unconscious, threat-to-life, cannot-sign, disaster, other")],
+    text: Annotated[str, typer.Option(help="What happened.")],
+    number: Number = None,
+    name: Name = None,
+    birth_date: BirthDay = None,
+    gender: Sex = None,
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Declare an emergency: the doctor who does sees more for four hours, and it is reviewed."""
+    from consent.emergency import EmergencyReason
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import declare
+
+    house = open_house()
+    who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    access = declare(act, who, reason=one_of(EmergencyReason, reason, "--reason"), text=text)
+    lines = [f"declared {access.id}, until {access.ends.astimezone():%H:%M}; the data protection officer is told"]
+    show(_emergency(access, house.now()), lines, as_json=as_json)
+
+
+@app.command()
+def emergencies(
+    days: Annotated[int, typer.Option(help="With those reviewed of the last days; 0: only what waits.")] = 0,
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Emergency access that waits for its review, what is due first on top."""
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import recent, waiting
+
+    house = open_house()
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    found = recent(act, days=days) if days else waiting(act)
+    rows = [
+        [a.id, "LATE" if a.is_late(house.now()) else a.review.finding if a.review else "waits", f"{a.due:%Y-%m-%d}",
+         f"{a.declared.astimezone():%Y-%m-%d %H:%M}", a.name or a.subject, a.reason.value, a.text]
+        for a in found
+    ]  # fmt: skip
+    head = ["emergency", "", "before", "declared", "by", "reason", "text"]
+    document = [_emergency(access, house.now()) for access in found]
+    show(document, table(rows, head=head) if rows else ["nothing waits"], as_json=as_json)
+
+
+@app.command("review")
+def review_emergency(
+    access_id: Annotated[str, typer.Argument(help="As `hie consent emergencies` shows it.")],
+    finding: Annotated[str, typer.Option(help="justified or unjustified")],
+    as_user: Annotated[str, typer.Option("--as", help="The data protection officer.")],
+    text: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say whether an emergency access was justified; it is said once."""
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import review
+
+    if finding not in ("justified", "unjustified"):
+        raise ValueError(f"--finding: expected justified or unjustified; found {finding}")
+    house = open_house()
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    access = review(act, access_id, finding="justified" if finding == "justified" else "unjustified", text=text)
+    show(_emergency(access, house.now()), [f"reviewed {access.id}: {finding}"], as_json=as_json)
+
+
+@app.command("statistics")
+def emergency_statistics(days: Annotated[int, typer.Option(help="How far back.")] = 90, as_json: Json = False) -> None:
+    """How often emergency access was used, for what, by whom, and what the reviews found."""
+    from dataclasses import asdict
+
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import statistics_of
+
+    house = open_house()
+    found = asdict(statistics_of(Act(house, caller_of(house, None), "hie consent"), days=days))
+    lines = [f"{name.replace('_', ' ')}: {_counted(value)}" for name, value in found.items()]
+    show(found, lines, as_json=as_json)
+
+
+def _counted(value: int | dict[str, int]) -> str:
+    return str(value) if isinstance(value, int) else ", ".join(f"{k} {n}" for k, n in value.items()) or "none"
+
+
+def _emergency(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
+    review = access.review
+    return {
+        "id": access.id,
+        "declared": access.declared.isoformat(),
+        "ends": access.ends.isoformat(),
+        "by": access.name or access.subject,
+        "role": access.role.value,
+        "home": str(access.home),
+        "reason": access.reason.value,
+        "text": access.text,
+        "due": access.due.isoformat(),
+        "late": access.is_late(now),
+        "told": access.told.isoformat() if access.told else None,
+        "finding": review.finding if review else None,
+        "reviewed_by": review.by if review else None,
+    }
 
 
 def _to(consent: Consent) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from adapters.store.restores import Restore
 from adapters.store.unit import UnitOfWork
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
@@ -16,6 +17,7 @@ from consent.merkle import Frontier
 from consent.ports import Seal
 from hie_node import witness
 from hie_node.acts import Act
+from hie_node.flows.heads import NOBODY_ASKED, Asked
 from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
@@ -90,22 +92,35 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, and what is wrong with it."""
+    """What was looked at, and what is wrong with it.
+
+    kept    heads of this record that other hospitals hold and that it was held against
+    silent  hospitals that keep heads and did not answer, by facility code
+    notes   what was lost in a restore that is itself on record: no secret, and not mended either
+    """
 
     rows: int
     seals: int
     unsealed: int
     findings: tuple[Finding, ...]
+    kept: int = 0
+    silent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def verify(house: House) -> Verification:
-    """Recompute every leaf and every head: a row that was changed, removed, added or moved shows."""
+def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
+    """Recompute every leaf and every head: a row that was changed, removed, added or moved shows.
+
+    `elsewhere` are the heads that other hospitals keep: with them a record shows that was cut off or put back together
+    with everything that this hospital remembers of it.
+    """
     # before the snapshot: a seal made in between is then merely newer than what is remembered
     remembered = _remembered(house)
+    wanted = {one.head.size for one in elsewhere.kept}
     with house.storage.read() as unit:
         sealed = list(unit.disclosures.seals())
         findings = list(_check_signatures(house, sealed))
-        frontier, rows = Frontier(), 0
+        frontier, rows, roots = Frontier(), 0, {0: Frontier().root.hex()}
         for one in sealed:
             leaves = []
             for expected, row in enumerate(unit.disclosures.sealed_leaves(rows, one.size), start=rows):
@@ -115,7 +130,7 @@ def verify(house: House) -> Verification:
                 if not row.found_as_it_reads:
                     findings.append(Finding(expected, "this row is not found under what it says"))
                 leaves.append(row.leaf)
-            frontier, rows = frontier.append(leaves), one.size
+            frontier, rows = _grown(frontier, leaves, wanted, roots), one.size
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
@@ -124,7 +139,41 @@ def verify(house: House) -> Verification:
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:
             findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
-    return Verification(rows, len(sealed), len(unsealed), tuple(findings))
+        lost = unit.restores.all()
+    contradicted, notes = _check_elsewhere(elsewhere, roots, rows, lost)
+    findings += contradicted
+    return Verification(
+        rows, len(sealed), len(unsealed), tuple(findings), len(elsewhere.kept), elsewhere.silent, tuple(notes)
+    )
+
+
+def _grown(frontier: Frontier, leaves: list[bytes], wanted: set[int], roots: dict[int, str]) -> Frontier:
+    """The tree with these leaves; on the way its root at each size that somebody keeps a head of."""
+    start, done = frontier.size, 0
+    for size in sorted(size for size in wanted if start < size <= start + len(leaves)):
+        frontier = frontier.append(leaves[done : size - start])
+        done = size - start
+        roots[size] = frontier.root.hex()
+    return frontier.append(leaves[done:])
+
+
+def _check_elsewhere(
+    elsewhere: Asked, roots: Mapping[int, str], rows: int, lost: Sequence[Restore]
+) -> tuple[list[Finding], list[str]]:
+    """What other hospitals hold of this record must still be in it, except what a restore on record lost."""
+    findings, notes = [], {}
+    for one in elsewhere.kept:
+        size, when = one.head.size, one.head.sealed
+        if roots.get(size) == one.head.root:
+            continue
+        restore = next((each for each in lost if each.kept < size and when <= each.restored), None)
+        if restore is not None:
+            notes[restore] = f"restored {restore.restored:%Y-%m-%d %H:%M} to {restore.kept} rows; later ones are lost"
+        elif size > rows:
+            findings.append(Finding(rows, f"{one.keeper} keeps a head over {size} rows; {rows} are left"))
+        else:
+            findings.append(Finding(size, f"{one.keeper} keeps another head over {size} rows"))
+    return findings, list(notes.values())
 
 
 def _remembered(house: House) -> Head | Finding | None:

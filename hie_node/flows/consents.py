@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
 from adapters.trust.receipts import read_withdrawal, write_withdrawal
-from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent, WithdrawReceipt
+from consent.commands import (
+    DeleteConsent,
+    FindConsents,
+    ListWithdrawals,
+    ReadConsent,
+    RecordConsent,
+    WithdrawReceipt,
+)
 from consent.consents import Consent, Evidence, Provision
 from consent.errors import InvalidConsent, InvalidReceipt
 from consent.receipts import Withdrawal
@@ -23,6 +30,8 @@ from registry.searches import Cursor
 
 MOST_LOOKED_AT = 10_000
 """Consents that one search goes through; whoever finds more asks too little."""
+MOST_WITHDRAWALS = 5_000
+"""That one answer holds, the newest first: some years of a hospital, and within what a peer may answer."""
 NOTIFY_WITHDRAWAL = "notify-withdrawal"
 """The job that carries a withdrawal to one hospital until it acknowledged."""
 
@@ -202,3 +211,13 @@ def withdraw_receipt(act: Act, command: WithdrawReceipt) -> bool:
     with act.unit() as unit:
         act.items = [withdrawal.receipt_id]
         return unit.receipts.withdraw(withdrawal.receipt_id, withdrawal.signer, withdrawal.withdrawn)
+
+
+def list_withdrawals(act: Act, _: ListWithdrawals) -> tuple[str, ...]:
+    """Every request that the asking hospital was sent and that says nothing any more, signed anew."""
+    with act.about_nobody() as unit:
+        ended = unit.receipts.ended_at(act.caller.requester.home, limit=MOST_WITHDRAWALS)
+    return tuple(
+        write_withdrawal(act.house.keys, Withdrawal(receipt_id, act.house.home, withdrawn, act.now))
+        for receipt_id, withdrawn in ended
+    )
