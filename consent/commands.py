@@ -126,4 +126,16 @@ class ExchangesListed:
 
 @dataclass(frozen=True, slots=True)
 class ListWithdrawals:
-    """A peer that came back from a backup asks which requests that it was sent are withdrawn. Answered with JWS."""
+    """A peer that came back from a backup asks which requests are withdrawn. Answered with WithdrawalsListed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalsListed:
+    """For a hospital that forgot: our withdrawals that it was to be told of, signed, and its own, as it told us.
+
+    ours   JWS
+    yours  id of the request, and when it was taken back
+    """
+
+    ours: tuple[str, ...] = ()
+    yours: tuple[tuple[str, datetime], ...] = ()

@@ -17,7 +17,15 @@ from adapters.fhir.reading import read_resource
 from adapters.fhir.writing import respond
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
-from consent.commands import ExchangesListed, HeadKept, KeepHead, ListExchanges, ListKeptHeads, ListWithdrawals
+from consent.commands import (
+    ExchangesListed,
+    HeadKept,
+    KeepHead,
+    ListExchanges,
+    ListKeptHeads,
+    ListWithdrawals,
+    WithdrawalsListed,
+)
 from consent.reconciling import Entry
 
 MOST_BYTES = 64 * 1024
@@ -122,6 +130,17 @@ def _encode_signed(name: str) -> Callable[[tuple[str, ...], WireRequest], WireRe
     return encode
 
 
+def _encode_withdrawals(listed: WithdrawalsListed, request: WireRequest) -> WireResponse:
+    parts: list[dict[str, Any]] = [{"name": "withdrawal", "valueString": one} for one in listed.ours]
+    for receipt_id, withdrawn in listed.yours:
+        told = [
+            {"name": "id", "valueString": receipt_id},
+            {"name": "withdrawn", "valueInstant": withdrawn.isoformat()},
+        ]
+        parts.append({"name": "yours", "part": told})
+    return respond(request, parameters(parts))
+
+
 def _between(name: str, title: str, path: str, command: type, **ways: Any) -> Transaction:
     return Transaction(
         name,
@@ -152,6 +171,6 @@ TRANSACTIONS = (
     ),
     _between(
         "withdrawals", "Which requests are withdrawn", "/Consent/$withdrawals", ListWithdrawals,
-        decode=_nothing(ListWithdrawals), encode=_encode_signed("withdrawal"),
+        decode=_nothing(ListWithdrawals), encode=_encode_withdrawals,
     ),
 )  # fmt: skip

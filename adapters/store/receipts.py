@@ -34,6 +34,13 @@ _ENDED = (
     .order_by(consent.c.given.desc(), consent.c.id)
     .limit(bindparam("size"))
 )
+_WITHDRAWN_BY = (
+    select(receipt_withdrawal.c.receipt_id, receipt_withdrawal.c.withdrawn)
+    .where(receipt_withdrawal.c.signer == bindparam("signer"))
+    .order_by(receipt_withdrawal.c.withdrawn.desc())
+    .limit(bindparam("size"))
+)
+_LOCKED = select(receipt.c.id).where(receipt.c.id == bindparam("id"))
 _RENEW = update(receipt).where(receipt.c.id == bindparam("key"), receipt.c.issued < bindparam("newer"))
 _WITHDRAWN_LATER = (
     update(receipt_withdrawal)
@@ -67,7 +74,12 @@ class StoredReceipts(Part):
         self._connection.execute(_RENEW, {"key": receipt_.id, "newer": values["issued"], **values})
 
     def kept(self, receipt_id: str) -> KeptReceipt | None:
-        """The receipt with its signed form, and when it was withdrawn, if it was."""
+        """The receipt with its signed form, and when it was withdrawn, if it was.
+
+        In a writing unit a withdrawal of it waits until this unit has ended: what is decided with it comes before.
+        """
+        if self._writing:
+            self._connection.execute(_LOCKED.with_for_update(read=True), {"id": receipt_id})
         row = self._connection.execute(_KEPT, {"id": receipt_id}).first()
         if row is None:
             return None
@@ -77,6 +89,7 @@ class StoredReceipts(Part):
     def withdraw(self, receipt_id: str, signer: HomeCommunityId, withdrawn: datetime) -> bool:
         """Whether a receipt that is kept here is withdrawn now. One that has not come yet will be dead on arrival;
         one that another hospital signed stays as it is."""
+        self._row(_LOCKED, id=receipt_id)  # who decides with it now is let finish; who comes later finds it withdrawn
         row = self._connection.execute(_KEPT, {"id": receipt_id}).first()
         if row is not None and row.signer != str(signer):
             return False
@@ -94,6 +107,11 @@ class StoredReceipts(Part):
 
     def holders_of(self, receipt_id: str) -> tuple[HomeCommunityId, ...]:
         return tuple(HomeCommunityId(home) for home in self._connection.execute(_HOLDERS, {"id": receipt_id}).scalars())
+
+    def withdrawn_by(self, signer: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]:
+        """What this hospital told us that it took back: id, and when."""
+        rows = self._connection.execute(_WITHDRAWN_BY, {"signer": str(signer), "size": limit})
+        return tuple((row.receipt_id, datetime.fromisoformat(row.withdrawn)) for row in rows)
 
     def ended_at(self, holder: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]:
         """Requests that this holder was sent and that were taken back since: id, and when."""

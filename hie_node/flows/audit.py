@@ -157,16 +157,21 @@ def _grown(frontier: Frontier, leaves: list[bytes], wanted: set[int], roots: dic
     return frontier.append(leaves[done:])
 
 
+def lost_before(head: Head, restores: Sequence[Restore]) -> Restore | None:
+    """The return from a backup that lost the rows of this head, if one did."""
+    return next((one for one in restores if one.kept < head.size and head.sealed <= one.restored), None)
+
+
 def _check_elsewhere(
     elsewhere: Asked, roots: Mapping[int, str], rows: int, lost: Sequence[Restore]
 ) -> tuple[list[Finding], list[str]]:
     """What other hospitals hold of this record must still be in it, except what a restore on record lost."""
     findings, notes = [], {}
     for one in elsewhere.kept:
-        size, when = one.head.size, one.head.sealed
+        size = one.head.size
         if roots.get(size) == one.head.root:
             continue
-        restore = next((each for each in lost if each.kept < size and when <= each.restored), None)
+        restore = lost_before(one.head, lost)
         if restore is not None:
             notes[restore] = f"restored {restore.restored:%Y-%m-%d %H:%M} to {restore.kept} rows; later ones are lost"
         elif size > rows:

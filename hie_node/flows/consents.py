@@ -14,6 +14,7 @@ from consent.commands import (
     ListWithdrawals,
     ReadConsent,
     RecordConsent,
+    WithdrawalsListed,
     WithdrawReceipt,
 )
 from consent.consents import Consent, Evidence, Provision
@@ -213,11 +214,11 @@ def withdraw_receipt(act: Act, command: WithdrawReceipt) -> bool:
         return unit.receipts.withdraw(withdrawal.receipt_id, withdrawal.signer, withdrawal.withdrawn)
 
 
-def list_withdrawals(act: Act, _: ListWithdrawals) -> tuple[str, ...]:
-    """Every request that the asking hospital was sent and that says nothing any more, signed anew."""
+def list_withdrawals(act: Act, _: ListWithdrawals) -> WithdrawalsListed:
+    """For a hospital that came back from a backup: what it was told, or had told us, and may have forgotten."""
+    home = act.caller.requester.home
     with act.about_nobody() as unit:
-        ended = unit.receipts.ended_at(act.caller.requester.home, limit=MOST_WITHDRAWALS)
-    return tuple(
-        write_withdrawal(act.house.keys, Withdrawal(receipt_id, act.house.home, withdrawn, act.now))
-        for receipt_id, withdrawn in ended
-    )
+        ended = unit.receipts.ended_at(home, limit=MOST_WITHDRAWALS)
+        told = unit.receipts.withdrawn_by(home, limit=MOST_WITHDRAWALS)
+    ours = (Withdrawal(receipt_id, act.house.home, withdrawn, act.now) for receipt_id, withdrawn in ended)
+    return WithdrawalsListed(tuple(write_withdrawal(act.house.keys, one) for one in ours), told)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
@@ -133,16 +134,25 @@ NOBODY_ASKED = Asked((), ())
 
 def ask_keepers(house: House) -> Asked:
     """Ask every keeper for the heads of ours that it holds; what we did not sign does not count."""
+    keepers = keepers_of(house)
+    with ThreadPoolExecutor(KEEPERS) as pool:
+        answers = list(pool.map(lambda peer: _heads_at(house, peer), keepers))
     kept: list[KeptElsewhere] = []
     silent = []
-    for peer in keepers_of(house):
-        try:
-            answer = _ask(house, peer, "/fhir/AuditEvent/$kept-heads", [])
-        except PeerError:
-            silent.append(str(peer.community.facility))
-            continue
-        kept += _ours(house, str(peer.community.facility), read_strings(answer, "head"))
+    for peer, answer in zip(keepers, answers, strict=True):
+        facility = str(peer.community.facility)
+        if answer is None:
+            silent.append(facility)
+        else:
+            kept += _ours(house, facility, answer)
     return Asked(tuple(kept), tuple(silent))
+
+
+def _heads_at(house: House, peer: Peer) -> tuple[str, ...] | None:
+    try:
+        return read_strings(_ask(house, peer, "/fhir/AuditEvent/$kept-heads", []), "head")
+    except PeerError:
+        return None
 
 
 def _ours(house: House, keeper: str, signatures: Sequence[str]) -> list[KeptElsewhere]:
