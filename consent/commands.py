@@ -9,7 +9,7 @@ from datetime import datetime
 from consent.consents import Consent
 from consent.disclosures import Disclosure
 from consent.reconciling import Entry
-from registry.identifiers import PatientIdentifier
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.searches import ANYBODY, Cursor, PatientSelector
 
 
@@ -69,6 +69,7 @@ class FindDisclosures:
     """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure], newest first.
 
     since, until  from `since` until before `until`
+    subject       the person who asked; `other` the hospital on the other side
     where         the other conditions, for the flow to apply with `accepts`
     """
 
@@ -77,6 +78,8 @@ class FindDisclosures:
     identifier: PatientIdentifier | None = None
     since: datetime | None = None
     until: datetime | None = None
+    subject: str | None = None
+    other: HomeCommunityId | None = None
     where: tuple[Callable[[Disclosure], bool], ...] = ()
     limit: int = 50
     after: Cursor | None = None

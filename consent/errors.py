@@ -4,6 +4,7 @@ ConsentError
 ├── InvalidConsent          a consent that its profile does not allow
 │   └── EvidenceMissing     a permission without the patient's written request behind it
 ├── EmergencyRefused        an emergency, or a review of one, that this person may not declare
+├── QuotaReached            more different patients today than one person or hospital may open
 ├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
 └── TokenRefused            who asks could not be established
     ├── TokenReplayed       a token that was used before
@@ -46,6 +47,13 @@ _WHY_NOT = {
     "not-the-officer": "only the data protection officer reviews it",
     "own-declaration": "nobody reviews what they declared themselves",
 }
+
+
+class QuotaReached(ConsentError):
+    """More different patients today than one person or hospital may open; somebody is told, and may raise it."""
+
+    def __init__(self) -> None:
+        super().__init__("the number of patients for one day is reached; the administrator knows")
 
 
 class InvalidReceipt(ConsentError):

@@ -75,6 +75,16 @@ class SealedRow:
     found_as_it_reads: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One patient whose record somebody looked at, or tried to: how often, and when first and last."""
+
+    record_id: str
+    times: int
+    first: datetime
+    last: datetime
+
+
 class Disclosures(Protocol):
     """The record of disclosures: rows are added and never changed."""
 
@@ -86,6 +96,8 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
         after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]: ...
@@ -95,8 +107,24 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
     ) -> int:
         """How many rows a search finds, wherever a page ended."""
+        ...
+
+    def breadth(self, since: datetime, until: datetime) -> tuple[tuple[str, str | None, int], ...]:
+        """Person, other hospital, and how many different patients they opened in this time."""
+        ...
+
+    def hospitals(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By other hospital, how many different patients it opened in this time."""
+        ...
+
+    def opened(
+        self, *, subject: str | None, other: HomeCommunityId | None, since: datetime, until: datetime
+    ) -> tuple[Opened, ...]:
+        """Which patients this person, or this hospital, opened; the latest first."""
         ...
 
     def of_other(

@@ -24,6 +24,7 @@ from hie_node.flows.heads import offer_head
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from hie_node.notices import tell_officer, tell_patient
+from hie_node.watching import ALARM_NOTICE, ask_canaries, notify, watch_breadth, watch_reviews
 from registry.errors import StorageUnavailable
 from registry.identifiers import HomeCommunityId
 
@@ -51,6 +52,9 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
         Task("notices", 1.0, lambda: carry_notices(house)),
         Task("heads", house.settings.limits.heads_every, lambda: _heads(house)),
+        Task("breadth", 60.0, lambda: watch_breadth(house)),
+        Task("reviews", 600.0, lambda: watch_reviews(house)),
+        Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
         Task("forget", 600.0, lambda: forget(house)),
     ]
     while not stopping():
@@ -77,6 +81,10 @@ def _seal(house: House) -> None:
         metrics.SEALED.inc(rows)
 
 
+def _canary(house: House) -> None:
+    ask_canaries(house)
+
+
 def _heads(house: House) -> None:
     offer_head(house)
 
@@ -101,8 +109,9 @@ def carry_withdrawals(house: House) -> None:
 
 
 def carry_notices(house: House) -> None:
-    """Tell the data protection officer, and the patient where that is wanted, of each emergency."""
+    """Tell the officer, and the patient where that is wanted, of each emergency; and of each alarm."""
     carry(house, EMERGENCY_NOTICE, _tell_of_emergency)
+    carry(house, ALARM_NOTICE, lambda at, job: notify(at, job.payload))
 
 
 def _tell_of_emergency(house: House, job: Job) -> str | None:

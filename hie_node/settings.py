@@ -58,6 +58,12 @@ class Limits:
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     heads_every         seconds between two times that the newest head of the record is shown to those who keep it
+    breadth_times       times the own median day of different patients from which on an alarm is raised, and
+    breadth_least       patients a day below which none is
+    patients_a_day_peer    different patients a day that one hospital may ask for; beyond, nothing is shown; 0: no bound
+    patients_a_day_person  the same for one login, here or elsewhere; a declared emergency is not stopped
+    quota_look          seconds between two looks at who has reached it
+    canary_every        seconds between two rounds of questions that must be refused
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
     scan_body           bytes of one scanned written request: some pages at 300 dpi
@@ -80,6 +86,12 @@ class Limits:
     remember_remote: int = 30
     seal_every: float = 2.0
     heads_every: float = 60.0
+    breadth_times: float = 5.0
+    breadth_least: int = 100
+    patients_a_day_peer: int = 20_000
+    patients_a_day_person: int = 2_000
+    quota_look: float = 10.0
+    canary_every: float = 60.0
     keep_dropped: int = 7
     remember_messages: int = 30
     scan_body: int = 10 << 20
@@ -379,7 +391,14 @@ def _check_kinds(table: Any, name: str) -> None:
 
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text in quotes"}
-_LEAST = {"workers": 1, "threads": 1, "port": 1} | {f.name: 0.001 for f in fields(Limits)}
+_LEAST = (
+    {"workers": 1, "threads": 1, "port": 1}
+    | {f.name: 0.001 for f in fields(Limits)}
+    | {
+        "patients_a_day_peer": 0,
+        "patients_a_day_person": 0,
+    }
+)
 _MOST = {"port": 65535, "smtp_port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from adapters.store.rows import Part, insert_once, moment, upsert
-from adapters.store.schema import alarm, delivery
+from adapters.store.schema import alarm, breadth, delivery
 from consent.limits import Alarm
 
 _OPEN = select(alarm).where(alarm.c.cleared.is_(None)).order_by(alarm.c.raised.desc(), alarm.c.id)
@@ -40,6 +40,31 @@ class StoredAlarms(Part):
     def clear(self, alarm_id: str, now: datetime) -> bool:
         """Somebody looked at it; it stays as history."""
         return self._connection.execute(_CLEAR, {"key": alarm_id, "now": moment(now)}).rowcount == 1
+
+
+class Breadths(Part):
+    """How many different patients each person and each hospital opened, day by day."""
+
+    __slots__ = ()
+
+    def note(self, about: str, day: str, patients: int) -> None:
+        upsert(self._connection, breadth, {"about": about, "day": day, "patients": patients})
+
+    def before(self, about: str, day: str, *, since: str) -> tuple[int, ...]:
+        """Of the earlier days on which there was something."""
+        within = (breadth.c.about == about, breadth.c.day >= since, breadth.c.day < day)
+        return tuple(self._connection.execute(select(breadth.c.patients).where(*within)).scalars())
+
+    def beyond(self, day: str, *, hospital: int, person: int) -> frozenset[str]:
+        """Who has reached the quota of this day; 0 is no quota."""
+        found = self._connection.execute(select(breadth.c.about, breadth.c.patients).where(breadth.c.day == day))
+        quota = {True: person, False: hospital}
+        return frozenset(
+            row.about for row in found if quota["#" in row.about] and row.patients >= quota["#" in row.about]
+        )
+
+    def forget_before(self, day: str) -> None:
+        self._connection.execute(delete(breadth).where(breadth.c.day < day))
 
 
 class Deliveries(Part):

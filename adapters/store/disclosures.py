@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, tuple_, update
 
 from adapters.store.codec import dump, load
 from adapters.store.rows import Part, insert_once, moment
 from adapters.store.schema import disclosure, seal
 from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
-from consent.ports import Seal, SealedRow
+from consent.ports import Opened, Seal, SealedRow
+from consent.requesters import Role
 from registry.errors import InvalidValue, VersionConflict
 from registry.identifiers import HomeCommunityId
 from registry.searches import Cursor
@@ -23,6 +24,20 @@ _BATCH = 1000
 _ADD = insert(disclosure).inline()
 _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
+_PATIENTS = func.count(disclosure.c.record_id.distinct()).label("patients")
+_WHO = (disclosure.c.subject, disclosure.c.other)
+_BREADTH = select(*_WHO, _PATIENTS).group_by(*_WHO)
+_ROLE = {
+    "sqlite": "json_extract(disclosure.body, '$.requester.role')",
+    "postgresql": "(disclosure.body::json #>> '{requester,role}')",
+}
+_BREADTH_OF_HOSPITALS = select(disclosure.c.other, _PATIENTS).group_by(disclosure.c.other)
+_LAST = func.max(disclosure.c.recorded).label("last")
+_OPENED = (
+    select(disclosure.c.record_id, func.count().label("times"), func.min(disclosure.c.recorded).label("first"), _LAST)
+    .group_by(disclosure.c.record_id)
+    .order_by(_LAST.desc())
+)
 _OF_OTHER = select(disclosure.c.body).order_by(disclosure.c.recorded, disclosure.c.number)
 _SEALED = (
     select(disclosure.c.position, disclosure.c.body)
@@ -82,11 +97,13 @@ class StoredDisclosures(Part):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
         after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]:
         """Newest first, from `since` until before `until`, continued where a page ended."""
-        statement = _NEWEST.where(*_conditions(record_ids, since, until)).limit(limit)
+        statement = _NEWEST.where(*_conditions(record_ids, since, until, subject, other)).limit(limit)
         if after is not None and after.performed is not None:
             last = select(disclosure.c.number).where(disclosure.c.id == after.id).scalar_subquery()
             place = tuple_(disclosure.c.recorded, disclosure.c.number)
@@ -99,10 +116,39 @@ class StoredDisclosures(Part):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
     ) -> int:
         """How many rows a search finds, wherever a page ended."""
-        statement = select(func.count()).select_from(disclosure).where(*_conditions(record_ids, since, until))
+        wanted = _conditions(record_ids, since, until, subject, other)
+        statement = select(func.count()).select_from(disclosure).where(*wanted)
         return int(self._connection.execute(statement).scalar_one())
+
+    def breadth(self, since: datetime, until: datetime) -> tuple[tuple[str, str | None, int], ...]:
+        """Person, other hospital, and how many different patients they opened in this time; systems left out."""
+        person = literal_column(_ROLE[self._connection.dialect.name]) != Role.SYSTEM.value
+        within = (*_conditions(None, since, until), disclosure.c.record_id.is_not(None), person)
+        found = self._connection.execute(_BREADTH.where(*within))
+        return tuple((row.subject or "", row.other, int(row.patients)) for row in found)
+
+    def hospitals(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By other hospital, how many different patients it opened in this time."""
+        within = (*_conditions(None, since, until), disclosure.c.other.is_not(None))
+        found = self._connection.execute(_BREADTH_OF_HOSPITALS.where(*within))
+        return {row.other: int(row.patients) for row in found}
+
+    def opened(
+        self, *, subject: str | None, other: HomeCommunityId | None, since: datetime, until: datetime
+    ) -> tuple[Opened, ...]:
+        """Which patients this person, or this hospital, opened: how often, first and last; the latest first."""
+        which = [disclosure.c.record_id.is_not(None), *_conditions(None, since, until)]
+        which += [disclosure.c.subject == subject] if subject is not None else []
+        which += [disclosure.c.other == str(other)] if other is not None else []
+        rows = self._connection.execute(_OPENED.where(*which))
+        return tuple(
+            Opened(row.record_id, row.times, datetime.fromisoformat(row.first), datetime.fromisoformat(row.last))
+            for row in rows
+        )
 
     def of_other(
         self, other: HomeCommunityId, *, since: datetime, until: datetime, limit: int
@@ -179,7 +225,11 @@ def _columns(told: Disclosure) -> tuple[str | None, ...]:
 
 
 def _conditions(
-    record_ids: Sequence[str] | None, since: datetime | None, until: datetime | None
+    record_ids: Sequence[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    subject: str | None = None,
+    other: HomeCommunityId | None = None,
 ) -> Iterator[ColumnElement[bool]]:
     if record_ids is not None:
         yield disclosure.c.record_id.in_(list(record_ids))
@@ -187,6 +237,10 @@ def _conditions(
         yield disclosure.c.recorded >= moment(since)
     if until is not None:
         yield disclosure.c.recorded < moment(until)
+    if subject is not None:
+        yield disclosure.c.subject == subject
+    if other is not None:
+        yield disclosure.c.other == str(other)
 
 
 def _read(body: str) -> Disclosure:

@@ -342,6 +342,16 @@ alarm = Table(
 )
 Index("ix_alarm_cleared_raised", alarm.c.cleared, alarm.c.raised)
 
+# different patients a day that one person or one hospital opened
+breadth = Table(
+    "breadth",
+    metadata,
+    Column("about", Key, nullable=False),
+    Column("day", Key, nullable=False),
+    Column("patients", Integer, nullable=False),
+    PrimaryKeyConstraint("about", "day"),
+)
+
 # the node came back from a backup: what the record had then, and that everybody was asked what it missed
 restore = Table(
     "restore",

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from adapters.store.alarms import Deliveries, StoredAlarms
+from adapters.store.alarms import Breadths, Deliveries, StoredAlarms
 from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
@@ -44,6 +44,7 @@ class UnitOfWork:
 
     __slots__ = (
         "alarms",
+        "breadths",
         "consents",
         "deliveries",
         "disclosures",
@@ -76,6 +77,7 @@ class UnitOfWork:
         self.heads = StoredHeads(connection, writing=writing)
         self.restores = Restores(connection, writing=writing)
         self.alarms = StoredAlarms(connection, writing=writing)
+        self.breadths = Breadths(connection, writing=writing)
         self.deliveries = Deliveries(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from adapters.store.restores import Restore
 from adapters.store.unit import UnitOfWork
@@ -14,13 +15,14 @@ from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.merkle import Frontier
-from consent.ports import Seal
+from consent.ports import Opened, Seal
 from hie_node import witness
 from hie_node.acts import Act
 from hie_node.flows.heads import NOBODY_ASKED, Asked
 from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion
 from registry.searches import Cursor, PatientSelector
 
@@ -52,20 +54,45 @@ def _page_of_disclosures(
     unit: UnitOfWork, command: FindDisclosures, record_ids: tuple[str, ...] | None
 ) -> Page[Disclosure]:
     """One page, and how many there are: counted by the database, or, where a condition looks into rows, one by one."""
-    since, until, after = command.since, command.until, command.after
+    after = command.after
+    search = partial(
+        unit.disclosures.search,
+        record_ids=record_ids,
+        since=command.since,
+        until=command.until,
+        subject=command.subject,
+        other=command.other,
+    )
     if command.where:
-        looked_at = unit.disclosures.search(record_ids=record_ids, since=since, until=until, limit=BATCH)
+        looked_at = search(limit=BATCH)
         found = [row for row in looked_at if command.accepts(row)]
         total = len(found) if len(looked_at) < BATCH else None
         start = next((place for place, row in enumerate(found, 1) if after and row.id == after.id), 0)
         rest = found[start : start + command.limit + 1]
     else:
-        total = unit.disclosures.count_found(record_ids=record_ids, since=since, until=until)
-        size = command.limit + 1
-        rest = list(unit.disclosures.search(record_ids=record_ids, since=since, until=until, after=after, limit=size))
+        total = unit.disclosures.count_found(
+            record_ids=record_ids,
+            since=command.since,
+            until=command.until,
+            subject=command.subject,
+            other=command.other,
+        )
+        rest = list(search(after=after, limit=command.limit + 1))
     shown = tuple(rest[: command.limit])
     more = Cursor(shown[-1].recorded, shown[-1].id) if len(rest) > len(shown) else None
     return Page(shown, total=total, next=more)
+
+
+def opened(
+    act: Act, *, subject: str | None, other: HomeCommunityId | None, since: datetime
+) -> tuple[tuple[Opened, PatientIdentifier | None], ...]:
+    """Which patients this person, or this hospital, opened. Reading that is recorded too."""
+    act.action = "E"
+    with act.unit() as unit:
+        found = unit.disclosures.opened(subject=subject, other=other, since=since, until=act.now + timedelta(seconds=1))
+        records = {one.record_id: unit.patients.record_by_id(one.record_id) for one in found}
+        act.items = [one.record_id for one in found]
+        return tuple((one, record.identifier if (record := records[one.record_id]) else None) for one in found)
 
 
 def seal(house: House) -> int:

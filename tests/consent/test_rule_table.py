@@ -65,7 +65,7 @@ LABELS = {
     "UNREVIEWED": (False, "unreviewed-text", False),
 }
 # reason: what makes it appear; each has to appear somewhere in the table or be named here
-NEVER_OF_THE_RULE = {"not-one-person", "not-here", "restricted"}
+NEVER_OF_THE_RULE = {"not-one-person", "not-here", "restricted", "quota"}
 
 ANY = frozenset[PurposeOfUse]()
 # state of the consents: (the consents, what the patient says to the asking hospital about treatment)
@@ -77,6 +77,7 @@ STATES: dict[str, tuple[tuple[Consent, ...], str]] = {
     "a refusal of everything": ((consent("deny", purposes=ANY),), "no"),
     "a refusal for treatment": ((consent("deny"),), "no treatment"),
     "a refusal of the own hospital": ((consent("deny", actors=(Actor(HOLDER),), purposes=ANY),), "own no"),
+    "a request for the own hospital": ((consent(actors=(Actor(HOLDER),)),), "nothing"),
     "expired": ((consent(period=Period(None, NOW)),), "nothing"),
     "not begun": ((consent(period=Period(NOW + DAY)),), "nothing"),
     "given tomorrow": ((consent(given=NOW + DAY),), "nothing"),
@@ -288,3 +289,17 @@ def test_the_home_of_a_requester_is_a_whole_name() -> None:
     longer = HomeCommunityId(f"{ASKER}.1")
     asked = AccessRequest(Requester("s", Role.DOCTOR, longer), HOLDER, Item())
     assert not decide(asked, (consent(),), VIET_NAM, now=NOW).permit
+
+
+def test_a_consent_whose_parties_nobody_knows_closes_what_an_older_one_had_opened() -> None:
+    older, newer = consent(given=NOW - 2 * DAY), consent(actors=(Actor(facility="99999"),))
+    asked = AccessRequest(Requester("s", Role.DOCTOR, ASKER), HOLDER, Item())
+    assert decide(asked, (older, newer), VIET_NAM, now=NOW).reason is Reason.PATIENT_REFUSED
+    assert not may_show_something(asked, (older, newer), VIET_NAM, now=NOW)
+
+
+def test_what_a_request_says_of_research_opens_nothing_inside_the_own_hospital() -> None:
+    research = consent(actors=(Actor(HOLDER),), purposes=frozenset({PurposeOfUse.HRESCH}))
+    asked = AccessRequest(Requester("s", Role.DOCTOR, HOLDER, purpose=PurposeOfUse.HRESCH), HOLDER, Item())
+    assert decide(asked, (research,), VIET_NAM, now=NOW).reason is Reason.PURPOSE
+    assert not may_show_something(asked, (research,), VIET_NAM, now=NOW)

@@ -72,6 +72,13 @@ def _heads_and_alarms() -> None:
     )
     op.create_index("ix_alarm_cleared_raised", "alarm", ["cleared", "raised"], unique=False)
     op.create_table(
+        "breadth",
+        sa.Column("about", KEY, nullable=False),
+        sa.Column("day", KEY, nullable=False),
+        sa.Column("patients", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("about", "day", name="pk_breadth"),
+    )
+    op.create_table(
         "restore",
         sa.Column("restored", KEY, nullable=False),
         sa.Column("kept", sa.BigInteger(), nullable=False),
