@@ -4,6 +4,7 @@ ConsentError
 ├── InvalidConsent          a consent that its profile does not allow
 │   └── EvidenceMissing     a permission without the patient's written request behind it
 ├── EmergencyRefused        an emergency, or a review of one, that this person may not declare
+├── ErasureRefused          who may not erase a patient
 ├── QuotaReached            more different patients today than one person or hospital may open
 ├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
 └── TokenRefused            who asks could not be established
@@ -47,6 +48,13 @@ _WHY_NOT = {
     "not-the-officer": "only the data protection officer reviews it",
     "own-declaration": "nobody reviews what they declared themselves",
 }
+
+
+class ErasureRefused(ConsentError):
+    """Only the data protection officer erases a patient."""
+
+    def __init__(self) -> None:
+        super().__init__("only the data protection officer erases a patient; nothing was changed")
 
 
 class QuotaReached(ConsentError):

@@ -65,8 +65,9 @@ def mutants(file: Path) -> Iterator[Mutant]:
 
 
 def _places(tree: ast.AST) -> list[ast.AST]:
-    """What runs: annotations are never evaluated, so to break one changes nothing."""
+    """What rules: annotations are never evaluated, and how a value keeps its fields is no rule."""
     told = [getattr(node, name, None) for node in ast.walk(tree) for name in ("annotation", "returns")]
+    told += [one for node in ast.walk(tree) for one in getattr(node, "decorator_list", ())]
     silent = {id(part) for node in told if isinstance(node, ast.AST) for part in ast.walk(node)}
     return [node for node in ast.walk(tree) if id(node) not in silent]
 

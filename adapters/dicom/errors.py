@@ -123,6 +123,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     consent.EvidenceMissing: (400, "the consent is not valid"),
     consent.InvalidReceipt: (404, _ABSENT),
     consent.EmergencyRefused: (403, "emergency access was refused"),
+    consent.ErasureRefused: (403, "only the data protection officer erases a patient"),
     consent.QuotaReached: (429, "too many patients today"),
     consent.TokenRefused: (401, "who asks could not be established"),
     consent.TokenReplayed: (401, "who asks could not be established"),

@@ -56,6 +56,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     consent.EvidenceMissing: (422, "required"),
     consent.InvalidReceipt: (403, "forbidden"),
     consent.EmergencyRefused: (403, "forbidden"),
+    consent.ErasureRefused: (403, "forbidden"),
     consent.QuotaReached: (429, "throttled"),
     consent.TokenRefused: (401, "login"),
     consent.TokenReplayed: (401, "login"),

@@ -78,6 +78,7 @@ CODES: dict[type[Exception], tuple[str, int, str, str]] = {
     consent.EvidenceMissing: (AE, 207, "", UNEXPECTED),
     consent.InvalidReceipt: (AE, 207, "", UNEXPECTED),
     consent.EmergencyRefused: (AE, 207, "", UNEXPECTED),
+    consent.ErasureRefused: (AE, 207, "", UNEXPECTED),
     consent.QuotaReached: (AE, 207, "", UNEXPECTED),
     consent.TokenRefused: (AR, 207, "", UNEXPECTED),
     consent.TokenReplayed: (AR, 207, "", UNEXPECTED),

@@ -20,6 +20,7 @@ from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
 from adapters.store.emergencies import StoredEmergencies
+from adapters.store.erasing import Erasing
 from adapters.store.heads import StoredHeads
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
@@ -50,6 +51,7 @@ class UnitOfWork:
         "disclosures",
         "documents",
         "emergencies",
+        "erasing",
         "heads",
         "jobs",
         "messages",
@@ -74,6 +76,7 @@ class UnitOfWork:
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
         self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
         self.emergencies = StoredEmergencies(connection, writing=writing)
+        self.erasing = Erasing(connection, writing=writing)
         self.heads = StoredHeads(connection, writing=writing)
         self.restores = Restores(connection, writing=writing)
         self.alarms = StoredAlarms(connection, writing=writing)

@@ -132,17 +132,21 @@ def delete_consent(act: Act, command: DeleteConsent) -> Consent:
             raise NotFound("Consent")
         if before.status == "entered-in-error":
             raise Gone("Consent")
-        withdrawn = before
-        if not before.deleted:
-            withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
-            unit.consents.save(withdrawn)
-        if before.status == "active":
-            _tell_the_holders(act, unit, withdrawn)
+        withdrawn = before if before.deleted else take_back(act, unit, before)
         person = by_record_id(unit, before.record_id)
         if person is not None:
             act.about(person.first)
         act.items = [before.id]
         return withdrawn
+
+
+def take_back(act: Act, unit: UnitOfWork, before: Consent) -> Consent:
+    """The consent as history; those who got a request that was in force are told."""
+    withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
+    unit.consents.save(withdrawn)
+    if before.status == "active":
+        _tell_the_holders(act, unit, withdrawn)
+    return withdrawn
 
 
 def _tell_the_holders(act: Act, unit: UnitOfWork, consent: Consent) -> None:

@@ -24,7 +24,17 @@ from consent.consents import (
     Period,
     Provision,
 )
-from consent.decide import CLOSED, RESTRICTED, UNREVIEWED, AccessRequest, Decision, Item, decide, may_show_something
+from consent.decide import (
+    CLOSED,
+    RESTRICTED,
+    UNREVIEWED,
+    AccessRequest,
+    Decision,
+    Item,
+    _is,
+    decide,
+    may_show_something,
+)
 from consent.policy import VIET_NAM
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -75,6 +85,9 @@ STATES: dict[str, tuple[tuple[Consent, ...], str]] = {
     "a request that names no purpose": ((consent(purposes=ANY),), "care"),
     "a request that names restricted data": ((consent(labels=frozenset({"R"})),), "treatment and restricted"),
     "a refusal of everything": ((consent("deny", purposes=ANY),), "no"),
+    "a refusal under the policy for normal data": ((consent(type="deny", purposes=ANY),), "no"),
+    "a refusal that says permit": ((consent(policy=DENY, purposes=ANY),), "no"),
+    "a request for research": ((consent(purposes=frozenset({PurposeOfUse.HRESCH})),), "research"),
     "a refusal for treatment": ((consent("deny"),), "no treatment"),
     "a refusal of the own hospital": ((consent("deny", actors=(Actor(HOLDER),), purposes=ANY),), "own no"),
     "a request for the own hospital": ((consent(actors=(Actor(HOLDER),)),), "nothing"),
@@ -103,12 +116,14 @@ SAYS = {
     "no": ((), tuple(PURPOSES), False),
     "no treatment": ((), ("TREAT",), False),
     "own no": ((), (), False),
+    "research": (("HRESCH",), (), False),
     "emergencies": (("ETREAT", "BTG"), (), False),
 }
 """Purposes that it opens to the asking hospital, purposes that it closes, and whether restricted data are named."""
 
 WAYS = {
     "no officer is named": (False, "", None),
+    "declared where no officer is named": (False, "bất tỉnh", None),
     "nothing declared": (True, "", None),
     "declared now": (True, "unconscious: bất tỉnh", None),
     "declared an hour ago": (True, "bất tỉnh", NOW - timedelta(hours=1)),
@@ -303,3 +318,22 @@ def test_what_a_request_says_of_research_opens_nothing_inside_the_own_hospital()
     asked = AccessRequest(Requester("s", Role.DOCTOR, HOLDER, purpose=PurposeOfUse.HRESCH), HOLDER, Item())
     assert decide(asked, (research,), VIET_NAM, now=NOW).reason is Reason.PURPOSE
     assert not may_show_something(asked, (research,), VIET_NAM, now=NOW)
+
+
+def test_a_normal_item_that_is_also_labelled_normal_is_what_a_label_covers() -> None:
+    asked = AccessRequest(Requester("s", Role.DOCTOR, ASKER), HOLDER, Item(frozenset({"R", "N"})))
+    assert decide(asked, (consent(labels=frozenset({"R"})),), VIET_NAM, now=NOW).permit
+
+
+def test_a_newer_refusal_of_one_document_leaves_the_older_request_for_the_others() -> None:
+    older = consent(given=NOW - 2 * DAY)
+    newer = consent("deny", instances=frozenset({"a"}))
+    asked = AccessRequest(Requester("s", Role.DOCTOR, ASKER), HOLDER, Item(id="b"))
+    assert decide(asked, (older, newer), VIET_NAM, now=NOW).permit
+    assert may_show_something(asked, (older, newer), VIET_NAM, now=NOW)
+    assert not may_show_something(asked, (older, consent("deny")), VIET_NAM, now=NOW)
+
+
+def test_a_hospital_that_nobody_knows_is_nobody() -> None:
+    """Even where a consent slipped through with it."""
+    assert not _is(Actor(facility="99999"), Requester("s", Role.DOCTOR, ASKER))
