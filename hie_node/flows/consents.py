@@ -31,6 +31,9 @@ from registry.searches import Cursor
 
 MOST_LOOKED_AT = 10_000
 """Consents that one search goes through; whoever finds more asks too little."""
+PAPERS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+OTHER_PAPER = "application/octet-stream"
+KINDS = ("paper", "electronic", "witnessed")
 MOST_WITHDRAWALS = 5_000
 """That one answer holds, the newest first: some years of a hospital, and within what a peer may answer."""
 NOTIFY_WITHDRAWAL = "notify-withdrawal"
@@ -108,6 +111,38 @@ def _evidence(act: Act, command: RecordConsent) -> Evidence | None:
     stored = act.house.contents.put(owner, (body,))
     given = command.consent.evidence or Evidence("paper", "")
     return replace(given, reference=f"content:{owner}/{stored.content_hash}", hash=hashlib.sha256(body).hexdigest())
+
+
+def signed_paper(body: bytes, kind: str) -> tuple[bytes, str]:
+    """A signed paper and its media type: its first bytes say what it is, and an e-signed one has to be signed.
+
+    A scan in a format of its own is kept as it is. Whether the signature is that of the patient is for the desk to
+    see: no certificate is looked up here.
+    Raises InvalidConsent for anything else.
+    """
+    media = next((media for beginning, media in PAPERS.items() if body.startswith(beginning)), OTHER_PAPER)
+    if not body:
+        raise InvalidConsent("Consent.source[x]", "the signed request; this file is empty")
+    if kind not in KINDS:
+        raise InvalidConsent("Consent.evidence.kind", "one of " + ", ".join(KINDS))
+    if kind == "electronic" and not (media == "application/pdf" and b"/ByteRange" in body and b"/Contents" in body):
+        raise InvalidConsent("Consent.source[x]", "a PDF with an electronic signature in it (ISO 32000-1, 12.8)")
+    return body, media
+
+
+def signed_request(act: Act, consent_id: str) -> bytes:
+    """The signed paper behind a consent of this hospital, whole; raises NotFound where it lies elsewhere."""
+    with act.unit() as unit:
+        consent = unit.consents.consent(consent_id)
+        kind, _, place = (consent.evidence.reference if consent and consent.evidence else "").partition(":")
+        owner, _, content_hash = place.partition("/")
+        if consent is None or kind != "content" or not content_hash:
+            raise NotFound("a signed request of this consent here")
+        person = by_record_id(unit, consent.record_id)
+        if person is not None:
+            act.about(person.first)
+        act.items = [consent.id]
+    return b"".join(act.house.contents.open(owner, content_hash))
 
 
 def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence | None) -> Evidence | None:
