@@ -13,6 +13,7 @@ from hie_node.bootstrap import build
 from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
+from hie_node.returning import before_serving
 from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.warmth import keep_warm
@@ -27,7 +28,10 @@ def serve(settings: Settings) -> int:
     settings.check()
     _refuse_taken_ports(settings)
     _prepare(settings)
-    build(settings).storage.close()
+    house = build(settings)
+    before_serving(house)
+    house.transport.close()
+    house.storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
     listening = listen(settings.run / "workers.sock")

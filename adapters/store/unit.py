@@ -14,9 +14,13 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from adapters.store.alarms import Breadths, Deliveries, StoredAlarms
 from adapters.store.consents import StoredConsents
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
+from adapters.store.emergencies import StoredEmergencies
+from adapters.store.erasing import Erasing
+from adapters.store.heads import StoredHeads
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
@@ -24,6 +28,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
+from adapters.store.restores import Restores
 from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
 from adapters.store.small_contents import SmallContents
@@ -41,15 +46,22 @@ class UnitOfWork:
     """Everything that is stored, seen and changed in one transaction."""
 
     __slots__ = (
+        "alarms",
+        "breadths",
         "consents",
+        "deliveries",
         "disclosures",
         "documents",
+        "emergencies",
+        "erasing",
+        "heads",
         "jobs",
         "messages",
         "patients",
         "people_of_the_house",
         "receipts",
         "remote",
+        "restores",
         "sessions",
         "small_contents",
         "studies",
@@ -57,21 +69,28 @@ class UnitOfWork:
         "wrapped_keys",
     )
 
-    def __init__(self, session: Session, *, writing: bool) -> None:
-        self.patients: Patients = StoredPatients(session, writing=writing)
-        self.documents: Documents = StoredDocuments(session, writing=writing)
-        self.studies: Studies = StoredStudies(session, writing=writing)
-        self.remote: RemoteEntries = StoredRemoteEntries(session, writing=writing)
-        self.consents: Consents = StoredConsents(session, writing=writing)
-        self.receipts: Receipts = StoredReceipts(session, writing=writing)
-        self.disclosures: Disclosures = StoredDisclosures(session, writing=writing)
-        self.tokens: SpentTokens = StoredTokens(session, writing=writing)
-        self.messages = ReceivedMessages(session, writing=writing)
-        self.jobs = Jobs(session, writing=writing)
-        self.people_of_the_house = PeopleOfTheHouse(session, writing=writing)
-        self.sessions = Sessions(session, writing=writing)
-        self.small_contents = SmallContents(session, writing=writing)
-        self.wrapped_keys = WrappedKeys(session, writing=writing)
+    def __init__(self, connection: Session, *, writing: bool) -> None:
+        self.patients: Patients = StoredPatients(connection, writing=writing)
+        self.documents: Documents = StoredDocuments(connection, writing=writing)
+        self.studies: Studies = StoredStudies(connection, writing=writing)
+        self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
+        self.consents: Consents = StoredConsents(connection, writing=writing)
+        self.receipts: Receipts = StoredReceipts(connection, writing=writing)
+        self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
+        self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
+        self.emergencies = StoredEmergencies(connection, writing=writing)
+        self.erasing = Erasing(connection, writing=writing)
+        self.heads = StoredHeads(connection, writing=writing)
+        self.restores = Restores(connection, writing=writing)
+        self.alarms = StoredAlarms(connection, writing=writing)
+        self.breadths = Breadths(connection, writing=writing)
+        self.deliveries = Deliveries(connection, writing=writing)
+        self.messages = ReceivedMessages(connection, writing=writing)
+        self.jobs = Jobs(connection, writing=writing)
+        self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
+        self.sessions = Sessions(connection, writing=writing)
+        self.small_contents = SmallContents(connection, writing=writing)
+        self.wrapped_keys = WrappedKeys(connection, writing=writing)
 
 
 class Storage:

@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Mllp, Settings
+from hie_node.settings import Limits, Mllp, Notices, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,9 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp")}
+    told = {
+        name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp", "notices")
+    }
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -72,6 +74,11 @@ def limits() -> str:
 
 def mllp() -> str:
     rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def notices() -> str:
+    rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -165,6 +172,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "commands": commands,
     "mllp": mllp,
+    "notices": notices,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,
