@@ -84,6 +84,13 @@ class StoreInstances:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepInstances:
+    """DICOM storage commitment: are these objects (SOP class, SOP instance UID) kept for good? Answered with Kept."""
+
+    objects: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindStudies:
     """ImagingStudy search and QIDO-RS. Answered with Page[Study]."""
 
@@ -259,6 +266,15 @@ class Stored:
     failed: tuple[InstanceFailure, ...] = ()
     unchanged: int = 0
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which objects are durable here; `conflicting` are here as another SOP class than was said."""
+
+    kept: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    conflicting: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

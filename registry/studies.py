@@ -104,6 +104,18 @@ class Study:
     def instance_count(self) -> int:
         return sum(len(series.instances) for series in self.series)
 
+    def selected(
+        self, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
+    ) -> tuple[Instance, ...]:
+        """The instances of the study, of one series, or the one of this UID, in their order."""
+        return tuple(
+            instance
+            for series in self.series
+            if series_instance_uid in (None, series.series_instance_uid)
+            for instance in series.instances
+            if sop_instance_uid in (None, instance.sop_instance_uid)
+        )
+
     @property
     def size(self) -> int:
         return sum(instance.size for series in self.series for instance in series.instances)

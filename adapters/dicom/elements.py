@@ -20,7 +20,7 @@ UNDEFINED = 0xFFFFFFFF
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _FRAGMENTED = frozenset({"OB", "OW"})
 
 
@@ -208,6 +208,6 @@ class Walker:
         if implicit or not (letters.isalpha() and letters.isupper()):
             return value_representation(tag), self._long.unpack(head[4:])[0]
         vr = letters.decode("ascii")
-        if vr in _LONG:
+        if vr in LONG_FORM:
             return vr, self._long.unpack(self.source.read(4))[0]
         return vr, int.from_bytes(head[6:8], "big" if self.order == ">" else "little")

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from adapters.dicom import header_values as values
 from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, is_image
 from adapters.dicom.elements import PIXELS, DataSet, Keep, Walker
+from adapters.dicom.errors import OtherInstance
 from adapters.dicom.sources import WHAT, FileSource, Source, inflated
 from adapters.dicom.texts import UNDECLARED, Charset
 from registry.errors import InvalidValue, Unreadable
@@ -89,7 +90,7 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
     dataset = walk(Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested))
     announced = values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
     if announced and _SOP_INSTANCE in dataset.elements and announced != values.uid(dataset.bytes(_SOP_INSTANCE)):
-        raise Unreadable(WHAT, "the file's own header and its data set name different instances")
+        raise OtherInstance
     return Header(syntax, dataset, UNDECLARED.of(dataset))
 
 

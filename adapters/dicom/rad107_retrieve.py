@@ -10,7 +10,6 @@ Source: IHE RAD TF-2: 4.107; DICOM PS3.18: 10.4 (retrieve), 8.7 (media types, Ac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from adapters.dicom import dicom_json
 from adapters.dicom.errors import NotAcceptable, problem
@@ -95,11 +94,7 @@ def _metadata(result: RetrievedStudy) -> Iterator[bytes]:
 
 def _selected(result: RetrievedStudy, request: WireRequest) -> tuple[Instance, ...]:
     """What the index lists for this request, which is what the flow sends."""
-    series, instance = request.params.get("series"), request.params.get("instance")
-    listed = chain.from_iterable(
-        one.instances for one in result.study.series if series in (None, one.series_instance_uid)
-    )
-    return tuple(one for one in listed if instance in (None, one.sop_instance_uid))
+    return result.study.selected(request.params.get("series"), request.params.get("instance"))
 
 
 def _exactly(instance: Instance, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -60,20 +60,10 @@ def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy:
     """WADO-RS from this node's own store: a study, a series or one instance."""
     with act.unit() as unit:
         study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
-        wanted = _wanted(study, command)
+        wanted = study.selected(command.series_instance_uid, command.sop_instance_uid)
         if not wanted:
             raise NotFound("instance")
     return RetrievedStudy(study, _instances(act, study, wanted))
-
-
-def _wanted(study: Study, command: RetrieveStudy) -> list[Instance]:
-    return [
-        instance
-        for series in study.series
-        if command.series_instance_uid in (None, series.series_instance_uid)
-        for instance in series.instances
-        if command.sop_instance_uid in (None, instance.sop_instance_uid)
-    ]
 
 
 def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[tuple[Instance, Iterator[bytes]]]:

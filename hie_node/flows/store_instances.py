@@ -9,15 +9,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from adapters.dicom.file_head import same_object
 from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.publish import OwnerChanged, with_study
 from hie_node.flows.register import resolve_mention
 from hie_node.house import new_id
-from registry.commands import InstanceFailure, Stored, StoreInstances
+from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
-from registry.errors import SubmissionRejected, VersionConflict
+from registry.errors import DuplicateUniqueId, SubmissionRejected, VersionConflict
 from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
@@ -80,7 +81,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
                 if record.id != owner:
                     raise OwnerChanged
                 result = _index(act, unit, record, [read for read, _ in same], stored)
-        except (OwnerChanged, VersionConflict):
+        except (OwnerChanged, VersionConflict, DuplicateUniqueId):  # somebody else stored of it meanwhile
             continue
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
@@ -111,26 +112,59 @@ def _index(
         return Stored((), failed=tuple(_failure(read, MISMATCH, text) for read in reads))
     study = known or replace(reads[0].study, id=new_id(), patient=record.identifier, record_id=record.id, version=0)
     present = {i.sop_instance_uid: i for s in study.series for i in s.instances}
+    elsewhere = unit.studies.holding([one.sop_instance_uid for one in stored if one.sop_instance_uid not in present])
     added: list[tuple[Series, Instance]] = []
     failed, accepted, unchanged = [], [], 0
     for read, instance in zip(reads, stored, strict=True):
         before = present.get(instance.sop_instance_uid)
-        if before is not None and before.content_hash != instance.content_hash:
-            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored with other bytes"))
-            continue
-        accepted.append((uid, instance))
-        if before is not None:
+        if instance.sop_instance_uid in elsewhere:
+            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored in another study"))
+        elif before is None:
+            accepted.append((uid, instance))
+            added.append((read.series, instance))
+            present[instance.sop_instance_uid] = instance
+        elif _is_same(act, record, before, instance):
+            accepted.append((uid, before))
             unchanged += 1
-            continue
-        present[instance.sop_instance_uid] = instance
-        added.append((read.series, instance))
+        else:
+            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored with other bytes"))
     warnings: tuple[str, ...] = ()
     if added:
         study = replace(_with_instances(study, added), version=study.version + 1, updated=act.now)
         study, warnings = _find_its_report(act, unit, study)
         unit.studies.save(study)
+        unit.studies.holds(study.id, [instance.sop_instance_uid for _, instance in added])
         act.items.append(study.id)
     return Stored((study,), tuple(accepted), tuple(failed), unchanged, warnings)
+
+
+def _is_same(act: Act, record: SourceRecord, before: Instance, again: Instance) -> bool:
+    """The same object, though the head of its file may be another program's."""
+    if before.content_hash == again.content_hash:
+        return True
+    files = (act.house.contents.open(record.id, one.content_hash) for one in (before, again))
+    return before.transfer_syntax == again.transfer_syntax and same_object(*files)
+
+
+def keep_instances(act: Act, command: KeepInstances) -> Kept:
+    """Storage commitment: an object is kept when it is indexed and its bytes lie in the store."""
+    act.action = "E"
+    uids = [uid for _, uid in command.objects]
+    with act.unit() as unit:
+        holding = unit.studies.holding(uids)
+        studies = [unit.studies.study(study_id) for study_id in sorted(set(holding.values()))]
+        found = {
+            one.sop_instance_uid: (study.record_id, one)
+            for study in studies
+            if study is not None
+            for one in study.selected()
+        }
+        act.items += sorted(set(holding.values()))
+    here = {uid for uid, (owner, one) in found.items() if act.house.contents.exists(owner, one.content_hash)}
+    kept = [each for each in command.objects if each[1] in here and found[each[1]][1].sop_class_uid == each[0]]
+    missing = [each for each in command.objects if each[1] not in here]
+    conflicting = [each for each in command.objects if each[1] in here and each not in kept]
+    return Kept(tuple(kept), tuple(missing), tuple(conflicting))
 
 
 def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> Study:

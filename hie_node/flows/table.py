@@ -33,6 +33,7 @@ HERE: dict[type, Flow] = {
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
     nouns.StoreInstances: store_instances.store_instances,
+    nouns.KeepInstances: store_instances.keep_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,

@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Mllp, Settings
+from hie_node.settings import Dicom, Limits, Mllp, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,8 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp")}
+    elsewhere = ("home", "limits", "mllp", "dicom")
+    told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -72,6 +73,11 @@ def limits() -> str:
 
 def mllp() -> str:
     rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def dicom() -> str:
+    rows = ([f"`{name}`", _default(Dicom, name), text] for name, text in field_words(Dicom).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -165,6 +171,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "commands": commands,
     "mllp": mllp,
+    "dicom": dicom,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,

@@ -480,7 +480,7 @@ def test_a_list_of_study_uids_is_searched_by_uid():
     "query",
     [
         (("PatientNam", "x"),),
-        (("PatientBirthDate", "19580321"),),
+        (("PatientAge", "068Y"),),
         (("00101010", "x"),),
         (("StudyDate", "2026-03-10"),),
         (("StudyDate", "20261341"),),
