@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -118,6 +118,21 @@ class RetrieveStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrieveFrames:
+    """WADO-RS: frames of one image, counted from 1; or, without frames, the value of `tag` (eight hex digits).
+
+    Answered with RetrievedObject, from another hospital with RelayedStudy. `accept` is passed on to it as it came.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    frames: tuple[int, ...] = ()
+    tag: str = ""
+    accept: str = "*/*"
+
+
+@dataclass(frozen=True, slots=True)
 class FindPatients:
     """ITI-78. Answered with Page[SourceRecord]."""
 
@@ -221,6 +236,17 @@ class RetrievedStudy:
 
     study: Study
     instances: Iterator[tuple[Instance, Iterator[bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedObject:
+    """One stored object, to be read where it is needed: `read` gives bytes from an offset on, of a length or to the
+    end, as often as asked. `end` has to be called once, with whether everything was passed on."""
+
+    study: Study
+    instance: Instance
+    read: Callable[[int, int | None], Iterator[bytes]]
+    end: Callable[[bool], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,15 @@ class Walker:
         """The elements before the first one whose tag `stop` names (file meta group; pixels)."""
         return self._dataset(None, depth=0, implicit=self.implicit, kept=True, delimited=False, stop=stop)
 
+    def next_tag(self) -> int:
+        """The tag of the element that stands next, which stays to be read."""
+        return self._tag(self.source.peek(4))
+
+    def head(self) -> int:
+        """Pass over the head of the element that stands next, up to its value; gives the length of the value."""
+        head = self.source.read(8)
+        return self._vr_and_length(head, self._tag(head), self._is_implicit(head, self.implicit, 0))[1]
+
     def _dataset(
         self,
         end: int | None,

@@ -42,11 +42,15 @@ _LONGEST_WANTED = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The elements of a file as far as they were wanted, with the charset in force."""
+    """The elements of a file as far as they were wanted, with the charset in force.
+
+    pixels  the tag of the pixels, where reading ended before them
+    """
 
     transfer_syntax: str
     dataset: DataSet
     charset: Charset
+    pixels: int | None = None
 
 
 def read_instance(
@@ -75,10 +79,21 @@ def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
-def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
+def open_data_set(chunks: Iterator[bytes]) -> tuple[str, Source]:
+    """The transfer syntax of a stored file, and its bytes from the data set on. Raises Unreadable."""
+    source = Source(chunks)
+    return values.uid(_meta(source).bytes(_TRANSFER_SYNTAX)), source
+
+
+def _meta(source: Source) -> DataSet:
+    """The file's own header, which tells how the rest is written."""
     _check_preamble(source)
-    meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
-    group = meta.until(lambda tag: tag >> 16 != 0x0002)
+    walker = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
+    return walker.until(lambda tag: tag >> 16 != 0x0002)
+
+
+def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
+    group = _meta(source)
     syntax = values.uid(group.bytes(_TRANSFER_SYNTAX))
     try:
         check_uid(syntax, "Transfer Syntax UID")
@@ -87,11 +102,13 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
     if syntax == DEFLATED:
         source = inflated(source)
     order = ">" if syntax == EXPLICIT_BIG else "<"
-    dataset = walk(Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested))
+    walker = Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested)
+    dataset = walk(walker)
+    pixels = None if source.at_end else walker.next_tag()
     announced = values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
     if announced and _SOP_INSTANCE in dataset.elements and announced != values.uid(dataset.bytes(_SOP_INSTANCE)):
         raise OtherInstance
-    return Header(syntax, dataset, UNDECLARED.of(dataset))
+    return Header(syntax, dataset, UNDECLARED.of(dataset), pixels)
 
 
 def _check_preamble(source: Source) -> None:

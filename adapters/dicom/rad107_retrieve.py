@@ -50,25 +50,42 @@ def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireR
             headers += (("Content-Length", str(result.length)),)
         return WireResponse(200, headers, result.content)
     if request.path.rstrip("/").endswith("/metadata"):
-        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result))
+        # links lead back through who was asked: another hospital's node gives its askers frames by number, and no links
+        base = request.base if request.door != "peer" else ""
+        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result, base))
     announced = _selected(result, request)
     if not announced:
         raise NotFound("instance")
     wanted = _wanted_syntaxes(request)
-    if "*" not in wanted and not all(instance.transfer_syntax in wanted for instance in announced):
+    sent = tuple(one for one in announced if "*" in wanted or one.transfer_syntax in wanted)
+    if not sent:
         raise NotAcceptable(_AS_STORED)
     if "instance" in request.params and not _accepts_multipart(request):
         return _single(result)
-    return _related(result, announced)
+    return _related(result, sent, base=request.base, missing=len(announced) - len(sent))
 
 
-def _related(result: RetrievedStudy, announced: tuple[Instance, ...]) -> WireResponse:
-    """Many parts. The length is known beforehand, since the index knows the size of every instance."""
-    writer = Writer()
-    length = writer.length((_part_headers(instance), instance.size) for instance in announced)
-    parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in result.instances)
-    headers = (("Content-Type", writer.content_type), ("Content-Length", str(length)), _NO_STORE)
-    return WireResponse(200, headers, _closing(writer.body(parts), result))
+def _related(result: RetrievedStudy, sent: tuple[Instance, ...], *, base: str, missing: int) -> WireResponse:
+    """Many parts; 206 and how many are missing where some are stored in no accepted transfer syntax (PS3.18: 10.4.3).
+
+    The length is known beforehand, since the index knows the size of every instance.
+    """
+    writer, uids = Writer(), {one.sop_instance_uid for one in sent}
+    length = writer.length((_part_headers(instance), instance.size) for instance in sent)
+    parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in _chosen(result, uids))
+    headers: Pairs = (("Content-Type", writer.content_type), ("Content-Length", str(length)), _NO_STORE)
+    if missing:
+        text = f"{missing} instances are stored in no accepted transfer syntax and are not sent"
+        headers += (("Warning", f'299 {base} "{text}"'),)
+    return WireResponse(206 if missing else 200, headers, _closing(writer.body(parts), result))
+
+
+def _chosen(result: RetrievedStudy, uids: set[str]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
+    for instance, chunks in result.instances:
+        if instance.sop_instance_uid in uids:
+            yield instance, chunks
+        else:
+            _let_go(chunks)
 
 
 def _single(result: RetrievedStudy) -> WireResponse:
@@ -80,11 +97,17 @@ def _single(result: RetrievedStudy) -> WireResponse:
     return WireResponse(200, headers, _closing(_exactly(instance, chunks), result))
 
 
-def _metadata(result: RetrievedStudy) -> Iterator[bytes]:
+def _metadata(result: RetrievedStudy, base: str) -> Iterator[bytes]:
     separator = b"["
+    series_of = {
+        one.sop_instance_uid: series.series_instance_uid for series in result.study.series for one in series.instances
+    }
+    study = f"{base}/studies/{result.study.study_instance_uid}"
     try:
-        for _, chunks in result.instances:
-            yield separator + dicom_json.dumped(dicom_json.metadata(chunks))
+        for instance, chunks in result.instances:
+            uid = instance.sop_instance_uid
+            url = f"{study}/series/{series_of[uid]}/instances/{uid}" if base else ""
+            yield separator + dicom_json.dumped(dicom_json.metadata(chunks, url))
             _let_go(chunks)
             separator = b",\n"
     finally:

@@ -53,7 +53,8 @@ def encode(page: Page[Study], request: WireRequest) -> WireResponse:
     headers: Pairs = (("Cache-Control", "no-store"), *_warnings(page, request, len(rows) - offset - len(shown)))
     if not shown:
         return WireResponse(204, headers)
-    found = [_answer(row, request.base) for row in shown]
+    extra = _included(request)
+    found = [_answer(row, request, extra) for row in shown]
     return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), *headers), dicom_json.dumped(found))
 
 
@@ -120,13 +121,27 @@ def _window(request: WireRequest) -> tuple[int, int]:
     return given["offset"], max(1, min(given["limit"], LIMIT))
 
 
-def _answer(row: Row, base: str) -> Json:
+def _included(request: WireRequest) -> frozenset[str]:
+    """The attributes that `includefield` names, as tags."""
+    named = [field for name, value in request.query if name == "includefield" for field in value.split(",")]
+    tags = (int(field, 16) if _TAG.fullmatch(field) else tag_of(field) for field in named if field != "all")
+    return frozenset(f"{tag:08X}" for tag in tags if tag is not None)
+
+
+def _answer(row: Row, request: WireRequest, extra: frozenset[str]) -> Json:
+    """The row's own attributes, those of the levels above that the path leaves open, and what else was asked for."""
     study, series, instance = row
-    if series is None:
-        return dicom_json.of_study(study, base)
-    if instance is None:
-        return dicom_json.of_series(study, series, base)
-    return dicom_json.of_instance(study, series, instance, base)
+    levels = [dicom_json.of_study(study, request.base)]
+    if series is not None:
+        levels.append(dicom_json.of_series(study, series, request.base))
+    if series is not None and instance is not None:
+        levels.append(dicom_json.of_instance(study, series, instance, request.base))
+    fixed = ("study" in request.params) + ("series" in request.params)
+    found: Json = {}
+    for place, level in enumerate(levels):
+        own = place >= min(fixed, len(levels) - 1)
+        found |= {tag: said for tag, said in level.items() if own or tag in extra}
+    return dict(sorted(found.items()))
 
 
 def _warnings(page: Page[Study], request: WireRequest, more: int) -> Iterator[tuple[str, str]]:

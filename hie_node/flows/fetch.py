@@ -16,7 +16,15 @@ from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
 from hie_node.flows.streaming import Begun, Transfer, verified
 from hie_node.flows.written_requests import addressed_to, signed_requests
 from registry.coded import CodedValue
-from registry.commands import RelayedStudy, Retrieved, RetrieveDocument, RetrievedStudy, RetrieveStudy
+from registry.commands import (
+    RelayedStudy,
+    Retrieved,
+    RetrievedObject,
+    RetrieveDocument,
+    RetrievedStudy,
+    RetrieveFrames,
+    RetrieveStudy,
+)
 from registry.directory import Peer
 from registry.documents import Attachment, DocumentEntry
 from registry.errors import NotFound, NotUnique
@@ -74,6 +82,22 @@ def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[t
         transfer.finish()
 
 
+def retrieve_frames(act: Act, command: RetrieveFrames) -> RetrievedObject:
+    """WADO-RS frames and bulk data from this node's own store."""
+    with act.unit() as unit:
+        study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
+        found = study.selected(command.series_instance_uid, command.sop_instance_uid)
+        if not found:
+            raise NotFound("instance")
+    transfer = Transfer(act, lambda: _still(act, study)).__enter__()
+
+    def read(start: int, length: int | None) -> Iterator[bytes]:
+        content = act.house.contents.open(study.record_id, found[0].content_hash, start=start, length=length)
+        return transfer.pass_on(content)
+
+    return RetrievedObject(study, found[0], read, transfer.end)
+
+
 def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 over the network: the own store, or the hospital that listed the document in its answer."""
     if "." not in command.id:
@@ -126,6 +150,37 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         raise PeerBroken("other-type", peer.home)
     flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
     return RelayedStudy(content_type, flowing, stream.length)
+
+
+def fetch_frames(act: Act, command: RetrieveFrames) -> RetrievedObject | RelayedStudy:
+    """WADO-RS frames and bulk data over the network, from where the study was listed."""
+    uid = command.study_instance_uid
+    with act.house.storage.read() as unit:
+        own = unit.studies.by_uid(uid)
+    if own is not None:
+        return retrieve_frames(act, command)
+    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    stack = ExitStack()
+    stream = _open(act, peer, stack, path=_frames_path(command), accept=command.accept, receipts=receipts)
+    content_type = stream.headers.get("content-type", "")
+    if not _is_pixels(content_type):
+        stack.close()
+        raise PeerBroken("other-type", peer.home)
+    flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
+    return RelayedStudy(content_type, flowing, stream.length)
+
+
+def _frames_path(command: RetrieveFrames) -> str:
+    instance = RetrieveStudy(command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
+    below = f"/frames/{','.join(map(str, command.frames))}" if command.frames else f"/bulkdata/{command.tag}"
+    return _wado_path(instance) + below
+
+
+def _is_pixels(content_type: str) -> bool:
+    """Octets, or an image format that a browser runs no script of."""
+    kind = media_type(content_type)
+    value = kind.parameters.get("type", "") if kind.value == "multipart/related" else kind.value
+    return value == "application/octet-stream" or (value.startswith("image/") and "svg" not in value)
 
 
 def _is_imaging(content_type: str, command: RetrieveStudy) -> bool:

@@ -24,7 +24,7 @@ class Transfer:
         self._act, self._still_permitted = act, still_permitted
         self._pause = act.house.settings.limits.recheck
         self._next_look = act.house.now().timestamp() + self._pause
-        self._sent, self._complete = 0, False
+        self._sent, self._complete, self._ended = 0, False, False
 
     def __enter__(self) -> Transfer:
         return self
@@ -44,6 +44,12 @@ class Transfer:
     def finish(self) -> None:
         """Everything was passed on."""
         self._complete = True
+
+    def end(self, complete: bool) -> None:
+        """The end of a transfer that is no block; what comes after the first is no end."""
+        if not self._ended:
+            self._ended, self._complete = True, complete
+            self.__exit__(None, None, None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
