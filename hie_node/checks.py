@@ -123,6 +123,7 @@ def _database(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         waiting = unit.jobs.waiting()
         reviews = len(unit.patients.reviews())
+        aside = len(unit.quarantine.waiting())
     kind = house.settings.database_url.split(":")[0]
     yield Check("database", "ok", f"{kind}, {waiting} jobs waiting", "database", {"kind": kind, "n": waiting})
     if reviews:
@@ -133,6 +134,9 @@ def _database(house: House) -> Iterator[Check]:
             "reviews",
             {"n": reviews},
         )
+    if aside:
+        text = f"images of {aside} studies wait for the registrar, their patient is in doubt: hie quarantine list"
+        yield Check("quarantine", "warning", text)
 
 
 def record(house: House) -> Iterator[Check]:

@@ -285,11 +285,15 @@ class InstanceFailure:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing instances did; `stored` includes those that were here already."""
+    """What storing instances did; `stored` includes those that were here already.
+
+    aside  kept and not shown, since their patient is in doubt; `failure` is the warning that says so
+    """
 
     studies: tuple[Study, ...]
     stored: tuple[tuple[str, Instance], ...] = ()
     failed: tuple[InstanceFailure, ...] = ()
+    aside: tuple[InstanceFailure, ...] = ()
     unchanged: int = 0
     warnings: tuple[str, ...] = ()
 

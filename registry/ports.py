@@ -17,7 +17,7 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.matching import Candidate, Verdict
 from registry.people import Link, PatientInQuestion, SourceRecord
 from registry.searches import DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
-from registry.studies import Study
+from registry.studies import Quarantined, Study
 from registry.submissions import Referral, Visit
 
 
@@ -103,6 +103,15 @@ class Studies(Protocol):
     def holding(self, sop_instance_uids: Sequence[str]) -> Mapping[str, str]: ...
     def find(self, search: StudySearch) -> Iterator[Study]: ...
     def counts(self, search: StudySearch) -> Mapping[tuple[CodedValue, ...], int]: ...
+
+
+class Quarantine(Protocol):
+    """Images whose patient is in doubt."""
+
+    def save(self, aside: Quarantined) -> None: ...
+    def one(self, quarantine_id: str) -> Quarantined | None: ...
+    def waiting(self) -> tuple[Quarantined, ...]: ...
+    def waiting_of(self, study_instance_uid: str, patient: PatientIdentifier) -> Quarantined | None: ...
 
 
 @dataclass(frozen=True, slots=True)

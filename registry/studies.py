@@ -122,6 +122,28 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Objects of one study whose patient is in doubt, kept unseen until a registrar decides.
+
+    id            also the owner of their contents, so that a rejection destroys their key and nobody else's
+    patient       as the header numbers it, qualified by its issuer; `demographics` as it describes it
+    reason        why it was set aside, without a value
+    decision      what was decided, by `closed_by` at `closed`
+    """
+
+    id: str
+    study_instance_uid: str
+    patient: PatientIdentifier
+    demographics: Demographics
+    reason: str
+    received: datetime
+    instances: tuple[Instance, ...] = ()
+    closed: datetime | None = None
+    closed_by: str | None = None
+    decision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReadInstance:
     """What one Part-10 file says: of its patient, its study, its series and itself (content_hash of the instance may
     still be empty: the store names it).

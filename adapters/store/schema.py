@@ -219,6 +219,16 @@ study_instance = Table(
     Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
 )
 
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, nullable=False, index=True),
+    Column("received", Key, nullable=False),
+    Column("waits", Boolean, nullable=False, index=True),
+    _body(),
+)
+
 remote_entry = Table(
     "remote_entry",
     metadata,

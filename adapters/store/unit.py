@@ -23,6 +23,7 @@ from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
+from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
 from adapters.store.sessions import Sessions
@@ -30,7 +31,7 @@ from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, RemoteEntries, Studies
+from registry.ports import Documents, Patients, Quarantine, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -46,6 +47,7 @@ class UnitOfWork:
         "messages",
         "patients",
         "people_of_the_house",
+        "quarantine",
         "receipts",
         "remote",
         "sessions",
@@ -58,6 +60,7 @@ class UnitOfWork:
         self.patients: Patients = StoredPatients(connection, writing=writing)
         self.documents: Documents = StoredDocuments(connection, writing=writing)
         self.studies: Studies = StoredStudies(connection, writing=writing)
+        self.quarantine: Quarantine = StoredQuarantine(connection, writing=writing)
         self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
         self.consents: Consents = StoredConsents(connection, writing=writing)
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)

@@ -151,6 +151,8 @@ class Services:
             raise AssertionError("C-STORE answered without a record")
         if result.failed:
             return result.failed[0].failure, result.failed[0].text
+        if result.aside:
+            return result.aside[0].failure, "kept aside: the patient is in doubt"
         return Status.SUCCESS, ""
 
     def _read(self, message: Message) -> tuple[ReadInstance, Content]:

@@ -14,7 +14,8 @@ from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.publish import OwnerChanged, with_study
-from hie_node.flows.register import resolve_mention
+from hie_node.flows.quarantine import doubt_about, set_aside
+from hie_node.flows.register import resolve_mention, standing
 from hie_node.house import new_id
 from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
@@ -29,13 +30,16 @@ from registry.submissions import Content, PatientMention
 MISMATCH = 43264
 CANNOT_UNDERSTAND = 49152
 DUPLICATE_INSTANCE = 273
+COERCION = 45056
+"""Source: DICOM PS3.18 Table I.2.1-1, PS3.4: B.2.3: stored with a warning, here that the patient is in doubt."""
+
 Part = tuple[ReadInstance, Content]
 
 
 def store_instances(act: Act, command: StoreInstances) -> Stored:
     """STOW-RS and published DICOM files."""
     act.action, act.direction = "C", "published"
-    groups: dict[str, list[Part]] = defaultdict(list)
+    groups: dict[tuple[str, PatientIdentifier], list[Part]] = defaultdict(list)
     failed: list[InstanceFailure] = list(command.refused)
     for read, content in command.submission.instances:
         uid = read.study.study_instance_uid
@@ -44,13 +48,14 @@ def store_instances(act: Act, command: StoreInstances) -> Stored:
         elif read.patient is None:
             failed.append(_failure(read, CANNOT_UNDERSTAND, "no patient id"))
         else:
-            groups[uid].append((read, content))
+            groups[uid, read.patient].append((read, content))
     results = [_store_study(act.fork(), parts) for parts in groups.values()]
     act.recorded = True
     return Stored(
         studies=tuple(study for result in results for study in result.studies),
         stored=tuple(pair for result in results for pair in result.stored),
         failed=tuple(failed) + tuple(f for result in results for f in result.failed),
+        aside=tuple(one for result in results for one in result.aside),
         unchanged=sum(result.unchanged for result in results),
         warnings=tuple(w for result in results for w in result.warnings),
     )
@@ -61,31 +66,50 @@ def _failure(read: ReadInstance, code: int, text: str) -> InstanceFailure:
 
 
 def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
-    """All instances of one study in this request; they must name one patient."""
+    """All instances of one study and one patient in this request."""
     first = parts[0][0]
-    same = [part for part in parts if part[0].patient == first.patient]
-    strays = [_failure(p[0], MISMATCH, "another patient in the same study") for p in parts if p not in same]
     assert first.patient is not None
     mention = PatientMention(_as_numbered_here(act, first.patient), first.numbers, first.demographics)
     while True:
-        owner = _owner(act, mention)
-        with act.house.contents.batch():
-            stored = [
-                replace(read.instance, content_hash=put.content_hash, size=put.size)
-                for read, content in same
-                if (put := act.house.contents.put(owner, content.chunks()))
-            ]
         try:
-            with act.unit() as unit:
-                record = resolve_mention(act, unit, mention, new_record_id=owner)
-                if record.id != owner:
-                    raise OwnerChanged
-                result = _index(act, unit, record, [read for read, _ in same], stored)
-        except (OwnerChanged, VersionConflict, DuplicateUniqueId):  # somebody else stored of it meanwhile
-            continue
+            with act.house.storage.read() as unit:
+                doubt = doubt_about(unit, mention, first.study.study_instance_uid)
+                owner = _owner(unit, mention, first.study.study_instance_uid) or new_id()
+            if doubt:
+                set_aside(act, parts, mention, doubt)
+                return Stored((), aside=tuple(_failure(read, COERCION, doubt) for read, _ in parts))
+            return _stored(act, parts, mention, owner)
+        except (OwnerChanged, VersionConflict, DuplicateUniqueId):
+            continue  # somebody else stored of it meanwhile
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
-        return replace(result, failed=(*result.failed, *strays))
+
+
+def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str) -> Stored:
+    """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile."""
+    with act.house.contents.batch():
+        stored = [
+            replace(read.instance, content_hash=put.content_hash, size=put.size)
+            for read, content in parts
+            if (put := act.house.contents.put(owner, content.chunks()))
+        ]
+    with act.unit() as unit:
+        uid = parts[0][0].study.study_instance_uid
+        if doubt_about(unit, mention, uid):
+            raise OwnerChanged
+        record = resolve_mention(act, unit, mention, new_record_id=owner)
+        if (_owner(unit, mention, uid) or record.id) != owner:
+            raise OwnerChanged
+        return index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
+
+
+def _owner(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
+    """The record whose study it is, even where that was merged into another since; else the one that stands now."""
+    study = unit.studies.by_uid(study_instance_uid)
+    if study is not None:
+        return study.record_id
+    known = unit.patients.record(mention.identifier)
+    return standing(unit, known).id if known is not None else None
 
 
 def _as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
@@ -95,21 +119,13 @@ def _as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier
     return PatientIdentifier(settings.patient_id_system, patient.value) if patient.system in own else patient
 
 
-def _owner(act: Act, mention: PatientMention) -> str:
-    with act.house.storage.read() as unit:
-        known = unit.patients.record(mention.identifier)
-        return known.id if known else new_id()
-
-
-def _index(
+def index(
     act: Act, unit: UnitOfWork, record: SourceRecord, reads: Sequence[ReadInstance], stored: Sequence[Instance]
 ) -> Stored:
+    """Make them known as the patient's; what is known of the study already is the same patient's."""
     act.about(record)
     uid = reads[0].study.study_instance_uid
     known = unit.studies.by_uid(uid)
-    if known is not None and known.record_id != record.id:
-        text = "this study is known for another patient"
-        return Stored((), failed=tuple(_failure(read, MISMATCH, text) for read in reads))
     study = known or replace(reads[0].study, id=new_id(), patient=record.identifier, record_id=record.id, version=0)
     present = {i.sop_instance_uid: i for s in study.series for i in s.instances}
     elsewhere = unit.studies.holding([one.sop_instance_uid for one in stored if one.sop_instance_uid not in present])
@@ -135,7 +151,7 @@ def _index(
         unit.studies.save(study)
         unit.studies.holds(study.id, [instance.sop_instance_uid for _, instance in added])
         act.items.append(study.id)
-    return Stored((study,), tuple(accepted), tuple(failed), unchanged, warnings)
+    return Stored((study,), tuple(accepted), tuple(failed), unchanged=unchanged, warnings=warnings)
 
 
 def _is_same(act: Act, record: SourceRecord, before: Instance, again: Instance) -> bool:

@@ -1,4 +1,4 @@
-"""Which study each SOP instance belongs to, so that an object can be found by its UID alone."""
+"""Which study each SOP instance belongs to; images whose patient is in doubt."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_study_instance_study_id", "study_instance", ["study_id"], unique=False)
     _place_known_instances(table)
+    op.create_table(
+        "quarantine",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("study_instance_uid", KEY, nullable=False),
+        sa.Column("received", KEY, nullable=False),
+        sa.Column("waits", sa.Boolean(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
+    )
+    op.create_index("ix_quarantine_study_instance_uid", "quarantine", ["study_instance_uid"], unique=False)
+    op.create_index("ix_quarantine_waits", "quarantine", ["waits"], unique=False)
 
 
 def _place_known_instances(table: sa.Table) -> None:
