@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import orjson
 
 from adapters.peers.errors import PeerError
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
+from hie_node.archives import look
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
@@ -34,7 +36,7 @@ class Task:
 
     name: str
     every: float
-    run: Callable[[], None]
+    run: Callable[[], object]
     due: float = 0.0
 
 
@@ -46,6 +48,10 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
         Task("forget", 600.0, lambda: forget(house)),
+    ]
+    tasks += [
+        Task(f"pacs {each.name}", each.look_every, partial(look, house, each.name, days=each.days))
+        for each in house.settings.pacs
     ]
     while not stopping():
         now = time.monotonic()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
@@ -218,6 +219,37 @@ class Dicom:
 
 
 @dataclass(frozen=True, slots=True)
+class Pacs:
+    """An archive of this hospital whose studies are indexed here and stay there.
+
+    url            of its DICOMweb service; empty for one that speaks only DIMSE (C-FIND and C-GET)
+    ae_title       of an archive without DICOMweb, at host and port
+    password_file  `user:password` for the DICOMweb service, a file that nobody else may read
+    authority      PEM file of who signed its certificate; empty: the authorities of this machine
+    days           of studies that each look asks for, back from today
+    look_every     s between two looks
+    """
+
+    name: str
+    url: str = ""
+    ae_title: str = ""
+    host: str = ""
+    port: int = 0
+    password_file: str = ""
+    authority: str = ""
+    days: int = 3
+    look_every: float = 30.0
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for an archive that cannot be reached, or only in the clear."""
+        if bool(self.url) == bool(self.ae_title and self.host and self.port):
+            raise UnsafeSettings(f"[[pacs]] {self.name}: give either url, or ae_title, host and port")
+        place = urlsplit(self.url)
+        if self.url and place.scheme != "https" and not Listener(place.hostname or "", 0, "").is_loopback:
+            raise UnsafeSettings(f"[[pacs]] {self.name}: url must begin with https:// off this machine")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -242,6 +274,7 @@ class Settings:
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     dicom                    who may call over DICOM, and how
+    pacs                     archives of this hospital whose studies stay where they are
     """
 
     home: Path
@@ -264,6 +297,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
     dicom: Dicom = field(default_factory=Dicom)
+    pacs: tuple[Pacs, ...] = ()
 
     @property
     def contents(self) -> Path:
@@ -304,6 +338,8 @@ class Settings:
             self.mllp.check()
         if self.dicom_port:
             self.dicom.check()
+        for archive in self.pacs:
+            archive.check()
         if self.lab:
             doors = (self.house, self.peer, self.mllp, self.dicom)
             if not all(door.is_loopback for door in doors):
@@ -334,7 +370,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "dicom"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "dicom", "pacs"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -355,6 +391,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
         dicom=_dicom(dict(values.get("dicom", {}))),
+        pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
@@ -363,6 +400,8 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     _check_kinds(made.dicom, "dicom")
+    for archive in made.pacs:
+        _check_kinds(archive, "pacs")
     for system in made.dicom.systems:
         _check_kinds(system, "dicom.systems")
     return made

@@ -19,9 +19,9 @@ from registry.people import Demographics
 class Instance:
     """One object of a series, stored as it came.
 
-    transfer_syntax   UID of the syntax the stored bytes are in
-    content_hash      SHA-256, the name in the content store
-    size              bytes of the whole Part-10 file
+    transfer_syntax   UID of the syntax the stored bytes are in; empty where only the archive knows
+    content_hash      SHA-256, the name in the content store; empty where it lies in the archive that the study names
+    size              bytes of the whole Part-10 file; 0 where only the archive knows
     """
 
     sop_instance_uid: str
@@ -69,6 +69,7 @@ class Study:
     examination   the grouping key of `examinations.py`, or None where the header does not tell
     description   as the scanner wrote it
     report_id     the registry id of its report, once the two have found each other
+    archive       name of the hospital's PACS that objects without a content hash lie in
     """
 
     id: str
@@ -90,6 +91,7 @@ class Study:
     updated: datetime | None = None
     home: HomeCommunityId | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    archive: str | None = None
 
     def __post_init__(self) -> None:
         check_uid(self.study_instance_uid, "Study Instance UID")

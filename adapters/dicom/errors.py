@@ -127,6 +127,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.NotUnique: (409, "more than one patient matches"),
     registry.VersionConflict: (409, "changed meanwhile"),
     registry.StorageUnavailable: (503, "try again later"),
+    registry.ArchiveUnavailable: (503, "try again later"),
     consent.ConsentError: (500, "the request failed"),
     consent.InvalidConsent: (400, "the consent is not valid"),
     consent.EvidenceMissing: (400, "the consent is not valid"),

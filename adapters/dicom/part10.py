@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,6 +70,31 @@ def read_instance(
         return _instance(header, size=size, own_issuer=own_issuer, zone=timezone)
     except InvalidValue as error:
         raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
+
+
+def read_header_values(
+    dataset: DataSet, charset: Charset, *, transfer_syntax: str, own_issuer: str, timezone: tzinfo = INDOCHINA
+) -> ReadInstance:
+    """What an archive says of an object that lies there; its size is not known. Raises Unreadable."""
+    header = Header(transfer_syntax, dataset, charset)
+    try:
+        return _instance(header, size=0, own_issuer=own_issuer, zone=timezone)
+    except InvalidValue as error:
+        raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
+
+
+def head_of(chunks: Iterator[bytes]) -> tuple[str, str, Iterator[bytes]]:
+    """SOP instance UID and transfer syntax that the head of a file names, and the whole file again."""
+    held: list[bytes] = []
+
+    def noted() -> Iterator[bytes]:
+        for chunk in chunks:
+            held.append(chunk)
+            yield chunk
+
+    meta = _meta(Source(noted()))
+    uid, syntax = (values.uid(meta.bytes(tag)) for tag in (_MEDIA_SOP_INSTANCE, _TRANSFER_SYNTAX))
+    return uid, syntax, chain(held, chunks)
 
 
 def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
@@ -188,7 +214,7 @@ def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
 def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
     rows, sop_class = header.dataset.number(_ROWS), check_uid(read.uid(_SOP_CLASS), "SOP Class UID")
     # a file that was cut between two elements shows only here
-    if (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
+    if size and (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
         raise Unreadable(WHAT, "an image without its pixels: the end of the file is missing")
     return Instance(
         sop_instance_uid=read.uid(_SOP_INSTANCE),

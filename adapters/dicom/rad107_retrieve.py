@@ -68,12 +68,14 @@ def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireR
 def _related(result: RetrievedStudy, sent: tuple[Instance, ...], *, base: str, missing: int) -> WireResponse:
     """Many parts; 206 and how many are missing where some are stored in no accepted transfer syntax (PS3.18: 10.4.3).
 
-    The length is known beforehand, since the index knows the size of every instance.
+    The length is known beforehand where the index knows the size of every instance.
     """
     writer, uids = Writer(), {one.sop_instance_uid for one in sent}
     length = writer.length((_part_headers(instance), instance.size) for instance in sent)
     parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in _chosen(result, uids))
-    headers: Pairs = (("Content-Type", writer.content_type), ("Content-Length", str(length)), _NO_STORE)
+    headers: Pairs = (("Content-Type", writer.content_type), _NO_STORE)
+    if all(instance.size for instance in sent):
+        headers += (("Content-Length", str(length)),)
     if missing:
         text = f"{missing} instances are stored in no accepted transfer syntax and are not sent"
         headers += (("Warning", f'299 {base} "{text}"'),)
@@ -93,7 +95,9 @@ def _single(result: RetrievedStudy) -> WireResponse:
     if found is None:
         raise NotFound("instance")
     instance, chunks = found
-    headers = (("Content-Type", _type_of(instance)), ("Content-Length", str(instance.size)), _NO_STORE)
+    headers: Pairs = (("Content-Type", _type_of(instance)), _NO_STORE)
+    if instance.size:
+        headers += (("Content-Length", str(instance.size)),)
     return WireResponse(200, headers, _closing(_exactly(instance, chunks), result))
 
 
@@ -122,6 +126,9 @@ def _selected(result: RetrievedStudy, request: WireRequest) -> tuple[Instance, .
 
 def _exactly(instance: Instance, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The stored bytes; a file that is shorter or longer than the index knows breaks the answer off visibly."""
+    if not instance.size:  # it comes from an archive, which alone knows
+        yield from chunks
+        return
     left = instance.size
     for chunk in chunks:
         left -= len(chunk)
@@ -137,7 +144,7 @@ def _part_headers(instance: Instance) -> Pairs:
 
 
 def _type_of(instance: Instance) -> str:
-    return f"{DICOM}; transfer-syntax={instance.transfer_syntax}"
+    return f"{DICOM}; transfer-syntax={instance.transfer_syntax}" if instance.transfer_syntax else DICOM
 
 
 def _closing(body: Iterator[bytes], result: RetrievedStudy) -> Iterator[bytes]:

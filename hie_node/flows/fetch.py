@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
+from adapters.dicom import dicom_json
 from adapters.dicom.multipart import media_type
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
+from hie_node.flows.archives import archive_of, brought, from_archive
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
@@ -64,14 +67,44 @@ def _still(act: Act, item: Thing) -> bool:
     return True
 
 
-def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy:
+def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStudy:
     """WADO-RS from this node's own store: a study, a series or one instance."""
     with act.unit() as unit:
         study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
         wanted = study.selected(command.series_instance_uid, command.sop_instance_uid)
         if not wanted:
             raise NotFound("instance")
+    if any(not instance.content_hash for instance in wanted):
+        return _from_archive(act, study, wanted, command)
     return RetrievedStudy(study, _instances(act, study, wanted))
+
+
+def _from_archive(
+    act: Act, study: Study, wanted: Sequence[Instance], command: RetrieveStudy
+) -> RetrievedStudy | RelayedStudy:
+    """From the hospital's own PACS, as it comes. Objects that were handed in here as well come from there too."""
+    path = tuple(
+        uid for uid in (study.study_instance_uid, command.series_instance_uid, command.sop_instance_uid) if uid
+    )
+    if command.metadata_only and (headers := archive_of(act.house, study).metadata(path)) is not None:
+        transfer = Transfer(act, lambda: _still(act, study))
+        return RelayedStudy(dicom_json.MEDIA_TYPE, _passed(transfer, iter([dicom_json.dumped(headers)])))
+    return RetrievedStudy(study, Begun(_archived(act, study, wanted, path)))
+
+
+def _archived(
+    act: Act, study: Study, wanted: Sequence[Instance], path: tuple[str, ...]
+) -> Iterator[tuple[Instance, Iterator[bytes]]]:
+    with Transfer(act, lambda: _still(act, study)) as transfer:
+        for instance, chunks in from_archive(act.house, study, wanted, path):
+            yield instance, transfer.pass_on(chunks)
+        transfer.finish()
+
+
+def _passed(transfer: Transfer, content: Iterator[bytes]) -> Iterator[bytes]:
+    with transfer:
+        yield from transfer.pass_on(content)
+        transfer.finish()
 
 
 def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
@@ -90,10 +123,15 @@ def retrieve_frames(act: Act, command: RetrieveFrames) -> RetrievedObject:
         if not found:
             raise NotFound("instance")
     transfer = Transfer(act, lambda: _still(act, study)).__enter__()
+    stored: Callable[..., Iterator[bytes]]
+    if found[0].content_hash:
+        stored = partial(act.house.contents.open, study.record_id, found[0].content_hash)
+    else:
+        path = (command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
+        stored = brought(act.house, study, found[0], path).part
 
     def read(start: int, length: int | None) -> Iterator[bytes]:
-        content = act.house.contents.open(study.record_id, found[0].content_hash, start=start, length=length)
-        return transfer.pass_on(content)
+        return transfer.pass_on(stored(start=start, length=length))
 
     return RetrievedObject(study, found[0], read, transfer.end)
 

@@ -69,12 +69,12 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
     """All instances of one study and one patient in this request."""
     first = parts[0][0]
     assert first.patient is not None
-    mention = PatientMention(_as_numbered_here(act, first.patient), first.numbers, first.demographics)
+    mention = PatientMention(as_numbered_here(act, first.patient), first.numbers, first.demographics)
     while True:
         try:
             with act.house.storage.read() as unit:
                 doubt = doubt_about(unit, mention, first.study.study_instance_uid)
-                owner = _owner(unit, mention, first.study.study_instance_uid) or new_id()
+                owner = owner_of(unit, mention, first.study.study_instance_uid) or new_id()
             if doubt:
                 set_aside(act, parts, mention, doubt)
                 return Stored((), aside=tuple(_failure(read, COERCION, doubt) for read, _ in parts))
@@ -98,12 +98,12 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
         if doubt_about(unit, mention, uid):
             raise OwnerChanged
         record = resolve_mention(act, unit, mention, new_record_id=owner)
-        if (_owner(unit, mention, uid) or record.id) != owner:
+        if (owner_of(unit, mention, uid) or record.id) != owner:
             raise OwnerChanged
         return index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
 
 
-def _owner(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
+def owner_of(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
     """The record whose study it is, even where that was merged into another since; else the one that stands now."""
     study = unit.studies.by_uid(study_instance_uid)
     if study is not None:
@@ -112,7 +112,7 @@ def _owner(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -
     return standing(unit, known).id if known is not None else None
 
 
-def _as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
+def as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
     """A modality that writes this hospital's code or name as issuer means the hospital's own patient number."""
     settings = act.house.settings
     own = {issuer_system(text) for text in (str(settings.facility_code), settings.name, *settings.issuers)}
@@ -128,6 +128,7 @@ def index(
     known = unit.studies.by_uid(uid)
     study = known or replace(reads[0].study, id=new_id(), patient=record.identifier, record_id=record.id, version=0)
     present = {i.sop_instance_uid: i for s in study.series for i in s.instances}
+    known_uids = frozenset(present)
     elsewhere = unit.studies.holding([one.sop_instance_uid for one in stored if one.sop_instance_uid not in present])
     added: list[tuple[Series, Instance]] = []
     failed, accepted, unchanged = [], [], 0
@@ -135,7 +136,7 @@ def index(
         before = present.get(instance.sop_instance_uid)
         if instance.sop_instance_uid in elsewhere:
             failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored in another study"))
-        elif before is None:
+        elif before is None or (not before.content_hash and instance.content_hash):
             accepted.append((uid, instance))
             added.append((read.series, instance))
             present[instance.sop_instance_uid] = instance
@@ -149,14 +150,15 @@ def index(
         study = replace(_with_instances(study, added), version=study.version + 1, updated=act.now)
         study, warnings = _find_its_report(act, unit, study)
         unit.studies.save(study)
-        unit.studies.holds(study.id, [instance.sop_instance_uid for _, instance in added])
+        fresh = [one.sop_instance_uid for _, one in added if one.sop_instance_uid not in known_uids]
+        unit.studies.holds(study.id, fresh)
         act.items.append(study.id)
     return Stored((study,), tuple(accepted), tuple(failed), unchanged=unchanged, warnings=warnings)
 
 
 def _is_same(act: Act, record: SourceRecord, before: Instance, again: Instance) -> bool:
-    """The same object, though the head of its file may be another program's."""
-    if before.content_hash == again.content_hash:
+    """The same object, though the head of its file may be another program's; or it is only known to be in the PACS."""
+    if not again.content_hash or before.content_hash == again.content_hash:
         return True
     files = (act.house.contents.open(record.id, one.content_hash) for one in (before, again))
     return before.transfer_syntax == again.transfer_syntax and same_object(*files)
@@ -191,7 +193,9 @@ def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> S
         series.setdefault(of.series_instance_uid, replace(of, instances=()))
         fresh[of.series_instance_uid].append(instance)
     for uid, instances in fresh.items():
-        ordered = sorted((*series[uid].instances, *instances), key=lambda i: (i.number or 0, i.sop_instance_uid))
+        again = {one.sop_instance_uid for one in instances}
+        kept = (one for one in series[uid].instances if one.sop_instance_uid not in again)
+        ordered = sorted((*kept, *instances), key=lambda i: (i.number or 0, i.sop_instance_uid))
         series[uid] = replace(series[uid], instances=tuple(ordered))
     by_number = sorted(series.values(), key=lambda s: (s.number or 0, s.series_instance_uid))
     return replace(study, series=tuple(by_number))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from adapters.peers.errors import PeerBroken
 from hie_node.acts import Act
+
+Piece = TypeVar("Piece")
 
 
 class TransferStopped(Exception):
@@ -79,17 +82,17 @@ def verified(content: Iterator[bytes], *, sha1: str | None, size: int | None) ->
         yield held
 
 
-class Begun:
+class Begun(Generic[Piece]):
     """Content whose first piece is here already, so that what fails at once is answered and not broken off."""
 
-    def __init__(self, content: Iterator[bytes]) -> None:
+    def __init__(self, content: Iterator[Piece]) -> None:
         self._content = content
         self._first = next(content, None)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self) -> Piece:
         first, self._first = self._first, None
         return next(self._content) if first is None else first
 

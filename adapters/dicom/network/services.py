@@ -27,8 +27,14 @@ _JPEG = "50 51 57 70 80 81 90 91 92 93 100 101 102 103 104 105 106 107 108 110 1
 TRANSFER_SYNTAXES = frozenset({*_PLAIN, *(f"1.2.840.10008.1.2.4.{number}" for number in _JPEG.split())})
 """What is stored, and sent again, as it came: nothing is decoded, so nothing has to be understood."""
 
-ABSTRACT_SYNTAX_UNKNOWN, TRANSFER_SYNTAXES_UNKNOWN = 3, 4
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
+_COMMON = (
+    "1 1.1 2 2.1 4 4.1 4.2 6.1 3.1 7 7.1 7.2 7.3 7.4 12.1 12.2 20 128 11.1 66.4 88.11 88.22 88.33 88.59 88.67 104.1"
+)
+STORAGE_CLASSES = tuple(_STORAGE + number for number in f"{_COMMON} 104.2 1.2 1.3 77.1.4 13.1.3".split())
+"""What is asked for with C-GET, where each class has to be proposed. Source: DICOM PS3.4: B.5."""
+
+ABSTRACT_SYNTAX_UNKNOWN, TRANSFER_SYNTAXES_UNKNOWN = 3, 4
 
 
 def is_storage(abstract_syntax: str) -> bool:

@@ -22,6 +22,7 @@ STATUSES: dict[type[Exception], Status] = {
     registry.NotUnique: Status.DOES_NOT_MATCH,
     registry.VersionConflict: Status.PROCESSING_FAILURE,
     registry.StorageUnavailable: Status.OUT_OF_RESOURCES,
+    registry.ArchiveUnavailable: Status.OUT_OF_RESOURCES,
     consent.ConsentError: Status.NOT_AUTHORIZED,
     dicomweb.OtherInstance: Status.DOES_NOT_MATCH,
     dicomweb.DicomwebError: Status.CANNOT_UNDERSTAND,
