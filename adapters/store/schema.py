@@ -211,6 +211,24 @@ study = Table(
 Index("ix_study_newest", study.c.record_id, desc(study.c.started), desc(study.c.id))
 Index("ix_study_started", desc(study.c.started), desc(study.c.id))
 
+# a SOP instance belongs to one study for ever: who asks for it by its UID alone finds it here
+study_instance = Table(
+    "study_instance",
+    metadata,
+    Column("sop_instance_uid", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, nullable=False, index=True),
+    Column("received", Key, nullable=False),
+    Column("waits", Boolean, nullable=False, index=True),
+    _body(),
+)
+
 remote_entry = Table(
     "remote_entry",
     metadata,

@@ -26,6 +26,7 @@ from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
+from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
 from adapters.store.restores import Restores
@@ -37,7 +38,7 @@ from adapters.store.tokens import StoredTokens
 from adapters.store.writing import OneWriter
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, RemoteEntries, Studies
+from registry.ports import Documents, Patients, Quarantine, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -59,6 +60,7 @@ class UnitOfWork:
         "messages",
         "patients",
         "people_of_the_house",
+        "quarantine",
         "receipts",
         "remote",
         "restores",
@@ -73,6 +75,7 @@ class UnitOfWork:
         self.patients: Patients = StoredPatients(connection, writing=writing)
         self.documents: Documents = StoredDocuments(connection, writing=writing)
         self.studies: Studies = StoredStudies(connection, writing=writing)
+        self.quarantine: Quarantine = StoredQuarantine(connection, writing=writing)
         self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
         self.consents: Consents = StoredConsents(connection, writing=writing)
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
