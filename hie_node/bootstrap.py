@@ -21,6 +21,7 @@ from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
+from hie_node.mappings import LiveMappings
 from hie_node.quotas import Quotas
 from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
@@ -61,6 +62,7 @@ def build(settings: Settings) -> House:
         quotas=Quotas(storage, settings.limits),
         page_key=_derived(kek, b"page tokens"),
         archives={each.name: _archive(settings, each) for each in settings.pacs},
+        mappings=LiveMappings(settings.home),
     )
 
 

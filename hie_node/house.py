@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
+from adapters.hl7v2.mapping import SenderMapping
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
@@ -30,6 +32,12 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+class Mappings(Protocol):
+    """What single senders of HL7 v2 write differently, as it is configured now."""
+
+    def current(self) -> tuple[SenderMapping, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """One hospital's node. `now` is the only clock, `page_key` seals links to next pages."""
@@ -43,6 +51,7 @@ class House:
     matcher: Matcher
     policy: BasePolicy
     quotas: Quotas
+    mappings: Mappings
     page_key: bytes = field(repr=False)
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
