@@ -21,6 +21,8 @@ from hie_node.house import House
 from hie_node.mappings import LiveMappings
 from hie_node.settings import Settings, UnsafeSettings
 from registry import weights
+from registry.code_maps import CodeMaps, read_map
+from registry.errors import InvalidValue
 from registry.matching import CorroboratedNumber
 from registry.ports import Matcher
 from registry.weighing import Weighing
@@ -57,6 +59,7 @@ def build(settings: Settings) -> House:
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
         page_key=_derived(kek, b"page tokens"),
         mappings=LiveMappings(settings.home),
+        code_maps=_code_maps(settings),
     )
 
 
@@ -72,6 +75,17 @@ def _matcher(settings: Settings) -> Matcher:
     Weighing finds far more and made false merges where the strict rule made none, so nobody gets it unasked.
     """
     return Weighing(model_of(settings)) if (settings.home / MODEL_FILE).exists() else CorroboratedNumber()
+
+
+def _code_maps(settings: Settings) -> CodeMaps:
+    """The hospital's own maps, each a file of its folder `codes`; a broken one is named instead of left out."""
+    maps = []
+    for file in sorted((settings.home / "codes").glob("*.json")):
+        try:
+            maps.append(read_map(file.read_text("utf-8")))
+        except (InvalidValue, UnicodeDecodeError) as error:
+            raise UnsafeSettings(f"{file}: {error}") from error
+    return CodeMaps(tuple(maps))
 
 
 def _transport(settings: Settings) -> PeerTransport:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands import audit, consent, feeds, lab, mpi, node, patients, peers, records, referrals
+from hie_node.commands import audit, codes, consent, feeds, lab, mpi, node, patients, peers, records, referrals
 from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")
 app.add_typer(feeds.app, name="feeds")
+app.add_typer(codes.app, name="codes")
 lab.add_to(app)
 
 

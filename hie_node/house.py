@@ -18,6 +18,7 @@ from adapters.trust.smart import AccessTokens
 from consent.policy import BasePolicy
 from hie_node.settings import Settings
 from registry.answers import Community
+from registry.code_maps import CodeMaps
 from registry.identifiers import HomeCommunityId
 from registry.ports import Matcher
 
@@ -50,6 +51,7 @@ class House:
     matcher: Matcher
     policy: BasePolicy
     mappings: Mappings
+    code_maps: CodeMaps
     page_key: bytes = field(repr=False)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
     now: Callable[[], datetime] = field(default=_now)
