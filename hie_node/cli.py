@@ -10,6 +10,7 @@ import typer
 
 from hie_node.commands import (
     audit,
+    codes,
     consent,
     feeds,
     lab,
@@ -45,6 +46,7 @@ app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(feeds.app, name="feeds")
+app.add_typer(codes.app, name="codes")
 lab.add_to(app)
 
 

@@ -19,6 +19,7 @@ from consent.policy import BasePolicy
 from hie_node.quotas import Quotas
 from hie_node.settings import Settings
 from registry.answers import Community
+from registry.code_maps import CodeMaps
 from registry.identifiers import HomeCommunityId
 from registry.ports import Archive, Matcher
 
@@ -52,6 +53,7 @@ class House:
     policy: BasePolicy
     quotas: Quotas
     mappings: Mappings
+    code_maps: CodeMaps
     page_key: bytes = field(repr=False)
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)

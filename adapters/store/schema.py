@@ -452,8 +452,6 @@ expected_patient = Table(
     PrimaryKeyConstraint("sender", "number"),
 )
 
-subscription = Table("subscription", metadata, _id(), Column("status", Key, nullable=False), _body())
-
 spent_token = Table(
     "spent_token",
     metadata,
