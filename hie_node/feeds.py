@@ -24,7 +24,7 @@ IN_A_ROW = 64 << 10
 MOST_REPLAYED = 10_000
 MOST_LINES = 50
 MOST_NAME = 200
-INSURANCE, HL7 = "insurance", "hl7v2"
+INSURANCE, HL7, CDA = "insurance", "hl7v2", "cda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,13 @@ def _message_again(house: House, item: FeedItem, _: Caller) -> Became:
     return hl7v2.became(hl7v2.handle(house, b"".join(original(house, item)), replayed=item))
 
 
-_READERS = {INSURANCE: _insurance_again, HL7: _message_again}
+def _clinical_document_again(house: House, item: FeedItem, caller: Caller) -> Became:
+    from hie_node import publishing
+
+    return publishing.clinical_document(house, b"".join(original(house, item)), caller)
+
+
+_READERS = {INSURANCE: _insurance_again, HL7: _message_again, CDA: _clinical_document_again}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from adapters.insurance.envelope import DossierFault
-from adapters.insurance.submission import FileRemarks, Piece, iter_submissions
+from adapters.insurance.submission import FileRemarks, Piece, Receiver, iter_submissions
 from consent.errors import ConsentError
 from hie_node import feeds
 from hie_node.acts import Act, Caller
@@ -47,12 +47,8 @@ class ReadFile:
 def publish_file(house: House, chunks: Iterable[bytes], caller: Caller) -> ReadFile:
     """One dossier that is refused does not stop the others; a file that breaks off keeps what came before."""
     settings, done = house.settings, ReadFile()
-    pieces = iter_submissions(
-        chunks,
-        facility=settings.facility_code,
-        patient_id_system=settings.patient_id_system,
-        home=settings.home_community_id,
-    )
+    receiver = Receiver(settings.facility_code, settings.patient_id_system, settings.home_community_id, house.code_maps)
+    pieces = iter_submissions(chunks, receiver)
     number = 0
     for group in _groups(pieces, done):
         with house.storage.together(), house.contents.batch():

@@ -1,4 +1,4 @@
-"""Publish from what exists: insurance files, HL7 v2 messages, DICOM files and folders, documents with a sidecar.
+"""Publish from what exists: insurance files, HL7 v2 messages, CDA, DICOM files and folders, documents with a sidecar.
 
 One file is one outcome: acknowledged, the same as before, or refused with a reason; nothing is skipped in silence.
 """
@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from adapters.dicom.part10 import read_instance
+from adapters.dropped.cda import MAX_BYTES as MAX_CDA_BYTES
+from adapters.dropped.cda import read_cda
 from adapters.dropped.kinds import kind_of
 from adapters.dropped.sidecar import read_sidecar
 from adapters.hl7v2.files import iter_messages
@@ -24,6 +26,7 @@ from hie_node.flows.store_instances import store_instances
 from hie_node.house import House
 from registry.commands import ProvideSubmission, Stored, StoreInstances
 from registry.errors import RegistryError, StorageUnavailable, TooLarge
+from registry.feeds import REFUSED
 from registry.studies import ReadInstance
 from registry.submissions import Content, FilePart, StudySubmission, Submission
 
@@ -156,6 +159,8 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
             return _document(house, file, who)
         if kind == "hl7":
             return _hl7_file(house, file)
+        if kind == "cda":
+            return _clinical_document(house, file, who)
     except StorageUnavailable:
         raise
     except (RegistryError, ConsentError) as refusal:
@@ -193,6 +198,38 @@ def _insurance_file(house: House, file: Path, who: str) -> Published:
         reason=_few(done.refused),
         noted=True,
     )
+
+
+def _clinical_document(house: House, file: Path, who: str) -> Published:
+    if file.stat().st_size > MAX_CDA_BYTES:
+        raise TooLarge("clinical document", limit=MAX_CDA_BYTES)
+    data = file.read_bytes()
+    kept = feeds.keep(house, data)
+    became = clinical_document(house, data, publisher(house, who))
+    with house.storage.begin() as unit:
+        feeds.write(unit, feeds.new_item(house, feeds.CDA, file.name, kept), kept, became)
+    return Published(
+        file,
+        "cda",
+        became.outcome,
+        documents=became.documents,
+        warnings=list(became.notes),
+        reason=_few(became.reasons),
+        noted=True,
+    )
+
+
+def clinical_document(house: House, data: bytes, caller: Caller) -> feeds.Became:
+    """One CDA document; what is wrong with it becomes the reason."""
+    settings = house.settings
+    try:
+        read = read_cda(data, patient_id_system=settings.patient_id_system, home=settings.home_community_id)
+        provided = publish(Act(house, caller, "publish"), ProvideSubmission(read))
+    except StorageUnavailable:
+        raise
+    except (RegistryError, ConsentError) as refusal:
+        return feeds.Became(REFUSED, reasons=(str(refusal),))
+    return feeds.Became(provided.outcome, len(provided.documents), notes=provided.warnings)
 
 
 def _submit(house: House, submission: Submission, who: str, result: Published) -> str:
@@ -268,6 +305,10 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
         )
         _count(result, stored)
         refused += [f"{printable(names[f.sop_instance_uid].name)}: {f.text}" for f in stored.failed]
+        result.warnings += [
+            f"{printable(names[f.sop_instance_uid].name)}: kept aside for a registrar, {f.text}" for f in stored.aside
+        ]
+        result.outcome = "stored" if stored.aside else result.outcome
     if refused:
         result.outcome = "refused" if not result.instances else result.outcome
         result.reason = _few(refused)

@@ -14,6 +14,7 @@ from adapters.insurance.imaging import bare_code
 from adapters.insurance.rows import Deviations, Row
 from adapters.insurance.values import read_moment
 from registry.clinical import Medication, Result, Service
+from registry.code_maps import CodeMaps
 from registry.coded import MEDICINE_CODE, RESULT_CODE, SERVICE_CODE, CodedValue
 
 
@@ -56,13 +57,13 @@ def other_results(rows: Sequence[Row], imaging: Iterable[int], strange: Deviatio
     return list(_open(said, ("TEN_CHI_SO", "MO_TA", "KET_LUAN"), "XML4", strange))
 
 
-def results(rows: Iterable[Row]) -> tuple[Result, ...]:
-    """Table 4: values, or the conclusion where there is no value."""
+def results(rows: Iterable[Row], maps: CodeMaps) -> tuple[Result, ...]:
+    """Table 4: values, or the conclusion where there is no value; codes with what the hospital's maps say they are."""
     return tuple(
         Result(
             row.get("TEN_CHI_SO") or row.get("MA_CHI_SO") or row.get("MA_DICH_VU") or "Kết quả",
             row.get("GIA_TRI") or row.get("KET_LUAN") or row.get("MO_TA", ""),
-            tuple(filter(None, (_code(row, "MA_CHI_SO", RESULT_CODE),))),
+            maps.result(filter(None, (_code(row, "MA_CHI_SO", RESULT_CODE),))),
             row.get("DON_VI_DO", ""),
             _at(row, "NGAY_KQ"),
             _code(row, "MA_DICH_VU", SERVICE_CODE),

@@ -28,6 +28,8 @@ from adapters.insurance.patient import read_patient
 from adapters.insurance.rows import Deviations, Row
 from adapters.insurance.values import read_moment
 from adapters.insurance.wording import REFERRAL_REASONS, has_text
+from registry.clinical import Result
+from registry.code_maps import NO_MAPS, CodeMaps
 from registry.coded import CodedValue
 from registry.errors import ForeignDomain, InvalidValue, PatientMismatch, RegistryError, Unreadable
 from registry.identifiers import FacilityCode, HomeCommunityId
@@ -45,11 +47,12 @@ _KINDS = {"03": "inpatient", "04": "inpatient", "09": "inpatient"}
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The hospital that reads the file: whose visits it may publish, and under which names."""
+    """The hospital that reads the file: whose visits it may publish, under which names, and its maps of codes."""
 
     facility: FacilityCode
     patient_id_system: str
     home: HomeCommunityId
+    maps: CodeMaps = NO_MAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,12 @@ class FileRemarks:
 Piece: TypeAlias = Submission | DossierFault | FileRemarks
 
 
-def iter_submissions(
-    chunks: Iterable[bytes], *, facility: FacilityCode, patient_id_system: str, home: HomeCommunityId
-) -> Iterator[Piece]:
+def iter_submissions(chunks: Iterable[bytes], receiver: Receiver) -> Iterator[Piece]:
     """One dossier after the other, each read and made when it is asked for; then the remarks, if there are any.
 
     Raises Unreadable for a file that is none or breaks off, ForeignDomain for a file of another facility.
     """
-    receiver, heads = Receiver(facility, patient_id_system, home), Heads()
+    heads = Heads()
     for dossier in read_dossiers(chunks, heads):
         _own_facility(heads.facility, receiver, f"{FILE}, MACSKCB")
         yield dossier if isinstance(dossier, DossierFault) else _judged(dossier, heads, receiver)
@@ -99,7 +100,8 @@ def _submission(dossier: Dossier, heads: Heads, receiver: Receiver) -> Submissio
     imaging = imaging_reports(dossier.rows("XML4"), dossier.rows("XML3"))
     reports = _reports(imaging, strange)
     others = facts.other_results(dossier.rows("XML4"), (one.row for one in imaging), strange)
-    visit = _visit(dossier, (table, head), origin, others, strange)
+    results = facts.results(others, receiver.maps)
+    visit = _visit(dossier, (table, head), origin, results, strange)
     parts = [*report_documents(reports, origin, strange), *results_document(others, origin)]
     parts += paper_documents(dossier, origin)
     slips, referral = _referrals(dossier, head, origin, strange)
@@ -115,7 +117,7 @@ def _submission(dossier: Dossier, heads: Heads, receiver: Receiver) -> Submissio
 
 
 def _visit(
-    dossier: Dossier, head: tuple[str, Row], origin: Origin, results: Sequence[Row], strange: Deviations
+    dossier: Dossier, head: tuple[str, Row], origin: Origin, results: tuple[Result, ...], strange: Deviations
 ) -> Visit:
     """The visit as facts; a table that is not in the file says nothing about what it would hold."""
     table, row = head
@@ -132,7 +134,7 @@ def _visit(
         kind="emergency" if row.get("MA_DOITUONG_KCB") == "2" else _KINDS.get(row.get("MA_LOAI_KCB", ""), "ambulatory"),
         medications=facts.medications(dossier.rows("XML2")),
         services=facts.services(dossier.rows("XML3"), strange),
-        results=facts.results(results),
+        results=results,
         sensitivity=origin.labels,
         parts=tables | ({WHOLE_VISIT} if table == "XML1" else frozenset()),
         unsaid=frozenset(name for kept, name in _FACTS.items() if kept not in tables)

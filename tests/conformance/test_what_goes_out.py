@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -83,6 +84,56 @@ def test_a_study_says_nothing_of_its_patient_but_whose_it_is(node: Client) -> No
     assert found.total == 1
     assert "1990" not in found.body.decode()
     assert node("GET", f"/fhir/ImagingStudy/{found.ids[0]}").status == 200
+
+
+def fhir_document(node: Client, diagnosis: str) -> dict[str, Any]:
+    """An ITI-65 bundle whose content is a FHIR document, as an entry of its own."""
+    patient = {"resourceType": "Patient", "identifier": [{"system": node.system, "value": "A1"}]}
+    about = {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}
+    composition = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "34133-9"}]},
+        "subject": about,
+        "date": "2026-11-10T08:00:00Z",
+        "author": [node.community],
+        "title": "Tóm tắt",
+    }
+    condition = {
+        "resourceType": "Condition",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": diagnosis}]},
+        "subject": about,
+    }
+    whole = {
+        "resourceType": "Bundle",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:00000000-0000-4000-8000-000000000009"},
+        "type": "document",
+        "timestamp": "2026-11-10T08:00:00Z",
+        "entry": [
+            {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000002", "resource": composition},
+            {"fullUrl": about["reference"], "resource": patient},
+            {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000003", "resource": condition},
+        ],
+    }
+    sent = provided(node.subject("A1"))
+    sent["entry"][1]["resource"]["content"][0]["attachment"]["contentType"] = "application/fhir+json"
+    sent["entry"][2] |= {"resource": whole, "request": {"method": "POST", "url": "Bundle"}}
+    return sent
+
+
+def test_a_fhir_document_is_taken_as_an_entry_and_given_back_as_one(node: Client) -> None:
+    sent = fhir_document(node, "I10")
+    answer = node("POST", "/fhir", sent)
+    assert answer.status == 200, answer.body
+    place = answer.bundle["entry"][2]["response"]["location"]
+    got = node("GET", f"/fhir/{place}", Accept="*/*")
+    assert got.bundle == sent["entry"][2]["resource"]
+
+
+def test_a_closed_diagnosis_inside_a_fhir_document_closes_it(node: Client) -> None:
+    assert node("POST", "/fhir", fhir_document(node, "B20")).status == 200
+    (found,) = node.get("/fhir/DocumentReference", **{"patient.identifier": f"{node.system}|A1"}).found
+    assert "HIV" in [label["coding"][0]["code"] for label in found["securityLabel"]]
 
 
 def test_a_summary_is_a_valid_document_that_says_what_it_is_made_of(node: Client) -> None:

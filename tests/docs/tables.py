@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Mllp, Settings, SignIn
+from hie_node.settings import Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,9 +60,8 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {
-        name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp", "sign_in")
-    }
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in")
+    told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -74,6 +73,22 @@ def limits() -> str:
 
 def mllp() -> str:
     rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def notices() -> str:
+    rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def dicom() -> str:
+    rows = ([f"`{name}`", _default(Dicom, name), text] for name, text in field_words(Dicom).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def pacs() -> str:
+    told = {"name": "how this node calls it", "host": "and", "port": "where it listens", **field_words(Pacs)}
+    rows = ([f"`{one.name}`", _default(Pacs, one.name), told[one.name]] for one in fields(Pacs))
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -172,6 +187,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "commands": commands,
     "mllp": mllp,
+    "notices": notices,
+    "dicom": dicom,
+    "pacs": pacs,
     "sign-in": sign_in,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,

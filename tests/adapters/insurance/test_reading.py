@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.insurance.envelope import MAX_DOSSIER_BYTES, DossierFault
-from adapters.insurance.submission import FileRemarks, Piece, iter_submissions
+from adapters.insurance.submission import FileRemarks, Piece, Receiver, iter_submissions
 from adapters.insurance.tables import tables
 from registry.coded import HIV, UNREVIEWED_TEXT
 from registry.errors import ForeignDomain, PatientMismatch, RegistryError, TooLarge, Unreadable
@@ -33,9 +33,7 @@ def pieces(body: str | bytes, *, size: int = 1 << 16) -> list[Piece]:
     return list(
         iter_submissions(
             [sent[start : start + size] for start in range(0, len(sent), size)],
-            facility=FacilityCode("27001"),
-            patient_id_system=LOCAL,
-            home=HomeCommunityId("urn:oid:2.25.27001"),
+            Receiver(FacilityCode("27001"), LOCAL, HomeCommunityId("urn:oid:2.25.27001")),
         )
     )
 
@@ -400,9 +398,7 @@ def test_a_file_that_arrives_byte_by_byte_says_the_same(name: str) -> None:
 def test_a_file_that_breaks_off_gives_what_came_before() -> None:
     hoso = re.search("<HOSO>.*</HOSO>", VISIT, re.DOTALL)[0]
     cut = VISIT.replace(hoso, hoso + hoso.replace("LK-1", "LK-9")).split("LK-9")[0].encode()
-    found = iter_submissions(
-        [cut], facility=FacilityCode("27001"), patient_id_system=LOCAL, home=HomeCommunityId("urn:oid:2.25.27001")
-    )
+    found = iter_submissions([cut], Receiver(FacilityCode("27001"), LOCAL, HomeCommunityId("urn:oid:2.25.27001")))
     assert isinstance(next(found), Submission)
     with pytest.raises(Unreadable):
         next(found)

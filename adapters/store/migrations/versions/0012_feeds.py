@@ -1,4 +1,4 @@
-"""What the hospital's own systems sent; patients whose referral was announced; subscriptions."""
+"""What the hospital's own systems sent, and patients whose referral was announced."""
 
 from __future__ import annotations
 
@@ -36,10 +36,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sender", "number", name="pk_expected_patient"),
     )
     op.create_index("ix_expected_patient_received", "expected_patient", ["received"], unique=False)
-    op.create_table(
-        "subscription",
-        sa.Column("id", KEY, nullable=False),
-        sa.Column("status", KEY, nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_subscription"),
-    )
