@@ -26,8 +26,8 @@ from hie_node.flows.permission import consents_for
 from hie_node.flows.remember import asker
 from hie_node.ordering_tables import OrderingTables, tables
 from registry.advice import Advice, AnswerCards, CheckOrder, Decided, Line, OrderAdvice, RequestedService
-from registry.answers import Community, CommunityOutcome, OutcomeKind
-from registry.commands import FindDocuments, FindStudies
+from registry.answers import Community, OutcomeKind
+from registry.commands import FindDocuments, FindStudies, Page
 from registry.conclusions import conclusion_of
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.done_before import VIET_NAM, Match, done_before
@@ -35,7 +35,7 @@ from registry.earlier import Earlier, ListedStudy, bring_together, listed
 from registry.errors import NotFound, NotUnique, RegistryError
 from registry.identifiers import FacilityCode, HomeCommunityId
 from registry.ledger import Told, entry
-from registry.memory import Heard, Memory
+from registry.memory import Heard, Kind, Memory, remembered
 from registry.ordered import Ordered, examination_of
 from registry.searches import DocumentSearch, PatientSelector, StudySearch
 from registry.studies import Study
@@ -47,6 +47,7 @@ MOST_MATCHES = 5
 MOST_READ, LONGEST_READ = 12, 64 << 10
 """Own reports that are opened for their conclusions, and their bytes at most."""
 _CARDS = uuid.UUID("9a1c7f1e-2b52-5d0b-8b5e-5f0a2f6f4c11")
+AnyPage = Page[DocumentEntry] | Page[Study]
 _LATER = ThreadPoolExecutor(max_workers=4, thread_name_prefix="order")
 """Asks with the whole answer budget where the short one was not enough, so that the next card knows more."""
 
@@ -62,14 +63,22 @@ class _Known:
     is_fresh: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What was asked just now: who answered both questions, and the answers. Empty where nobody was asked."""
+
+    homes: frozenset[HomeCommunityId] = frozenset()
+    pages: tuple[tuple[Kind, AnyPage], ...] = ()
+
+
 def check_order(act: Act, command: CheckOrder) -> OrderAdvice:
     """Tell what was done before that bears on these orders."""
     _speaking_for(act, command.person)
     looked = tables(act.house)
     requested = [one for one in (_ordered(each, looked) for each in command.requested) if one is not None]
-    asked: frozenset[HomeCommunityId] = frozenset()
+    answers = _Answers()
     if (requested or command.history) and _should_ask(act, command):
-        asked = _ask(act, command.patient)
+        answers = _ask(act, command.patient)
     with act.unit() as unit:
         try:
             person = identify(act, unit, command.patient)
@@ -78,7 +87,7 @@ def check_order(act: Act, command: CheckOrder) -> OrderAdvice:
         if person is None or not (requested or command.history):
             return OrderAdvice(person.first.id if person else None)
         act.about(person.first)
-        known = _known(act, unit, person, asked)
+        known = _known(act, unit, person, answers)
         advice = _advice(act, unit, command, known, requested, looked)
     # after the record is durable, and outside its transaction: contents are opened
     return with_conclusions(act, advice)
@@ -126,35 +135,36 @@ def _ordered(requested: RequestedService, looked: OrderingTables) -> Ordered | N
 
 
 def _should_ask(act: Act, command: CheckOrder) -> bool:
-    if command.asking != "stale":
-        return command.asking == "always"
+    if command.asking != "stale" or act.caller.requester.purpose.is_emergency:
+        return command.asking != "never"
     with act.house.storage.read() as unit:
         try:
             person = identify(act, unit, command.patient)
         except NotUnique:
             return False
-        return person is not None and not _known(act.fork(), unit, person, frozenset()).is_fresh
+        return person is not None and not _known(act.fork(), unit, person, _Answers()).is_fresh
 
 
-def _ask(act: Act, patient: PatientSelector) -> frozenset[HomeCommunityId]:
-    """Both questions at once; returns who answered just now. Whoever was not in time is asked again behind it."""
+def _ask(act: Act, patient: PatientSelector) -> _Answers:
+    """Both questions at once. Whoever was not in time is asked again behind it, so that the next card knows more."""
     budget = act.house.settings.limits.order_budget
-    outcomes = _both(act, patient, budget)
+    pages = _both(act, patient, budget)
+    outcomes = [one for _, page in pages for one in page.outcomes]
     if any(one.kind is OutcomeKind.SILENT for one in outcomes) and budget < act.house.settings.limits.answer_budget:
         _LATER.submit(_again, act, patient)
     silent = {one.community.home for one in outcomes if one.kind in (OutcomeKind.SILENT, OutcomeKind.BROKEN)}
-    return frozenset(one.community.home for one in outcomes) - silent
+    return _Answers(frozenset(one.community.home for one in outcomes) - silent, tuple(pages))
 
 
-def _both(act: Act, patient: PatientSelector, budget: float | None) -> list[CommunityOutcome]:
+def _both(act: Act, patient: PatientSelector, budget: float | None) -> list[tuple[Kind, AnyPage]]:
     documents = FindDocuments(DocumentSearch(patient=patient, statuses=(DocumentStatus.CURRENT,), limit=MOST))
     studies = FindStudies(StudySearch(patient=patient, limit=MOST))
-    questions: tuple[Callable[[], Sequence[CommunityOutcome]], ...] = (
-        lambda: find_documents_everywhere(_asking(act), documents, budget=budget).outcomes,
-        lambda: find_studies_everywhere(_asking(act), studies, budget=budget).outcomes,
+    questions: tuple[Callable[[], tuple[Kind, AnyPage]], ...] = (
+        lambda: ("documents", find_documents_everywhere(_asking(act), documents, budget=budget)),
+        lambda: ("studies", find_studies_everywhere(_asking(act), studies, budget=budget)),
     )
     with ThreadPoolExecutor(2) as pool:
-        return [outcome for asked in pool.map(lambda question: question(), questions) for outcome in asked]
+        return list(pool.map(lambda question: question(), questions))
 
 
 def _asking(act: Act) -> Act:
@@ -168,16 +178,16 @@ def _again(act: Act, patient: PatientSelector) -> None:
         log.fault("order check", error, "")
 
 
-def _known(act: Act, unit: UnitOfWork, person: Identified, asked: frozenset[HomeCommunityId]) -> _Known:
+def _known(act: Act, unit: UnitOfWork, person: Identified, answers: _Answers) -> _Known:
     """Own records and remembered ones, each decided now."""
     consents = consents_for(act, unit, person, keep=False)
-    memories = [m for m in unit.orders.memories(person.record_ids) if m.record_ids <= set(person.record_ids)]
+    memories = _memories(act, unit, person, answers)
     documents, earlier = _own(act, unit, person, consents)
     hidden = False
     taking_part = {peer.home for peer in act.house.directory.current().active}
     for home in dict.fromkeys(one.home for m in memories for one in m.heard if one.home in taking_part):
         parts = [heard for memory in memories if (heard := memory.of(home)) is not None]
-        listed_there, shown, closed = _of_others(act, parts, consents, decided_there=home in asked)
+        listed_there, shown, closed = _of_others(act, parts, consents, decided_there=home in answers.homes)
         documents += listed_there
         earlier += shown
         hidden = hidden or closed
@@ -186,6 +196,25 @@ def _known(act: Act, unit: UnitOfWork, person: Identified, asked: frozenset[Home
     return _Known(
         person, tuple(earlier), papers, _lines(act, memories), not hidden and _is_fresh(act, memories, consents)
     )
+
+
+def _memories(act: Act, unit: UnitOfWork, person: Identified, answers: _Answers) -> list[Memory]:
+    """What is remembered of this very person; in an emergency what was answered just now, which nobody remembers."""
+    if act.caller.requester.purpose.is_emergency and answers.pages:
+        return [
+            remembered(
+                None,
+                page.outcomes[1:],
+                page.items,
+                record_id=person.first.id,
+                kind=kind,
+                record_ids=frozenset(person.record_ids),
+                asker=asker(act),
+                now=act.now,
+            )
+            for kind, page in answers.pages
+        ]
+    return [one for one in unit.orders.memories(person.record_ids) if one.record_ids <= set(person.record_ids)]
 
 
 def _own(

@@ -335,3 +335,15 @@ def test_what_the_holder_shows_one_doctor_alone_is_not_remembered_for_another(la
     assert "5 ngày trước" not in told("bs.khac")
     bac_ninh.goes_down()
     assert "5 ngày trước" not in told("bs.khac")
+
+
+def test_in_an_emergency_the_card_shows_what_was_opened_and_keeps_nothing(two: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, bach_mai = two
+    assert all("5 ngày" not in one["detail"] for one in orders_ct(bach_mai)), "nothing was signed"
+    who = bach_mai.requester(purpose=PurposeOfUse.BTG, reason="hôn mê")
+    headers = {"Content-Type": "application/json"}
+    body = json.dumps(call("order-sign", service_request(), patient=fhir_patient(LAN, bach_mai))).encode()
+    (card,) = cards(bach_mai.sends("POST", "/cds-services/order-sign", body=body, headers=headers, who=who))
+    assert "5 ngày trước" in card["summary"]
+    bac_ninh.goes_down()
+    assert all("5 ngày" not in one["detail"] for one in orders_ct(bach_mai))
