@@ -95,6 +95,8 @@ def test_a_withdrawn_request_hides_what_was_remembered_at_once(two: tuple[Hospit
     assert "bac-ninh" in orders_ct(bach_mai)[0]["summary"]
     bach_mai.lab.clock.moves(by=timedelta(seconds=5))
     bach_mai.withdraws(consent)
+    with bach_mai.house.storage.read() as unit:
+        assert unit.orders.newest(10) == ()
     bac_ninh.goes_down()
     assert all(
         "Bệnh viện bac-ninh, " not in card["summary"] and "5 ngày" not in card["detail"] for card in orders_ct(bach_mai)
