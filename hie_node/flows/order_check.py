@@ -169,7 +169,6 @@ def _told(act: Act, command: CheckOrder, person: Identified, ordered: Ordered, b
         performed=best.earlier.performed,
         stands_in=best.stands_in,
         via=command.via,
-        subject=act.caller.requester.subject,
         comparable=best.likeness.answers,
     )
 
