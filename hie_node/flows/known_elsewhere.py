@@ -33,6 +33,9 @@ from registry.studies import Study
 
 MOST = 300
 """Documents and studies of this hospital that are looked at, the newest of each."""
+NOTHING_HEARD = frozenset({OutcomeKind.SILENT, OutcomeKind.BROKEN})
+ASKED_AGAIN = timedelta(seconds=60)
+"""After which a hospital of which nothing was heard is asked again, whatever else is still fresh."""
 AnyPage = Page[DocumentEntry] | Page[Study]
 _LATER = ThreadPoolExecutor(max_workers=4, thread_name_prefix="order")
 """Asks with the whole answer budget where the short one was not enough, so that the next card knows more."""
@@ -62,9 +65,9 @@ def ask(act: Act, patient: PatientSelector) -> Answers:
     budget = act.house.settings.limits.order_budget
     pages = _both(act, patient, budget)
     outcomes = [one for _, page in pages for one in page.outcomes]
-    if any(one.kind is OutcomeKind.SILENT for one in outcomes) and budget < act.house.settings.limits.answer_budget:
+    silent = {one.community.home for one in outcomes if one.kind in NOTHING_HEARD}
+    if silent and budget < act.house.settings.limits.answer_budget and not act.caller.requester.purpose.is_emergency:
         _LATER.submit(_again, act, patient)
-    silent = {one.community.home for one in outcomes if one.kind in (OutcomeKind.SILENT, OutcomeKind.BROKEN)}
     return Answers(frozenset(one.community.home for one in outcomes) - silent, tuple(pages))
 
 
@@ -181,11 +184,15 @@ def _lines(act: Act, memories: Sequence[Memory]) -> tuple[Line, ...]:
 
 
 def _is_fresh(act: Act, memories: Sequence[Memory], consents: Sequence[Consent]) -> bool:
-    """Both questions were asked a short while ago, and the patient has said nothing new since."""
+    """Both questions were asked a short while ago, the patient has said nothing new since, and no hospital of which
+    nothing was heard is due to be asked again."""
     if {memory.kind for memory in memories} != {"documents", "studies"}:
         return False
     oldest = min(memory.asked for memory in memories)
     if act.now - oldest > timedelta(seconds=act.house.settings.limits.order_fresh):
+        return False
+    heard = (one for memory in memories for one in memory.heard)
+    if any(one.kind in NOTHING_HEARD and act.now - one.asked > ASKED_AGAIN for one in heard):
         return False
     return not any((consent.updated or consent.given) > oldest for consent in consents)
 

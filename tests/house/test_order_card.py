@@ -89,6 +89,16 @@ def test_the_second_card_needs_nobody_and_a_holder_that_is_down_is_said(two: tup
     assert card["summary"] == first[0]["summary"] and "không phản hồi" in card["detail"]
 
 
+def test_a_hospital_that_was_silent_is_asked_again_a_minute_later(two: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, bach_mai = two
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bac_ninh.goes_down()
+    assert "không phản hồi" in orders_ct(bach_mai)[0]["detail"]
+    bac_ninh.comes_up()
+    bach_mai.lab.clock.moves(by=timedelta(seconds=61))
+    assert "5 ngày trước" in orders_ct(bach_mai)[0]["summary"]
+
+
 def test_a_withdrawn_request_hides_what_was_remembered_at_once(two: tuple[Hospital, Hospital]) -> None:
     bac_ninh, bach_mai = two
     consent = bach_mai.records(written_request(LAN, to="bach-mai"))
