@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from adapters import interpreter
 from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
@@ -79,11 +80,12 @@ def _ask(
     patient, peers, receipts = _prepare(act, search.patient)
     question = Question(kind.resource, patient, _conditions(search))
     body = question.body()
-    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
+    asked = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
     own_answer, own_total = _own_answer(act, own)
     answers = [own_answer]
-    wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
-    answers += [_collect(peer, future, house) for peer, future in waiting.items()]
+    with interpreter.waiting():
+        wait(asked.values(), timeout=max(0.0, deadline - time.monotonic()))
+    answers += [_collect(peer, future, house) for peer, future in asked.items()]
     answer = merge([_fitting(one, search) for one in answers])
     _remember(act, answer, patient, search)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
@@ -212,7 +214,8 @@ def _ask_one(
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")
-        found, outcome, detail = kind.read(answer.body, peer, question)
+        with interpreter.computing():
+            found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:
