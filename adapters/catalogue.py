@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
+from adapters.dicom import rad107_retrieve, rad108_store, rad129_search, rendered
 from adapters.fhir import (
     capability,
     find_imaging_studies,
@@ -43,6 +43,7 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     read_imaging_study.TRANSACTION,
     *withdraw_receipt.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
+    *rendered.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
 )

@@ -74,6 +74,15 @@ def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
+def file_meta(beginning: bytes) -> tuple[str, str]:
+    """Transfer syntax and SOP Instance UID as the head of a file announces them; raises Unreadable."""
+    source = Source(iter([beginning]))
+    _check_preamble(source)
+    walker = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
+    group = walker.until(lambda tag: tag >> 16 != 0x0002)
+    return values.uid(group.bytes(_TRANSFER_SYNTAX)), values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
+
+
 def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
     _check_preamble(source)
     meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)

@@ -13,6 +13,7 @@ from hie_node.flows import (
     audit,
     consents,
     describe,
+    draw,
     fetch,
     find,
     patients,
@@ -36,6 +37,7 @@ HERE: dict[type, Flow] = {
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.DrawImage: draw.draw_image,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
     nouns.MatchPatient: patients.match_patient,
@@ -59,6 +61,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    nouns.DrawImage: draw.draw_image_anywhere,
     DescribeNode: describe.describe,
 }
 

@@ -113,7 +113,13 @@ def _links(visit: Visit) -> dict[str, Any]:
         performed = entry.performed.isoformat() if entry.performed else ""
         series = "\n".join(_told(one) for one in (entry.study.series if entry.study else ())[:SERIES_SHOWN])
         return visit.seal(
-            record=record_id, title=entry.title, performed=performed, hospital=hospital(entry.home), series=series
+            record=record_id,
+            title=entry.title,
+            performed=performed,
+            hospital=hospital(entry.home),
+            series=series,
+            study=entry.study.study_instance_uid if entry.study else "",
+            reports=" ".join(report.id for report in entry.reports),
         )
 
     return {"record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}

@@ -39,6 +39,20 @@ def _templates() -> Environment:
     )
 
 
+STATIC = (
+    "house.css",
+    "house.js",
+    "icon.svg",
+    "viewer/viewer.css",
+    "viewer/main.js",
+    "viewer/pane.js",
+    "viewer/series.js",
+    "viewer/image.js",
+    "viewer/stream.js",
+    "viewer/part10.js",
+)
+
+
 @cache
 def static_file(name: str) -> bytes:
     """One of our own files, kept in memory."""
@@ -46,9 +60,15 @@ def static_file(name: str) -> bytes:
 
 
 @cache
+def _version() -> str:
+    """Changes with the content of any of them, so that a browser may keep them; one for all, since they name each
+    other."""
+    return hashlib.sha256(b"".join(map(static_file, STATIC))).hexdigest()[:12]
+
+
 def static_path(name: str) -> str:
-    """Its address, which changes with its content, so that a browser may keep it."""
-    return f"/static/{hashlib.sha256(static_file(name)).hexdigest()[:12]}/{name}"
+    """The address of one of our own files."""
+    return f"/static/{_version()}/{name}"
 
 
 def render(visit: Visit, template: str, *, status: int, **facts: Any) -> Response:

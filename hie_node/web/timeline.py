@@ -60,6 +60,11 @@ class Timeline:
     others: tuple[Entry, ...]
 
     @property
+    def studies(self) -> int:
+        """How many of the foremost have images that can be looked at."""
+        return sum(entry.study is not None for group in self.imaging for entry in group.entries)
+
+    @property
     def is_empty(self) -> bool:
         return not self.imaging and not self.others
 

@@ -54,6 +54,21 @@ function watch(within) {
       field.reportValidity();
     });
   }
+  // two at most stand beside each other: a third takes the place of the first
+  for (const form of within.querySelectorAll("form[data-two]")) {
+    const boxes = [...within.querySelectorAll(`input[form=${form.id}]`)];
+    const button = form.querySelector("button");
+    const chosen = [];
+    button.disabled = true;
+    for (const box of boxes) {
+      box.addEventListener("change", () => {
+        if (box.checked) chosen.push(box);
+        else chosen.splice(chosen.indexOf(box), 1);
+        if (chosen.length > 2) chosen.shift().checked = false;
+        button.disabled = chosen.length !== 2;
+      });
+    }
+  }
   for (const button of within.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
 }
 

@@ -97,8 +97,7 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     report = doctor.opens(page.link("/documents/27001."))
     assert "Nhồi máu não vùng đỉnh phải." in report.text
     assert "Nguyễn Thị Lan" in report.text and bac_ninh.house.settings.name in report.text
-    study = doctor.opens(page.link("/studies/"))
-    assert "chưa có trình xem ảnh" in study.text
+    study = doctor.opens(doctor.opens(page.link("/view?f=")).link("/studies/"))
     images = doctor.sends("GET", study.link("/studies/"))
     archive = zipfile.ZipFile(io.BytesIO(images.response.data))
     assert archive.testzip() is None
