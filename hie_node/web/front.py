@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from flask import Request, Response, redirect, request
@@ -46,6 +47,9 @@ FORM_BODY = 64 << 10
 """Bytes of a posted form without a file."""
 FACTS_LIFE = 43200
 """Seconds that the sealed facts of a link are readable: as long as a session at most."""
+
+EMERGENCY_LIFE = 3600
+"""Seconds for which a declared emergency access opens things; then it has to be declared again."""
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -100,6 +104,10 @@ class Visit:
     arrival: sessions.Arrival
     language: Language
     params: Mapping[str, str] = field(default_factory=dict)
+    emergency: str = ""
+    """The reason of an emergency access that this person has declared for what is opened now, and"""
+    emergency_until: str = ""
+    """when it ends, as ISO 8601."""
 
     @property
     def user(self) -> User:
@@ -130,6 +138,8 @@ class Visit:
 
     def _requester(self, purpose: PurposeOfUse | None) -> Requester:
         usual = PurposeOfUse.TREAT if self.user.role.treats else PurposeOfUse.HOPERAT
+        if self.emergency:
+            usual = PurposeOfUse.BTG
         return Requester(
             self.user.username,
             self.user.role,
@@ -137,6 +147,7 @@ class Visit:
             name=self.user.name,
             organization=self.house.settings.name,
             purpose=purpose or usual,
+            reason=self.emergency,
         )
 
     def seal(self, **facts: str) -> str:
@@ -153,6 +164,23 @@ class Visit:
             return dict(open_page(self.house, link, use=b"page facts")) if link else {}
         except (Unreadable, ValueError, TypeError):
             return {}
+
+    def declare_emergency(self, reason: str) -> None:
+        self.emergency = reason
+        self.emergency_until = (self.house.now() + timedelta(seconds=EMERGENCY_LIFE)).isoformat()
+
+    def declared(self) -> dict[str, str]:
+        """The emergency access as the links of this page carry it on: for this person alone, and not for long."""
+        if not self.emergency:
+            return {}
+        return {"emergency": self.emergency, "until": self.emergency_until, "who": self.user.username}
+
+    def take_up(self, facts: Mapping[str, str]) -> None:
+        """What was declared on the page that led here holds here too, for the same person, until it ends."""
+        if self.arrival.user is None or facts.get("who") != self.user.username or not facts.get("emergency"):
+            return
+        if datetime.fromisoformat(facts["until"]) > self.house.now():
+            self.emergency, self.emergency_until = facts["emergency"], facts["until"]
 
     def page(self, template: str, *, status: int = 200, **facts: Any) -> Response:
         return render(self, template, status=status, **facts)
@@ -174,6 +202,7 @@ def serve(house: House, page: Page, **params: str) -> Response:
     try:
         visit.arrival = sessions.arrival(house, visit.request)
         _let_in(visit, page)
+        visit.take_up(visit.facts())
         response = page.view(visit)
     except SignInFirst:
         response = _to_the_door(visit)

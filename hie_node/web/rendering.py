@@ -39,9 +39,12 @@ def _templates() -> Environment:
     )
 
 
+WITH_A_CAMERA = frozenset({"search.html"})
+"""Pages on which a card can be held before the camera."""
 STATIC = (
     "house.css",
     "house.js",
+    "camera.js",
     "icon.svg",
     "viewer/viewer.css",
     "viewer/main.js",
@@ -73,9 +76,17 @@ def static_path(name: str) -> str:
 
 def render(visit: Visit, template: str, *, status: int, **facts: Any) -> Response:
     """A page of this visit."""
+    response = Response(text_of(visit, template, **facts), status, content_type="text/html; charset=utf-8")
+    if template in WITH_A_CAMERA:
+        response.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
+    return response
+
+
+def text_of(visit: Visit, template: str, **facts: Any) -> str:
+    """A page, or a part of one."""
     looks = visit.looks
     user = visit.arrival.user
-    text = _templates().get_template(template).render(
+    return _templates().get_template(template).render(
         visit=visit,
         looks=looks,
         t=looks.say,
@@ -89,4 +100,3 @@ def render(visit: Visit, template: str, *, status: int, **facts: Any) -> Respons
         facts_given=facts,
         **facts,
     )  # fmt: skip
-    return Response(text, status, content_type="text/html; charset=utf-8")

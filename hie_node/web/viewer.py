@@ -63,6 +63,8 @@ def viewer_page(visit: Visit) -> Response:
     links = visit.request.args.getlist("f")[:AT_MOST]
     told = [(link, visit.facts_in(link)) for link in links]
     opened = [(link, facts) for link, facts in told if facts.get("study")]
+    if len({facts.get("emergency", "") for _, facts in opened}) > 1:
+        raise Refused(400, "viewer.two-purposes")
     if not opened:
         raise NotFound("study")
     patients = {facts.get("record", "") for _, facts in opened}
@@ -93,22 +95,20 @@ def _as_told(visit: Visit, facts: dict[str, str]) -> dict[str, str]:
 
 def permission(visit: Visit, uid: str) -> str:
     """That this person may ask for the pictures of this study for a while."""
-    return seal_page(visit.house, _claims(visit, uid), use=b"viewing", life=PERMISSION_LIFE)
-
-
-def _claims(visit: Visit, uid: str) -> Pairs:
-    return (("study", uid), ("who", visit.user.username))
+    claims = {"study": uid, "who": visit.user.username, **visit.declared()}
+    return seal_page(visit.house, tuple(claims.items()), use=b"viewing", life=PERMISSION_LIFE)
 
 
 def _permitted(visit: Visit) -> str:
     """The study of this request; raises Refused without a permission for it."""
     uid = _uid(visit.params["uid"])
     try:
-        granted = open_page(visit.house, visit.request.args.get("v", ""), use=b"viewing")
+        granted = dict(open_page(visit.house, visit.request.args.get("v", ""), use=b"viewing"))
     except (Unreadable, ValueError, TypeError):
-        granted = ()
-    if granted != _claims(visit, uid):
+        granted = {}
+    if (granted.get("study"), granted.get("who")) != (uid, visit.user.username):
         raise Refused(403, "viewer.ended")
+    visit.take_up(granted)
     return uid
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -55,19 +56,21 @@ class Screen:
 
     page: Page
     door: HouseDoor
+    english: bool = False
     complaints: list[str] = field(default_factory=list)
 
     def opens(self, path: str) -> None:
         self.page.goto(self.door.address + path)
 
-    def signs_in(self, role: Role = Role.DOCTOR, *, english: bool = False) -> None:
+    def signs_in(self, role: Role = Role.DOCTOR) -> None:
         self.opens("/login")
         self.page.fill("[name=username]", STAFF[role][0])
         self.page.fill("[name=password]", PASSWORD)
         self.page.click("form[action^='/login'] button")
         self.page.wait_for_selector("form[action='/logout']", state="attached")
-        if english:
-            self.page.click("button[value=en]")
+        if self.english and (button := self.page.query_selector("button[value=en]")):
+            button.click()
+            self.page.wait_for_selector("html[lang=en]")
 
     def finds(self, line: str, *, desk: str = "/patients") -> None:
         self.opens(desk)
@@ -77,6 +80,19 @@ class Screen:
     def sees(self, selector: str) -> None:
         """Waits until it is there."""
         self.page.wait_for_selector(selector, timeout=30_000)
+
+    def barriers(self) -> list[str]:
+        """What would keep somebody from using this page: serious findings of axe-core, and what does not fit."""
+        found = Axe().run(self.page).response["violations"]
+        told = [
+            f"{one['id']}: {node['html'][:160]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+        if self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth + 1"):
+            told.append("wider than the screen")
+        return told
 
     def grey(self, pane: int, column: int, row: int, *, columns: int, rows: int) -> int:
         """How bright the screen is in the middle of one pixel of the picture."""
@@ -103,11 +119,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def screen(browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP) -> Iterator[Screen]:
-    """A window of its own, with cookies of its own; the node's certificate is one that only nodes know."""
+def screen(
+    browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP, *, judged: bool = False
+) -> Iterator[Screen]:
+    """A window of its own, with cookies of its own; the node's certificate is one that only nodes know. `judged` lets
+    the judge of accessibility in, whose script no page allows."""
     context: BrowserContext = browser.new_context(
         ignore_https_errors=True,
-        bypass_csp=False,
+        bypass_csp=judged,
         viewport={"width": size[0], "height": size[1]},
         has_touch=size is PHONE,
     )

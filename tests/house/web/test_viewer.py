@@ -18,17 +18,11 @@ from adapters.dicom.client import parts
 from consent.requesters import Role
 from tests.house.web.browser import Browser, Seen
 from tests.house.web.scans import SIDE, Scan, sample
-from tests.house.web.screen import HouseDoor, Screen, chromium, screen
+from tests.house.web.screen import HouseDoor, Screen, screen
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, written_request
 
 CT = Scan(LAN)
-
-
-@pytest.fixture(scope="module")
-def installed() -> Iterator[Chromium]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -37,13 +31,6 @@ def bac_ninh(lab: Lab, bach_mai: Hospital) -> Hospital:
     hospital.registers(LAN)
     hospital.publishes_files(CT.files("bac-ninh"))
     return hospital
-
-
-@pytest.fixture
-def door(bach_mai: Hospital) -> Iterator[HouseDoor]:
-    made = HouseDoor(bach_mai)
-    yield made
-    made.close()
 
 
 @pytest.fixture
