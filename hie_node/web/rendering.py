@@ -45,6 +45,7 @@ STATIC = (
     "house.css",
     "house.js",
     "camera.js",
+    "sign.js",
     "icon.svg",
     "viewer/viewer.css",
     "viewer/main.js",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser as Chromium
 
 from consent.requesters import Role
@@ -124,3 +126,38 @@ def test_hostile_names_and_texts_stay_words_inside_their_place(
 def test_pictures_of_the_pages_are_small_enough_to_keep() -> None:
     for picture in (Path(__file__).parents[3] / "docs" / "pictures").glob("*.png"):
         assert picture.stat().st_size < 150_000, picture.name
+
+
+def test_a_patient_signs_on_the_screen_and_the_words_are_kept_with_the_signature(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    with screen(installed, door) as desk:
+        desk.signs_in(Role.CONSENT_DESK)
+        desk.finds("BA-0017", desk="/consents")
+        desk.page.check("input[name=from][value='27001']")
+        desk.page.check("input[name=days][value='180']")
+        with desk.page.expect_popup() as opened:
+            desk.page.click("button[formaction]")
+        paper = opened.value
+        paper.wait_for_selector("form.signing")
+        box = paper.locator("[data-sign]").bounding_box()
+        assert box is not None
+        paper.locator("[data-sign]").scroll_into_view_if_needed()
+        box = paper.locator("[data-sign]").bounding_box() or box
+        paper.mouse.move(box["x"] + 40, box["y"] + 60)
+        paper.mouse.down()
+        for step in range(12):
+            paper.mouse.move(box["x"] + 40 + 20 * step, box["y"] + 60 + 15 * (step % 3))
+        paper.mouse.up()
+        paper.click("[data-done]")
+        paper.wait_for_selector(".note.good")
+        assert desk.complaints == []
+    with bach_mai.house.storage.read() as unit:
+        record = unit.patients.record(bach_mai.number_of(LAN))
+        assert record is not None
+        (consent,) = unit.consents.of_records([record.id])
+    assert consent.evidence is not None and consent.evidence.kind == "electronic"
+    kept = b"".join(bach_mai.house.contents.open(record.id, consent.evidence.hash))
+    picture = Image.open(BytesIO(kept))
+    assert picture.size[0] == 1240 and picture.size[1] > 1000
+    assert consent.custodian == bac_ninh.home
