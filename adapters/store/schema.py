@@ -359,3 +359,13 @@ patient_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
 )
+
+# documents of a few kilobytes: a file for each would cost three waits for the disk
+small_content = Table(
+    "small_content",
+    metadata,
+    Column("owner", Key, nullable=False),
+    Column("content_hash", Key, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "content_hash"),
+)
