@@ -10,9 +10,11 @@ from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
+from hie_node.dimse.door import run_dicom
 from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
+from hie_node.returning import before_serving
 from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.warmth import keep_warm
@@ -27,7 +29,10 @@ def serve(settings: Settings) -> int:
     settings.check()
     _refuse_taken_ports(settings)
     _prepare(settings)
-    build(settings).storage.close()
+    house = build(settings)
+    before_serving(house)
+    house.transport.close()
+    house.storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
     listening = listen(settings.run / "workers.sock")
@@ -39,6 +44,8 @@ def serve(settings: Settings) -> int:
     ]
     if settings.mllp_port:
         children.append(Child("mllp", partial(_mllp, settings)))
+    if settings.dicom_port:
+        children.append(Child("dicom", partial(_dicom, settings)))
     return Supervisor(children).run()
 
 
@@ -101,6 +108,11 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
 def _mllp(settings: Settings) -> None:
     log.configure()
     run_mllp(settings, build)
+
+
+def _dicom(settings: Settings) -> None:
+    log.configure()
+    run_dicom(settings, build)
 
 
 def _jobs(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
 from hie_node.flows.peer_call import Asking, Receipts, call_peer
+from hie_node.flows.remember import remember_answers
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
 from hie_node.house import House
 from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
@@ -53,16 +54,16 @@ DOCUMENTS: NetworkQuestion[DocumentEntry] = NetworkQuestion("DocumentReference",
 STUDIES: NetworkQuestion[Study] = NetworkQuestion("ImagingStudy", read_studies)
 
 
-def find_documents_everywhere(act: Act, command: FindDocuments) -> Page[DocumentEntry]:
-    """ITI-67 over the whole network, own records included."""
+def find_documents_everywhere(act: Act, command: FindDocuments, *, budget: float | None = None) -> Page[DocumentEntry]:
+    """ITI-67 over the whole network, own records included; within `budget` seconds, by default `answer_budget`."""
     own = lambda one: find_documents(one, command)  # noqa: E731
-    return _ask(act, command.search, DOCUMENTS, own)
+    return _ask(act, command.search, DOCUMENTS, own, budget)
 
 
-def find_studies_everywhere(act: Act, command: FindStudies) -> Page[Study]:
+def find_studies_everywhere(act: Act, command: FindStudies, *, budget: float | None = None) -> Page[Study]:
     """ImagingStudy search over the whole network, own studies included."""
     own = lambda one: find_studies(one, command)  # noqa: E731
-    return _ask(act, command.search, STUDIES, own)
+    return _ask(act, command.search, STUDIES, own, budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,20 @@ def _as_they_come(
     rest = dict(waiting)
     with suppress(TimeoutError):
         for future in as_completed(waiting, timeout=max(0.0, deadline - time.monotonic())):
-            yield _heard(act, _fitting(_collect(rest.pop(future), future, act.house), search), patient)
+            yield _heard(act, _collect(rest.pop(future), future, act.house), patient, search)
     for future, peer in rest.items():
-        yield _heard(act, _fitting(_collect(peer, future, act.house), search), patient)
+        yield _heard(act, _collect(peer, future, act.house), patient, search)
 
 
-def _heard(act: Act, answer: PeerAnswer[Thing], patient: PatientInQuestion) -> PeerAnswer[Thing]:
+def _heard(
+    act: Act, answer: PeerAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> PeerAnswer[Thing]:
+    """One answer, as far as it fits the question, once it is recorded."""
+    fitting = _fitting(answer, search)
     one = act.fork()
-    one.patient, one.record_id, one.other = act.patient, act.record_id, answer.outcome.community.home
-    _remember(one, NetworkAnswer(answer.found, (_own_line(act), answer.outcome)), patient)
-    return answer
+    one.patient, one.record_id, one.other = act.patient, act.record_id, fitting.outcome.community.home
+    _remember(one, NetworkAnswer(fitting.found, (_own_line(act), fitting.outcome)), patient, search)
+    return fitting
 
 
 def _own_line(act: Act) -> CommunityOutcome:
@@ -134,9 +139,10 @@ def _ask(
     search: DocumentSearch | StudySearch,
     kind: NetworkQuestion[Thing],
     own: Callable[[Act], Page[Thing]],
+    budget: float | None = None,
 ) -> Page[Thing]:
     house = act.house
-    deadline = time.monotonic() + house.settings.limits.answer_budget
+    deadline = time.monotonic() + (budget or house.settings.limits.answer_budget)
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
     patient, peers, receipts = _prepare(act, search.patient)
@@ -148,7 +154,7 @@ def _ask(
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
     answers += [_collect(peer, future, house) for peer, future in waiting.items()]
     answer = merge([_fitting(one, search) for one in answers])
-    _remember(act, answer, patient)
+    _remember(act, answer, patient, search)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
     return _page(answer, search, total=len(answer.found) + own_total - len(own_answer.found))
 
@@ -309,7 +315,9 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
     return future.result()
 
 
-def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion) -> None:
+def _remember(
+    act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> None:
     """Record what came back, and the way back to each entry, so that it can be opened."""
     act.direction, act.action = "received", "R"
     act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
@@ -319,6 +327,7 @@ def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
     with act.unit() as unit:
         unit.remote.remember(_way_back(item, patient, act) for item in answer.found if item.home)
+        remember_answers(act, unit, answer, search, patient)
 
 
 def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act) -> RemoteEntry:

@@ -9,20 +9,46 @@ from functools import cache, partial
 from flask import Flask, Response, request
 
 from hie_node.house import House
-from hie_node.web import consents, disclosures, documents, login, node, patients, registrar, studies, viewer
+from hie_node.web import (
+    account,
+    consents,
+    disclosures,
+    documents,
+    emergencies,
+    ledger,
+    login,
+    node,
+    one_page,
+    ordering,
+    passkeys,
+    patients,
+    provider,
+    referrals,
+    registrar,
+    studies,
+    viewer,
+)
 from hie_node.web.front import HEADERS, serve
 from hie_node.web.rendering import STATIC, static_file, static_path
 
 PAGES = (
     *login.PAGES,
+    *account.PAGES,
+    *passkeys.PAGES,
+    *provider.PAGES,
     *patients.PAGES,
     *documents.PAGES,
     *studies.PAGES,
     *viewer.PAGES,
     *consents.PAGES,
     *registrar.PAGES,
+    *referrals.PAGES,
     *node.PAGES,
     *disclosures.PAGES,
+    *emergencies.PAGES,
+    *ordering.PAGES,
+    *one_page.PAGES,
+    *ledger.PAGES,
 )
 OF_OTHERS = (
     "/fhir",

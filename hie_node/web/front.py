@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from flask import Request, Response, redirect, request
@@ -17,10 +17,12 @@ from werkzeug.http import dump_options_header
 from adapters.peers.errors import PeerError
 from adapters.store.people import User
 from consent.disclosures import Action, Direction
-from consent.errors import ConsentError
+from consent.emergency import EmergencyAccess
+from consent.errors import ConsentError, EmergencyRefused
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
+from hie_node.flows.emergencies import running_of, under
 from hie_node.house import House
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.passwords import TooManyAtOnce
@@ -47,9 +49,6 @@ FORM_BODY = 64 << 10
 """Bytes of a posted form without a file."""
 FACTS_LIFE = 43200
 """Seconds that the sealed facts of a link are readable: as long as a session at most."""
-
-EMERGENCY_LIFE = 3600
-"""Seconds for which a declared emergency access opens things; then it has to be declared again."""
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -79,9 +78,17 @@ class SignInFirst(Exception):
     """Nobody is signed in."""
 
 
+class ProveFirst(Exception):
+    """This wants a fresh proof that it is still the one who signed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page or one action. `roles` is None where nobody needs to be signed in."""
+    """One page or one action. `roles` is None where nobody needs to be signed in.
+
+    step_up  wants a proof of a few minutes ago at most (emergency access, exports, accounts); its value is where to
+             come back to after that
+    """
 
     name: str
     method: Literal["GET", "POST"]
@@ -89,6 +96,7 @@ class Page:
     view: Callable[[Visit], Response]
     roles: frozenset[Role] | None
     takes_a_scan: bool = False
+    step_up: str = ""
 
     def body(self, house: House) -> int:
         """Bytes that may be sent to it."""
@@ -104,10 +112,6 @@ class Visit:
     arrival: sessions.Arrival
     language: Language
     params: Mapping[str, str] = field(default_factory=dict)
-    emergency: str = ""
-    """The reason of an emergency access that this person has declared for what is opened now, and"""
-    emergency_until: str = ""
-    """when it ends, as ISO 8601."""
 
     @property
     def user(self) -> User:
@@ -138,16 +142,23 @@ class Visit:
 
     def _requester(self, purpose: PurposeOfUse | None) -> Requester:
         usual = PurposeOfUse.TREAT if self.user.role.treats else PurposeOfUse.HOPERAT
-        if self.emergency:
-            usual = PurposeOfUse.BTG
+        running = self.emergency() if purpose is None and self.user.role.treats else None
+        asker = self._asker(purpose or usual)
+        return under(asker, reason=running.said, declared=running.declared) if running else asker
+
+    def emergency(self) -> EmergencyAccess | None:
+        """The emergency that this person declared for the patient of this page, while it lasts."""
+        record_id = self.params.get("record_id") or self.facts().get("record", "")
+        return running_of(self.house, record_id, self.user.username) if record_id else None
+
+    def _asker(self, purpose: PurposeOfUse) -> Requester:
         return Requester(
             self.user.username,
             self.user.role,
             self.house.home,
             name=self.user.name,
             organization=self.house.settings.name,
-            purpose=purpose or usual,
-            reason=self.emergency,
+            purpose=purpose,
         )
 
     def seal(self, **facts: str) -> str:
@@ -164,23 +175,6 @@ class Visit:
             return dict(open_page(self.house, link, use=b"page facts")) if link else {}
         except (Unreadable, ValueError, TypeError):
             return {}
-
-    def declare_emergency(self, reason: str) -> None:
-        self.emergency = reason
-        self.emergency_until = (self.house.now() + timedelta(seconds=EMERGENCY_LIFE)).isoformat()
-
-    def declared(self) -> dict[str, str]:
-        """The emergency access as the links of this page carry it on: for this person alone, and not for long."""
-        if not self.emergency:
-            return {}
-        return {"emergency": self.emergency, "until": self.emergency_until, "who": self.user.username}
-
-    def take_up(self, facts: Mapping[str, str]) -> None:
-        """What was declared on the page that led here holds here too, for the same person, until it ends."""
-        if self.arrival.user is None or facts.get("who") != self.user.username or not facts.get("emergency"):
-            return
-        if datetime.fromisoformat(facts["until"]) > self.house.now():
-            self.emergency, self.emergency_until = facts["emergency"], facts["until"]
 
     def page(self, template: str, *, status: int = 200, **facts: Any) -> Response:
         return render(self, template, status=status, **facts)
@@ -202,10 +196,11 @@ def serve(house: House, page: Page, **params: str) -> Response:
     try:
         visit.arrival = sessions.arrival(house, visit.request)
         _let_in(visit, page)
-        visit.take_up(visit.facts())
         response = page.view(visit)
     except SignInFirst:
         response = _to_the_door(visit)
+    except ProveFirst:
+        response = _to_the_proof(visit, page)
     except Exception as error:
         response = _refusal(visit, page, error)
     # a scan that was spooled to disk goes with the request, not some time later
@@ -243,6 +238,14 @@ def _let_in(visit: Visit, page: Page) -> None:
         raise Refused(403, "error.form")
     if page.roles is not None and visit.user.role not in page.roles:
         raise Refused(403, "error.role")
+    if page.step_up and not has_proof(visit):
+        raise ProveFirst
+
+
+def has_proof(visit: Visit) -> bool:
+    """Whether who this is was proved a few minutes ago at most."""
+    proved, life = visit.arrival.proved, timedelta(seconds=visit.house.settings.limits.proof_life)
+    return proved is not None and visit.house.now() - proved <= life
 
 
 def _to_the_door(visit: Visit) -> Response:
@@ -253,6 +256,11 @@ def _to_the_door(visit: Visit) -> Response:
     # the cookie of the session that is over goes with this answer, so the next page is told
     ended = "yes" if visit.arrival.ended else ""
     return visit.go(f"/login?f={visit.seal(back=back, ended=ended)}")
+
+
+def _to_the_proof(visit: Visit, page: Page) -> Response:
+    """Prove it, and come back to where the form stood: a form is not sent again by itself."""
+    return visit.go(f"/prove?f={visit.seal(back=page.step_up.format(**visit.params))}")
 
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -266,6 +274,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (PeerError, 502),
     (InvalidValue, 400),
     (Unreadable, 400),
+    (EmergencyRefused, 403),
     (ConsentError, 400),
 )
 

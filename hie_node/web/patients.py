@@ -6,7 +6,9 @@ from typing import Any
 
 from flask import Response
 
+from consent.emergency import EmergencyReason
 from consent.requesters import Role
+from hie_node.flows.emergencies import declare
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.reviews import read_person
 from hie_node.web.front import PART, Page, Refused, Visit
@@ -25,10 +27,9 @@ DESK = "/patients"
 MOST = 300
 """Entries of each kind on one page; a patient with more is told so."""
 SERIES_SHOWN = 30
-SHORTEST_REASON = 10
-"""Characters of the reason for an emergency access: a word is none."""
 END_OF_PART = "\x1e"
 """Ends each state of the page that is sent while answers come in."""
+REASONS = tuple(one.value for one in EmergencyReason)
 
 
 def search_page(visit: Visit) -> Response:
@@ -50,6 +51,21 @@ def own_records(visit: Visit) -> Response:
     return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
 
 
+def declare_emergency(visit: Visit) -> Response:
+    """From now on this doctor sees more of this patient; somebody is told, and it is reviewed."""
+    reason = next((one for one in EmergencyReason if one.value == visit.field("reason", 40)), None)
+    if reason is None:
+        raise Refused(400, "emergency.problem.reason")
+    record_id = visit.params["record_id"]
+    declare(
+        visit.act("declare-emergency"),
+        PatientSelector(record_id=record_id),
+        reason=reason,
+        text=visit.field("text", 900),
+    )
+    return visit.go(f"{DESK}/{record_id}")
+
+
 def all_hospitals(visit: Visit) -> Response:
     """The same with every hospital's answer. Asking is itself a disclosure and is recorded, so it is a form.
 
@@ -65,18 +81,6 @@ def all_hospitals(visit: Visit) -> Response:
     *_, shown = coming
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     return visit.page("patient.html", person=known.person, shown=shown, **links)
-
-
-def emergency(visit: Visit) -> Response:
-    """Declared with a reason: every hospital is asked as in an emergency, each records it, and it is reviewed."""
-    reason = visit.field("reason", 500)
-    if len(reason) < SHORTEST_REASON:
-        raise Refused(400, "emergency.reason-missing")
-    visit.declare_emergency(reason)
-    documents, studies = _searches(visit)
-    *_, shown = hear(visit, documents, studies, most=MOST, everybody=False)
-    known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
 
 
 def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
@@ -106,10 +110,10 @@ def _links(visit: Visit) -> dict[str, Any]:
             series=series,
             study=entry.study.study_instance_uid if entry.study else "",
             reports=" ".join(report.id for report in entry.reports),
-            **visit.declared(),
         )
 
-    return {"record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}
+    emergency = {"emergency": visit.emergency(), "may_declare": visit.house.policy.emergency_access, "reasons": REASONS}
+    return {**emergency, "record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}
 
 
 def _told(series: Series) -> str:
@@ -128,6 +132,6 @@ PAGES = (
     Page("search-patients", "GET", DESK, search_page, TREATING),
     Page("search-patients", "POST", DESK, search_results, TREATING),
     Page("own-records", "GET", f"{DESK}/<record_id>", own_records, TREATING),
+    Page("declare-emergency", "POST", f"{DESK}/<record_id>/emergency", declare_emergency, TREATING),
     Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
-    Page("emergency", "POST", f"{DESK}/<record_id>/emergency", emergency, TREATING),
 )

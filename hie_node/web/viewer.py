@@ -63,8 +63,6 @@ def viewer_page(visit: Visit) -> Response:
     links = visit.request.args.getlist("f")[:AT_MOST]
     told = [(link, visit.facts_in(link)) for link in links]
     opened = [(link, facts) for link, facts in told if facts.get("study")]
-    if len({facts.get("emergency", "") for _, facts in opened}) > 1:
-        raise Refused(400, "viewer.two-purposes")
     if not opened:
         raise NotFound("study")
     patients = {facts.get("record", "") for _, facts in opened}
@@ -86,21 +84,24 @@ def _as_told(visit: Visit, facts: dict[str, str]) -> dict[str, str]:
     performed = facts.get("performed", "")
     return {
         "uid": uid,
-        "viewing": permission(visit, uid),
+        "viewing": permission(visit, uid, facts.get("record", "")),
         "title": facts.get("title", ""),
         "place": facts.get("hospital", ""),
         "day": visit.looks.day(datetime.fromisoformat(performed)) if performed else "",
     }
 
 
-def permission(visit: Visit, uid: str) -> str:
-    """That this person may ask for the pictures of this study for a while."""
-    claims = {"study": uid, "who": visit.user.username, **visit.declared()}
-    return seal_page(visit.house, tuple(claims.items()), use=b"viewing", life=PERMISSION_LIFE)
+def permission(visit: Visit, uid: str, record_id: str) -> str:
+    """That this person may ask for the pictures of this study, of this patient, for a while."""
+    claims = (("study", uid), ("record", record_id), ("who", visit.user.username))
+    return seal_page(visit.house, claims, use=b"viewing", life=PERMISSION_LIFE)
 
 
 def _permitted(visit: Visit) -> str:
-    """The study of this request; raises Refused without a permission for it."""
+    """The study of this request; raises Refused without a permission for it.
+
+    What this person declared for the patient, an emergency, holds here as on the page that led here.
+    """
     uid = _uid(visit.params["uid"])
     try:
         granted = dict(open_page(visit.house, visit.request.args.get("v", ""), use=b"viewing"))
@@ -108,7 +109,7 @@ def _permitted(visit: Visit) -> str:
         granted = {}
     if (granted.get("study"), granted.get("who")) != (uid, visit.user.username):
         raise Refused(403, "viewer.ended")
-    visit.take_up(granted)
+    visit.params = {**visit.params, "record_id": granted["record"]}
     return uid
 
 
@@ -126,7 +127,7 @@ def study_list(visit: Visit) -> Response:
     content = orjson.dumps(
         {
             "description": study.description or "",
-            "viewing": permission(visit, uid),
+            "viewing": permission(visit, uid, visit.params["record_id"]),
             "series": [_listed(one) for one in _in_order(study)],
         }
     )

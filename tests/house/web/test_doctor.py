@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
@@ -203,26 +202,3 @@ def test_own_and_quick_hospitals_are_shown_while_a_slow_one_is_awaited(
     assert states[-1].count("không phản hồi") and "đang chờ" not in states[-1]
     heard = [row for row in bach_mai.rows(direction="received") if "27001:answered" in row.reasons]
     assert len(heard) == 2, "each answer is recorded before it is shown"
-
-
-def test_emergency_access_is_declared_with_a_reason_and_holds_for_one_person_and_an_hour(
-    doctor: Browser, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital
-) -> None:
-    page = doctor.finds("BA-0017")
-    assert "CLVT sọ não ở Bắc Ninh" not in others(doctor, page).text
-    refused = doctor.fills(page, page.address + "/emergency", reason="gấp")
-    assert refused.status == 400 and "lý do" in refused.text
-    reason = "Hôn mê, cần phim cũ để mổ"
-    shown = doctor.fills(page, page.address + "/emergency", reason=reason)
-    assert reason in shown.text and "CLVT sọ não ở Bắc Ninh" in shown.text
-    report = shown.link("/documents/27001.")
-    assert "Nhồi máu não vùng đỉnh phải." in doctor.opens(report).text
-    there = bac_ninh.rows(direction="disclosed")
-    assert there and all((r.requester.purpose, r.requester.reason) == ("BTG", reason) for r in there)
-    nurse = Browser(bach_mai)
-    nurse.signs_in(Role.NURSE)
-    assert nurse.opens(report).status == 404, "the link opens nothing for somebody else"
-    for _ in range(5):
-        lab.clock.moves(by=timedelta(minutes=13))
-        doctor.opens("/patients")
-    assert doctor.opens(report).status == 404, "and nothing for ever"
