@@ -14,6 +14,7 @@ from hie_node.flows import (
     audit,
     consents,
     describe,
+    draw,
     fetch,
     find,
     heads,
@@ -45,6 +46,7 @@ HERE: dict[type, Flow] = {
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.DrawImage: draw.draw_image,
     nouns.RetrieveFrames: fetch.retrieve_frames,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
@@ -78,6 +80,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    nouns.DrawImage: draw.draw_image_anywhere,
     nouns.RetrieveFrames: fetch.fetch_frames,
     DescribeNode: describe.describe,
 }
