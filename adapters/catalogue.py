@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
+from adapters.cdshooks import services
+from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
     announce_referral,
     capability,
@@ -23,6 +24,7 @@ from adapters.fhir import (
     read_document_reference,
     read_imaging_study,
     read_list,
+    record_between_peers,
     withdraw_receipt,
 )
 from adapters.transactions import Transaction
@@ -47,8 +49,11 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     find_imaging_studies.TRANSACTION,
     read_imaging_study.TRANSACTION,
     *withdraw_receipt.TRANSACTIONS,
+    *record_between_peers.TRANSACTIONS,
     *announce_referral.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
+    *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *services.TRANSACTIONS,
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from adapters.catalogue import TRANSACTIONS
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode, NodeDescription
 from hie_node.acts import Act
 from registry.commands import ReadDirectory
@@ -26,6 +27,11 @@ def software_version() -> str:
 def describe(act: Act, command: DescribeNode) -> NodeDescription:
     """`/metadata`."""
     return NodeDescription(TRANSACTIONS, software_version(), PUBLISHED)
+
+
+def list_services(act: Act, command: ListServices) -> str:
+    """`/cds-services`: which there are is the same for everybody; the name is the hospital's."""
+    return act.house.settings.name
 
 
 def read_directory(act: Act, command: ReadDirectory) -> tuple[Peer, ...]:

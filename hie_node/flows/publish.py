@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
+from adapters.store.contents import SmallContent, small
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
@@ -68,6 +69,9 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
 
 def _publish_once(act: Act, submission: Submission) -> Provided:
     act.items.clear()
+    contents = [small(document.content.chunks()) for document in submission.documents]
+    if all(contents):
+        return _publish_small(act, submission, [content for content in contents if content])
     submission, owner, known = _owner(act, submission)
     stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
     with act.unit() as unit:
@@ -75,6 +79,19 @@ def _publish_once(act: Act, submission: Submission) -> Provided:
         if record.id != owner:
             raise OwnerChanged
         return _index(act, unit, submission, record, stored)
+
+
+def _publish_small(act: Act, submission: Submission, contents: Sequence[SmallContent]) -> Provided:
+    """Patient, contents, index and record become durable by one commit."""
+    for content, document in zip(contents, submission.documents, strict=True):
+        _checked(content.stored, document)
+    with act.unit() as unit:
+        record = resolve_mention(act, unit, submission.patient, new_record_id=new_id())
+        taken = _without_what_it_would_lose(unit, submission, record.id)
+        still = {id(document) for document in taken.documents}
+        both = zip(contents, submission.documents, strict=True)
+        stored = [act.house.contents.keep(unit, record.id, content) for content, d in both if id(d) in still]
+        return _index(act, unit, taken, record, stored)
 
 
 def _owner(act: Act, submission: Submission) -> tuple[Submission, str, bool]:

@@ -28,6 +28,8 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ),
     ("/node", "nav.node", frozenset({Role.ADMINISTRATOR})),
     ("/disclosures", "nav.disclosures", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
+    ("/emergencies", "nav.emergencies", frozenset({Role.DATA_PROTECTION_OFFICER})),
+    ("/ledger", "nav.ledger", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR})),
 )
 """Which pages a role finds in the head of every page; the first is where it begins."""
 
