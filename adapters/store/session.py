@@ -130,7 +130,9 @@ class Statements:
         names = [column.keyname for column in compiled._result_columns]
         kind = _named("Row", names, rename=True)
         row = kind._make if names else None
-        constants = {k: v for k, v in compiled.construct_params(_check=False).items() if v is not None}
+        # a constant may be NULL; what is not required is one
+        given = compiled.construct_params(_check=False)
+        constants = {name: value for name, value in given.items() if not compiled.binds[name].required}
         return Prepared(str(compiled), tuple(compiled.positiontup or ()), constants, several, row)
 
     def _is_plain(self, compiled: SQLCompiler, several: frozenset[str]) -> bool:

@@ -97,3 +97,15 @@ def test_a_system_is_known_by_its_keys(storage: Storage) -> None:
         assert unit.people_of_the_house.client("pacs") is None
         unit.people_of_the_house.disable_client("his")
         assert unit.people_of_the_house.clients() == (replace(his, disabled=True),)
+
+
+def test_a_job_that_failed_twice_is_still_there(storage: Storage) -> None:
+    """The statements that set NULL are run a second time in the prepared form."""
+    for attempt in range(3):
+        with storage.begin() as unit:
+            unit.jobs.enqueue("again", {"n": attempt}, run_at=NOW, dedup_key=f"again-{attempt}")
+        with storage.begin() as unit:
+            (job,) = unit.jobs.claim(["again"], now=NOW, lease_seconds=60, limit=1)
+            unit.jobs.failed(job.id, "not-reachable", NOW + timedelta(hours=1))
+    with storage.read() as unit:
+        assert unit.jobs.waiting() == 3
