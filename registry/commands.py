@@ -214,6 +214,13 @@ class FeedPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovePatient:
+    """ITI-104: a number is out of use. Answered with Fed."""
+
+    identifier: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
 class MergePatients:
     """ITI-8 and ITI-30 merge, change of a number: `subsumed` is `survivor` from now on. Answered with Fed.
 

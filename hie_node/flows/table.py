@@ -25,6 +25,7 @@ from hie_node.flows import (
     reconcile,
     referrals,
     register,
+    remove_patient,
     store_instances,
     summary,
 )
@@ -55,6 +56,7 @@ HERE: dict[type, Flow] = {
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,
+    nouns.RemovePatient: remove_patient.remove_patient,
     nouns.MergePatients: register.merge,
     nouns.LinkPatients: register.link,
     rules.RecordConsent: consents.record_consent,
