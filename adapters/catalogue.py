@@ -22,6 +22,7 @@ from adapters.fhir import (
     read_list,
     withdraw_receipt,
 )
+from adapters.soap import iti18_stored_query, iti41_provide_and_register, iti42_register, iti43_retrieve
 from adapters.transactions import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
@@ -45,4 +46,8 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *rad107_retrieve.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *iti18_stored_query.TRANSACTIONS,
+    iti41_provide_and_register.TRANSACTION,
+    iti42_register.TRANSACTION,
+    *iti43_retrieve.TRANSACTIONS,
 )

@@ -9,14 +9,18 @@ import base64
 import binascii
 from collections.abc import Mapping
 
+from adapters.trust.certificates import home_of
+from adapters.trust.errors import CertificateUnusable
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
 from adapters.trust.receipts import read_receipt
 from adapters.trust.scopes import Scopes
+from adapters.wire import WireRequest
 from consent.errors import InvalidReceipt, TokenRefused
 from consent.receipts import ConsentReceipt
 from hie_node.acts import Caller
 from hie_node.flows.peer_call import RECEIPT_HEADER
 from hie_node.house import House
+from registry.directory import Peer
 
 CERTIFICATE_HEADER = "x-hie-client-certificate"
 """Set by the edge from the TLS connection; whatever a client sends under this name is dropped there."""
@@ -61,6 +65,39 @@ def at_the_peer_door(
     )
     receipts = _receipts(house, headers.get(RECEIPT_HEADER.lower(), ""), token.receipts)
     return Caller(token.requester, "peer", token.expires, receipts)
+
+
+def introduced(house: House, request: WireRequest) -> None:
+    """Before a SOAP envelope is read: a token that holds, or a connection of a hospital in the network.
+
+    At the house door a message without a token may still say who sends it, by an assertion inside. Raises TokenRefused.
+    """
+    if request.door == "peer":
+        connected_community(house, request.headers)
+    elif request.header("authorization"):
+        at_the_house_door(house, request.headers)
+
+
+def connected_community(house: House, headers: Mapping[str, str]) -> Peer:
+    """The hospital whose certificate the connection shows, if it takes part in the network."""
+    try:
+        certificate = base64.b64decode(headers.get(CERTIFICATE_HEADER, ""), validate=True)
+        peer = house.directory.current().peer(home_of(certificate))
+    except (binascii.Error, ValueError, CertificateUnusable) as error:
+        raise TokenRefused("certificate") from error
+    if peer is None or not peer.active:
+        raise TokenRefused("certificate")
+    return peer
+
+
+def by_message(house: House, request: WireRequest) -> tuple[Caller, Scopes | None]:
+    """Who sends a SOAP message: by access token, or by the SAML assertion in its Security header (XUA).
+
+    Scopes are those of this hospital's systems; None for a peer, whose requests are decided record by record.
+    """
+    if request.door != "peer" and request.header("authorization"):
+        return at_the_house_door(house, request.headers)
+    raise TokenRefused("missing")
 
 
 def _receipts(house: House, header: str, announced: tuple[str, ...]) -> tuple[tuple[ConsentReceipt, str], ...]:

@@ -107,4 +107,5 @@ def forget(house: House) -> None:
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.correlations.forget_before(now)
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))

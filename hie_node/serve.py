@@ -19,6 +19,7 @@ from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, run_workers
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
+DOCUMENTS = "/xds/repository"
 SCANS = "/consents/"
 
 
@@ -95,6 +96,8 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     """Only the house's own systems may hand in images, which are large."""
     if door == "house" and method == "POST" and path.startswith(UNLIMITED_BODIES):
         return settings.limits.dicom_body
+    if door == "house" and method == "POST" and path == DOCUMENTS:
+        return settings.limits.file_body
     if door == "house" and method == "POST" and path.startswith(SCANS):
         # a larger scan than the page takes still reaches it, so that people read why in their own language
         return settings.limits.scan_body * 4

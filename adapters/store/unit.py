@@ -24,13 +24,13 @@ from adapters.store.messages import ReceivedMessages
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.receipts import StoredReceipts
-from adapters.store.remote import StoredRemoteEntries
+from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.sessions import Sessions
 from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, RemoteEntries, Studies
+from registry.ports import Correlations, Documents, Patients, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -40,6 +40,7 @@ class UnitOfWork:
 
     __slots__ = (
         "consents",
+        "correlations",
         "disclosures",
         "documents",
         "jobs",
@@ -59,6 +60,7 @@ class UnitOfWork:
         self.documents: Documents = StoredDocuments(connection, writing=writing)
         self.studies: Studies = StoredStudies(connection, writing=writing)
         self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
+        self.correlations: Correlations = StoredCorrelations(connection, writing=writing)
         self.consents: Consents = StoredConsents(connection, writing=writing)
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)

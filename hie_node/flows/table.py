@@ -17,8 +17,10 @@ from hie_node.flows import (
     find,
     patients,
     publish,
+    query_registry,
     read_remote,
     register,
+    retrieve_set,
     store_instances,
 )
 from registry import commands as nouns
@@ -32,6 +34,8 @@ HERE: dict[type, Flow] = {
     nouns.FindSubmissions: find.find_submissions,
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
+    nouns.QueryRegistry: query_registry.query_registry,
+    nouns.RetrieveDocuments: retrieve_set.retrieve_documents,
     nouns.StoreInstances: store_instances.store_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
@@ -57,6 +61,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.ReadDocument: read_remote.read_document_anywhere,
     nouns.ReadStudy: read_remote.read_study_anywhere,
     nouns.RetrieveDocument: fetch.fetch_document,
+    nouns.RetrieveDocuments: retrieve_set.fetch_documents,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
     DescribeNode: describe.describe,
