@@ -22,7 +22,13 @@ from adapters.fhir import (
     read_list,
     withdraw_receipt,
 )
-from adapters.soap import iti18_stored_query, iti41_provide_and_register, iti42_register, iti43_retrieve
+from adapters.soap import (
+    iti18_stored_query,
+    iti41_provide_and_register,
+    iti42_register,
+    iti43_retrieve,
+    iti55_patient_discovery,
+)
 from adapters.transactions import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
@@ -50,4 +56,5 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti41_provide_and_register.TRANSACTION,
     iti42_register.TRANSACTION,
     *iti43_retrieve.TRANSACTIONS,
+    iti55_patient_discovery.TRANSACTION,
 )

@@ -205,6 +205,24 @@ class MatchPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverPatient:
+    """ITI-55: another hospital describes a patient and asks under which number they are known here.
+
+    Answered with Discovered.
+    """
+
+    wanted: PatientInQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """The number of the one person that fits, None where there is none; `ambiguous` where one more detail is needed."""
+
+    number: PatientIdentifier | None
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CrossReference:
     """ITI-83. Answered with CrossReferences."""
 

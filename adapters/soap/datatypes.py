@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
+from uuid import NAMESPACE_URL, uuid5
 
 from registry.coded import (
     ACT_CODE,
@@ -23,7 +24,16 @@ from registry.coded import (
     CodedValue,
 )
 from registry.errors import InvalidValue
-from registry.identifiers import ACCESSION, DICOM_UID, PatientIdentifier, is_oid
+from registry.identifiers import (
+    ACCESSION,
+    CITIZEN_ID,
+    DICOM_UID,
+    INSURANCE_NUMBER,
+    NATIONAL_ID,
+    PASSPORT_NUMBER,
+    PatientIdentifier,
+    is_oid,
+)
 from registry.people import BirthDate
 
 _SCHEMES = {
@@ -37,6 +47,12 @@ _SCHEMES = {
     "2.16.840.1.113883.6.96": "http://snomed.info/sct",
 }
 _OIDS = {system: oid for oid, system in _SCHEMES.items()}
+_NUMBERS = {
+    f"2.25.{uuid5(NAMESPACE_URL, system).int}": system
+    for system in (NATIONAL_ID, CITIZEN_ID, INSURANCE_NUMBER, PASSPORT_NUMBER)
+}
+"""OIDs for the national numbers, whose systems are URIs: made of the URI, so that every node has the same."""
+_NUMBER_OIDS = {system: oid for oid, system in _NUMBERS.items()}
 _OTHER_SCHEME = "urn:hie-node:scheme:"
 _DTM = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d))?)?)?)?)?", re.ASCII)
 _FHIR_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(.+))?)?)?", re.ASCII)
@@ -129,14 +145,25 @@ def _split_cx(text: str) -> tuple[str, str | None, tuple[str, ...]]:
     namespace, uid, kind = (*authority, "", "", "")[:3]
     system = None
     if uid and kind == "ISO" and is_oid(uid.removeprefix("urn:oid:")):
-        system = f"urn:oid:{uid.removeprefix('urn:oid:')}"
+        system = authority_of(uid.removeprefix("urn:oid:"))
     elif uid and kind == "URI":
         system = _plain(uid)
     return _plain(parts[0]), system, (*parts[1:3], namespace, *authority[3:], *parts[4:])
 
 
+def authority_of(oid: str) -> str:
+    """The system of identifiers that an OID stands for."""
+    return _NUMBERS.get(oid, f"urn:oid:{oid}")
+
+
+def oid_of(system: str) -> str | None:
+    """The OID of a system of identifiers; None for a URI that has none."""
+    bare = _NUMBER_OIDS.get(system) or system.removeprefix("urn:oid:")
+    return bare if is_oid(bare) else None
+
+
 def _authority(system: str) -> str:
-    bare = system.removeprefix("urn:oid:")
+    bare = oid_of(system) or system
     return f"&{bare}&ISO" if is_oid(bare) else f"&{_escaped(system)}&URI"
 
 

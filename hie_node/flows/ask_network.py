@@ -19,6 +19,7 @@ from adapters.store.unit import UnitOfWork
 from hie_node import log, metrics
 from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
+from hie_node.flows.gateway_call import find_over_soap
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
 from hie_node.flows.peer_call import Asking, Receipts, call_peer
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
@@ -28,6 +29,7 @@ from registry.commands import FindDocuments, FindStudies, Page
 from registry.directory import Peer
 from registry.documents import DocumentEntry
 from registry.errors import InvalidValue, NotUnique
+from registry.identifiers import repository_of
 from registry.people import NOTHING_KNOWN, PatientInQuestion
 from registry.ports import RemoteEntry
 from registry.searches import DocumentSearch, PatientSelector, StudySearch
@@ -198,25 +200,51 @@ def _ask_one(
     """One peer, one round trip; every failure becomes its line."""
     started = time.monotonic()
     try:
-        answer = call_peer(
-            act.house,
-            Asking(act.caller.requester, addressed_to(peer, receipts), act.exchange),
-            peer,
-            method="POST",
-            path=f"/fhir/{question.resource}/_search",
-            body=body,
-            content_type="application/x-www-form-urlencoded",
-            deadline=deadline,
-        )
-        if answer.status != 200:
-            raise PeerBroken(f"status-{answer.status}")
-        found, outcome, detail = kind.read(answer.body, peer, question)
+        asking = Asking(act.caller.requester, addressed_to(peer, receipts), act.exchange)
+        if "fhir" not in peer.speaks:
+            found, outcome, detail = _over_soap(act, asking, peer, question, kind, deadline)
+        else:
+            found, outcome, detail = _over_fhir(act, asking, peer, question, body, kind, deadline)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:
         return _failed(peer, OutcomeKind.BROKEN, failure.reason, started)
     seconds = time.monotonic() - started
     return PeerAnswer(CommunityOutcome(peer.community, outcome, len(found), detail, seconds), found)
+
+
+def _over_fhir(
+    act: Act,
+    asking: Asking,
+    peer: Peer,
+    question: Question,
+    body: bytes,
+    kind: NetworkQuestion[Thing],
+    deadline: float,
+) -> tuple[tuple[Thing, ...], OutcomeKind, str]:
+    answer = call_peer(
+        act.house,
+        asking,
+        peer,
+        method="POST",
+        path=f"/fhir/{question.resource}/_search",
+        body=body,
+        content_type="application/x-www-form-urlencoded",
+        deadline=deadline,
+    )
+    if answer.status != 200:
+        raise PeerBroken(f"status-{answer.status}")
+    return kind.read(answer.body, peer, question)
+
+
+def _over_soap(
+    act: Act, asking: Asking, peer: Peer, question: Question, kind: NetworkQuestion[Thing], deadline: float
+) -> tuple[tuple[Thing, ...], OutcomeKind, str]:
+    """The same question to a gateway; SOAP knows no search for studies, and that is said."""
+    if kind.resource != DOCUMENTS.resource:
+        return (), OutcomeKind.INCOMPLETE, "images of this hospital cannot be searched for over SOAP"
+    found, outcome, detail = find_over_soap(act, asking, peer, question, deadline=deadline)
+    return found, outcome, detail  # type: ignore[return-value]
 
 
 def _failed(peer: Peer, kind: OutcomeKind, detail: str, started: float) -> PeerAnswer[Thing]:
@@ -256,7 +284,18 @@ def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act)
         return RemoteEntry(
             item.id, "study", item.home, remote_id, patient, None, None, None, item.study_instance_uid, act.now
         )
-    a = item.attachment
+    a, repository = item.attachment, item.repository or repository_of(item.home)
     return RemoteEntry(
-        item.id, "document", item.home, remote_id, patient, a.content_type, a.size, a.hash, None, act.now
+        item.id,
+        "document",
+        item.home,
+        remote_id,
+        patient,
+        a.content_type,
+        a.size,
+        a.hash,
+        None,
+        act.now,
+        item.unique_id,
+        repository,
     )
