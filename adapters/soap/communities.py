@@ -55,6 +55,21 @@ def check_home(request: WireRequest, named: str | None, *, needed: bool) -> None
     request.kept["home"] = home
 
 
+def refuse_elsewhere(request: WireRequest, *, passed_on: bool) -> None:
+    """Only a search for documents is passed on; another question to another community is refused, not half answered."""
+    home = request.kept.get("home")
+    if request.door == "network" and not passed_on and home not in (None, request.home):
+        told = "only FindDocuments is passed on to other communities"
+        raise QueryFault("XDSUnavailableCommunity", told, location=str(home))
+
+
+def not_asked(request: WireRequest) -> list[ErrorLine]:
+    """At the gateway: that sets and folders of other communities were not asked for."""
+    if request.door != "network" or request.kept.get("home") is not None:
+        return []
+    return [ErrorLine("XDSUnavailableCommunity", "only FindDocuments is passed on; other communities were not asked")]
+
+
 def read_home(text: str) -> HomeCommunityId:
     """A homeCommunityId as `urn:oid:…`; raises QueryFault for anything else."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adapters.soap.communities import check_home, community_lines
+from adapters.soap.communities import check_home, community_lines, not_asked, refuse_elsewhere
 from adapters.soap.errors import QueryFault
 from adapters.soap.faults import ErrorLine, answer_action, error_line, error_list, fault, is_fault, respond, status_of
 from adapters.soap.messages import payload
@@ -46,11 +46,13 @@ def decode(request: WireRequest) -> Command:
     asked = read_parameters(query)
     command = read_query(query.get("id", ""), asked)
     check_home(request, query.get("home") or asked.one("$homeCommunityId"), needed=_starts_from_objects(command))
-    # which query it was, without the values: those are personal and stand in the record by themselves
+    refuse_elsewhere(request, passed_on=isinstance(command, FindDocuments))
     request.kept.update(return_type=return_type, asked=asked, question=_question(query.get("id", ""), asked))
-    if isinstance(command, FindDocuments) and command.search.patient.described:
-        request.kept["patient"] = command.search.patient.described.identifiers[0]
-    return command
+    if not isinstance(command, FindDocuments) or command.search.patient.described is None:
+        return command
+    request.kept["patient"] = command.search.patient.described.identifiers[0]
+    home = request.kept.get("home") if request.door == "network" else None
+    return FindDocuments(replace(command.search, home=home))
 
 
 def _starts_from_objects(command: Command) -> bool:
@@ -77,7 +79,7 @@ def encode(found: Page[DocumentEntry] | Holdings, request: WireRequest) -> WireR
 def _as_holdings(found: Page[DocumentEntry] | Holdings, request: WireRequest) -> tuple[Holdings, list[ErrorLine]]:
     """Both kinds of result as one; the documents of one patient under the number that was asked for."""
     if isinstance(found, Holdings):
-        return found, _withheld(found.withheld, request)
+        return found, [*_withheld(found.withheld, request), *not_asked(request)]
     patient: PatientIdentifier | None = request.kept.get("patient")
     documents = found.items
     if patient is not None:

@@ -28,8 +28,8 @@ from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerA
 from registry.commands import FindDocuments, FindStudies, Page
 from registry.directory import Peer
 from registry.documents import DocumentEntry
-from registry.errors import InvalidValue, NotUnique
-from registry.identifiers import repository_of
+from registry.errors import InvalidValue, NoSuchCommunity, NotUnique
+from registry.identifiers import HomeCommunityId, repository_of
 from registry.people import NOTHING_KNOWN, PatientInQuestion
 from registry.ports import RemoteEntry
 from registry.searches import DocumentSearch, PatientSelector, StudySearch
@@ -76,18 +76,21 @@ def _ask(
     deadline = time.monotonic() + house.settings.limits.answer_budget
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
-    patient, peers, receipts = _prepare(act, search.patient)
+    only = search.home if isinstance(search, DocumentSearch) else None
+    patient, peers, receipts = _prepare(act, search.patient, only)
     question = Question(kind.resource, patient, _conditions(search))
     body = question.body()
     waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
-    own_answer, own_total = _own_answer(act, own)
-    answers = [own_answer]
+    # another community alone was asked for: then this hospital's own records are no part of the answer
+    own_answer, own_total = _own_answer(act, own) if only in (None, house.home) else (None, 0)
+    answers = [own_answer] if own_answer else []
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
     answers += [_collect(peer, future, house) for peer, future in waiting.items()]
     answer = merge([_fitting(one, search) for one in answers])
     _remember(act, answer, patient)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
-    return _page(answer, search, total=len(answer.found) + own_total - len(own_answer.found))
+    listed = len(own_answer.found) if own_answer else 0
+    return _page(answer, search, total=len(answer.found) + own_total - listed)
 
 
 def _fitting(answer: PeerAnswer[Thing], search: DocumentSearch | StudySearch) -> PeerAnswer[Thing]:
@@ -108,7 +111,9 @@ def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *,
     return Page(shown, total=total, outcomes=outcomes)
 
 
-def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
+def _prepare(
+    act: Act, selector: PatientSelector, only: HomeCommunityId | None = None
+) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
     """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
@@ -119,7 +124,7 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
             raise InvalidValue("patient", expected="a patient of this hospital, or a description of one")
         described = _describe(selector, person)
         receipts = signed_requests(act, unit, person) if person else ()
-        peers = choose_peers(act.house, described)
+        peers = choose_peers(act.house, described) if only is None else _the_one(act.house, only)
         remember_sent(unit, peers, receipts)
         return described, peers, receipts
 
@@ -158,6 +163,16 @@ def choose_peers(house: House, patient: PatientInQuestion) -> tuple[Peer, ...]:
         return tuple(peers)
     systems = {identifier.system for identifier in patient.identifiers}
     return tuple(peer for peer in peers if systems & {str(peer.home), *_own_systems(peer)})
+
+
+def _the_one(house: House, home: HomeCommunityId) -> tuple[Peer, ...]:
+    """The hospital that was named; nobody where it is this one. Raises NoSuchCommunity."""
+    if home == house.home:
+        return ()
+    peer = house.directory.current().peer(home)
+    if peer is None or not peer.active:
+        raise NoSuchCommunity(str(home))
+    return (peer,)
 
 
 def _own_systems(peer: Peer) -> set[str]:
@@ -270,7 +285,9 @@ def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion
     act.direction, act.action = "received", "R"
     act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
     act.reasons.clear()
-    for outcome in answer.outcomes[1:]:
+    for outcome in answer.outcomes:
+        if outcome.community.home == act.house.home:
+            continue
         metrics.OUTCOMES.labels(str(outcome.community.facility), outcome.kind.value).inc()
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
     with act.unit() as unit:

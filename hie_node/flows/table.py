@@ -64,6 +64,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.ReadStudy: read_remote.read_study_anywhere,
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.RetrieveDocuments: retrieve_set.fetch_documents,
+    nouns.QueryRegistry: query_registry.query_registry,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
     DescribeNode: describe.describe,

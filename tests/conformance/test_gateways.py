@@ -318,3 +318,24 @@ def test_a_community_that_does_not_answer_is_named(gateway: Gateway) -> None:
     assert found.all(".//rs:RegistryError")[0].get("location") == str(gateway.holder.home)
     unknown = soap.retrieves("2.25.1", home="urn:oid:2.25.404", repository="2.25.404.2")
     assert unknown.codes == ["XDSUnknownCommunity"]
+
+
+def test_what_the_gateway_does_not_pass_on_is_said(gateway: Gateway) -> None:
+    soap, here, there = SoapClient(gateway.own), str(gateway.own.home), str(gateway.holder.home)
+    own = Document("A1", b"%PDF own")
+    assert soap.provides(Submission("A1", [own])).outcome == "Success"
+    by_id = ("$XDSDocumentEntryUniqueId", f"('{own.unique_id}')")
+    asked = {"path": "/xca/initiating"}
+    assert soap.queries("GetDocuments", by_id, **asked).codes == ["XDSMissingHomeCommunityId"]
+    assert soap.queries("GetDocuments", by_id, home=here, **asked).unique_ids == [own.unique_id]
+    assert soap.queries("GetDocuments", by_id, home=there, **asked).codes == ["XDSUnavailableCommunity"]
+    patient = ("$XDSSubmissionSetPatientId", f"'{soap.cx('A1')}'")
+    sets = soap.queries("FindSubmissionSets", patient, ("$XDSSubmissionSetStatus", f"('{APPROVED}')"), **asked)
+    assert (sets.outcome, sets.codes, len(sets.packages)) == ("PartialSuccess", ["XDSUnavailableCommunity"], 1)
+
+
+def test_a_question_for_one_community_asks_only_that(gateway: Gateway) -> None:
+    theirs, soap = holds(gateway), SoapClient(gateway.own)
+    assert soap.provides(Submission("A1", [Document("A1", b"%PDF own")])).outcome == "Success"
+    found = soap.finds("A1", path="/xca/initiating", home=str(gateway.holder.home))
+    assert found.unique_ids == [theirs.unique_id]
