@@ -16,10 +16,12 @@ from hie_node.flows import (
     discover,
     fetch,
     find,
+    heads,
     patients,
     publish,
     query_registry,
     read_remote,
+    reconcile,
     register,
     retrieve_set,
     store_instances,
@@ -55,6 +57,10 @@ HERE: dict[type, Flow] = {
     rules.DeleteConsent: consents.delete_consent,
     rules.WithdrawReceipt: consents.withdraw_receipt,
     rules.FindDisclosures: audit.find_disclosures,
+    rules.KeepHead: heads.keep_head,
+    rules.ListKeptHeads: heads.kept_heads,
+    rules.ListExchanges: reconcile.list_exchanges,
+    rules.ListWithdrawals: consents.list_withdrawals,
     DescribeNode: describe.describe,
 }
 

@@ -24,7 +24,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Mllp, Settings
+from hie_node.settings import Limits, Mllp, Notices, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,9 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp")}
+    told = {
+        name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp", "notices")
+    }
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -73,6 +75,11 @@ def limits() -> str:
 
 def mllp() -> str:
     rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def notices() -> str:
+    rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -189,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "commands": commands,
     "mllp": mllp,
+    "notices": notices,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,
