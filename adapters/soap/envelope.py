@@ -7,6 +7,7 @@ Source: SOAP 1.2 Part 1: 2.4, 5; WS-Addressing 1.0 Core: 3.2 and SOAP Binding: 6
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -96,9 +97,14 @@ def _check_reply(blocks: list[XmlElement]) -> None:
 # ---- writing ----
 
 
+_NOT_PLAIN = re.compile("[&<>\"'\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
 def text(value: object) -> str:
     """A value as character data or inside an attribute; signs that XML cannot hold are left out."""
-    return escape("".join(c for c in str(value) if c >= " " or c in "\t\n\r"), quote=True)
+    written = str(value)
+    return escape(_NOT_XML.sub("", written), quote=True) if _NOT_PLAIN.search(written) else written
 
 
 def write_envelope(action: str, body: Iterator[str] | str, *, relates_to: str = "", header: str = "") -> Iterator[str]:

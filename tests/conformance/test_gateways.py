@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +32,7 @@ from tests.conformance.soap import (
     read_answer,
     refuse_faulty,
 )
+from tests.conformance.test_soap_mutations import mutated
 from tests.lab import Hospital
 from tests.stand_in_edge import ask
 
@@ -47,7 +49,9 @@ class Gateway:
     own: Hospital
     holder: Hospital
 
-    def sends(self, path: str, action: str, body: str, *, mtom: bool = False, **said: Any) -> SoapAnswer:
+    def sends(
+        self, path: str, action: str, body: str, *, mtom: bool = False, check: bool = True, **said: Any
+    ) -> SoapAnswer:
         house = self.own.house
         name = f"_{uuid4().hex}"
         one = {"id": name, **said}
@@ -55,9 +59,11 @@ class Gateway:
         security = header(signed(statement.xml(), house.keys.signs_now().key, reference=name))
         root = envelope(action, body, header=security)
         kind, content = package(root, {}) if mtom else ("application/soap+xml", root)
-        return self.posts(path, kind, content)
+        return self.posts(path, kind, content, check=check)
 
-    def posts(self, path: str, kind: str, content: bytes, *, certificate: bytes | None = None) -> SoapAnswer:
+    def posts(
+        self, path: str, kind: str, content: bytes, *, certificate: bytes | None = None, check: bool = True
+    ) -> SoapAnswer:
         shown = certificates.to_der((self.own.house.settings.tls / "node.crt").read_bytes())
         reply = ask(
             self.holder.application,
@@ -68,7 +74,7 @@ class Gateway:
             body=content,
             certificate=shown if certificate is None else certificate,
         )
-        return read_answer(reply.status, reply.headers, reply.body)
+        return read_answer(reply.status, reply.headers, reply.body, check=check)
 
     def discovers(self, **how: Any) -> SoapAnswer:
         return self.sends("/xcpd", DISCOVERY, discovery(self.own, **how))
@@ -339,3 +345,12 @@ def test_a_question_for_one_community_asks_only_that(gateway: Gateway) -> None:
     assert soap.provides(Submission("A1", [Document("A1", b"%PDF own")])).outcome == "Success"
     found = soap.finds("A1", path="/xca/initiating", home=str(gateway.holder.home))
     assert found.unique_ids == [theirs.unique_id]
+
+
+def test_a_broken_question_of_another_hospital_is_answered(gateway: Gateway) -> None:
+    chance = random.Random(55)
+    for _ in range(60):
+        broken = mutated(discovery(gateway.own).encode(), chance).decode()
+        # what was broken in the question is repeated in the answer, as it has to be
+        answer = gateway.sends("/xcpd", DISCOVERY, broken, check=False)
+        assert answer.status < 500, broken
