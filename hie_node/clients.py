@@ -1,4 +1,4 @@
-"""Systems of this hospital as the administrator admitted them."""
+"""A system of this hospital as the administrator admitted it, for whoever checks its tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adapters.trust.smart import RegisteredClient
 
 
 def registered(client: Client | None) -> RegisteredClient | None:
-    """A client as the administrator admitted it; None for one that is not, or no longer."""
+    """None for one that is not admitted, or not any more."""
     if client is None or client.disabled:
         return None
     return RegisteredClient(

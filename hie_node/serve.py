@@ -10,6 +10,7 @@ from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
+from hie_node.dimse.door import run_dicom
 from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
@@ -44,6 +45,8 @@ def serve(settings: Settings) -> int:
     ]
     if settings.mllp_port:
         children.append(Child("mllp", partial(_mllp, settings)))
+    if settings.dicom_port:
+        children.append(Child("dicom", partial(_dicom, settings)))
     return Supervisor(children).run()
 
 
@@ -108,6 +111,11 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
 def _mllp(settings: Settings) -> None:
     log.configure()
     run_mllp(settings, build)
+
+
+def _dicom(settings: Settings) -> None:
+    log.configure()
+    run_dicom(settings, build)
 
 
 def _jobs(settings: Settings) -> None:

@@ -49,6 +49,7 @@ XDS_CODES: dict[type[Exception], str] = {
     registry.NotUnique: "XDSRegistryError",
     registry.VersionConflict: "XDSMetadataVersionError",
     registry.StorageUnavailable: "XDSRegistryBusy",
+    registry.ArchiveUnavailable: "XDSRepositoryBusy",
     consent.ConsentError: "XDSRegistryError",
     consent.InvalidConsent: "XDSRegistryError",
     consent.EvidenceMissing: "XDSRegistryError",
@@ -83,6 +84,7 @@ _WORDS: dict[type[Exception], str] = {
     registry.Gone: ABSENT,
     consent.InvalidReceipt: ABSENT,
     registry.StorageUnavailable: TRY_AGAIN,
+    registry.ArchiveUnavailable: TRY_AGAIN,
     peers.PeerError: "the community that holds this cannot be reached now, or its answer cannot be used",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
@@ -17,15 +18,19 @@ from hie_node.flows import (
     fetch,
     find,
     heads,
+    order_check,
     patients,
     publish,
     query_registry,
     read_remote,
     reconcile,
+    referrals,
     register,
     retrieve_set,
     store_instances,
+    summary,
 )
+from registry import advice
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]
@@ -39,12 +44,17 @@ HERE: dict[type, Flow] = {
     nouns.ProvideSubmission: publish.publish,
     nouns.QueryRegistry: query_registry.query_registry,
     nouns.RetrieveDocuments: retrieve_set.retrieve_documents,
+    nouns.ExpectPatient: referrals.expect_patient,
     nouns.StoreInstances: store_instances.store_instances,
+    nouns.KeepInstances: store_instances.keep_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.RetrieveFrames: fetch.retrieve_frames,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
+    nouns.SummarisePatient: summary.summarise,
+    nouns.ReadDirectory: describe.read_directory,
     nouns.MatchPatient: patients.match_patient,
     nouns.DiscoverPatient: discover.discover,
     nouns.CrossReference: patients.cross_reference,
@@ -61,6 +71,9 @@ HERE: dict[type, Flow] = {
     rules.ListKeptHeads: heads.kept_heads,
     rules.ListExchanges: reconcile.list_exchanges,
     rules.ListWithdrawals: consents.list_withdrawals,
+    advice.CheckOrder: order_check.check_order,
+    advice.AnswerCards: order_check.answer_cards,
+    ListServices: describe.list_services,
     DescribeNode: describe.describe,
 }
 
@@ -73,6 +86,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.QueryRegistry: query_registry.query_registry,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    nouns.RetrieveFrames: fetch.fetch_frames,
     DescribeNode: describe.describe,
 }
 

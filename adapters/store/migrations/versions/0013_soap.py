@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0007"
+down_revision = "0012"
 
 KEY = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 
