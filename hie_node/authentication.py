@@ -12,7 +12,7 @@ from typing import Any
 
 from adapters.soap.faults import message_of
 from adapters.trust import saml
-from adapters.trust.certificates import home_of
+from adapters.trust.certificates import home_of, thumbprint
 from adapters.trust.errors import CertificateUnusable
 from adapters.trust.hook_tokens import read_hook_token
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
@@ -123,7 +123,9 @@ def connected_community(house: House, headers: Mapping[str, str]) -> Peer:
         peer = house.directory.current().peer(home_of(certificate))
     except (binascii.Error, ValueError, CertificateUnusable) as error:
         raise TokenRefused("certificate") from error
-    if peer is None or not peer.active:
+    # an assertion does not name the certificate, as a token does: where the directory lists some, it has to be one
+    listed = peer is None or not peer.thumbprints or thumbprint(certificate) in peer.thumbprints
+    if peer is None or not peer.active or not listed:
         raise TokenRefused("certificate")
     return peer
 
@@ -162,7 +164,7 @@ def _client_by_assertion(house: House, request: WireRequest) -> tuple[Caller, Sc
     if said.issuer != client.client_id or role not in client.roles or purpose not in client.purposes:
         raise TokenRefused("issuer")
     requester = said.requester(home=house.home, role=role, purpose=purpose, client_id=client.client_id)
-    return Caller(requester, request.door, said.expires if said.one_use else None), client.scopes
+    return Caller(requester, "house", said.expires if said.one_use else None), client.scopes
 
 
 def _peer_by_assertion(house: House, request: WireRequest) -> Caller:

@@ -251,6 +251,12 @@ def test_a_connection_without_the_certificate_of_a_hospital_learns_nothing(gatew
     assert gateway.posts("/xcpd", "application/soap+xml", root).status == 401
 
 
+def test_only_the_certificates_that_the_directory_lists_are_taken_where_it_lists_some(gateway: Gateway) -> None:
+    assert gateway.discovers().status == 200
+    gateway.own.lab.lists(replace(gateway.own.peer, thumbprints=frozenset({"another"})))
+    assert gateway.discovers().status == 401
+
+
 @pytest.mark.parametrize(
     "said", [{"issuer": "urn:oid:2.25.1"}, {"role": ("registrar-general", "urn:x")}, {"audience": "urn:oid:2.25.1"}]
 )
