@@ -57,20 +57,20 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The answer to a stored query."""
+    """The answer to a stored query.
+
+    persons   of how many people these things are
+    more      there are more than were asked for
+    withheld  nothing can be shown without the patient's request; the same whether there is anything or not
+    """
 
     documents: tuple[DocumentEntry, ...] = ()
     submission_sets: tuple[SubmissionSet, ...] = ()
     folders: tuple[Folder, ...] = ()
     associations: tuple[Association, ...] = ()
+    persons: int = 1
     more: bool = False
     withheld: bool = False
-
-    @property
-    def patients(self) -> set[str]:
-        """Whose they are, by source record."""
-        things: list[Thing] = [*self.documents, *self.submission_sets, *self.folders]
-        return {thing.record_id for thing in things if thing.record_id}
 
 
 def membership(packages: Iterable[SubmissionSet | Folder], members: Sequence[Thing]) -> Iterator[Association]:

@@ -67,7 +67,7 @@ def _question(query_id: str, asked: Parameters) -> str:
 
 def encode(found: Page[DocumentEntry] | Holdings, request: WireRequest) -> WireResponse:
     holdings, lines = _as_holdings(found, request)
-    if request.kept["return_type"] == LEAF_CLASS and len(holdings.patients) > 1:
+    if request.kept["return_type"] == LEAF_CLASS and holdings.persons > 1:
         lines.append(ErrorLine("XDSResultNotSinglePatient", "the objects are of several patients; ask for ObjectRef"))
         holdings = Holdings()
     if holdings.more:

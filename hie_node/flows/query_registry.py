@@ -9,7 +9,7 @@ Source: IHE ITI TF-2: 3.18.4.1.2.3.7
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from adapters.store.unit import UnitOfWork
@@ -100,7 +100,26 @@ class _Gathered:
             return Holdings(associations=links)
         limit = self.command.limit
         more = len(documents) + len(sets) + len(folders) > limit
-        return Holdings(tuple(documents[:limit]), tuple(sets[:limit]), tuple(folders[:limit]), links, more)
+        return Holdings(
+            tuple(map(self._under_its_number, documents[:limit])),
+            tuple(map(self._under_its_number, sets[:limit])),
+            tuple(map(self._under_its_number, folders[:limit])),
+            links,
+            persons=self._how_many_people([*documents, *sets, *folders]),
+            more=more,
+        )
+
+    def _how_many_people(self, things: Sequence[Thing]) -> int:
+        found = (self._consents(record_id)[0] for record_id in {one.record_id for one in things} if record_id)
+        return len({person.person_id for person in found if person})
+
+    def _under_its_number(self, thing: Noun) -> Noun:
+        """What was handed in under a number that was merged away is shown under the one that stands."""
+        person = self._consents(thing.record_id)[0] if thing.record_id else None
+        own = next((one for one in person.records if one.id == thing.record_id), None) if person else None
+        if person is None or own is None or own.active:
+            return thing
+        return replace(thing, patient=person.first.identifier)
 
     def _may_see(self, document: DocumentEntry) -> bool:
         return self.act.weigh(document, self._consents(document.record_id)[1]).permit

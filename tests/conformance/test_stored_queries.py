@@ -260,3 +260,22 @@ def test_every_association_says_whether_its_set_brought_the_document(soap: SoapC
     told = [v.text for v in answer.all(".//r:Association/r:Slot[@name='SubmissionSetStatus']/r:ValueList/r:Value")]
     assert sorted(told) == ["Original", "Reference"]
     assert answer.all(".//r:Association")[0].find("r:Slot", NS) is not None
+
+
+def test_what_came_under_a_merged_number_is_found_under_the_one_that_stands(soap: SoapClient) -> None:
+    client, survivor, subsumed = Client(soap.hospital), f"S{uuid4().hex[:8]}", f"T{uuid4().hex[:8]}"
+    for number in (survivor, subsumed):
+        client.registers(number, name=[{"text": f"Người {number}"}])
+    documents = [Document(survivor, b"kept"), Document(subsumed, b"merged")]
+    for document in documents:
+        assert soap.provides(Submission(document.number, [document])).outcome == "Success"
+    other = {"other": {"identifier": {"system": client.system, "value": survivor}}, "type": "replaced-by"}
+    assert client.registers(subsumed, active=False, link=[other]).status == 200
+    uniques = sorted(one.unique_id for one in documents)
+    found = soap.finds(survivor)
+    assert (found.codes, sorted(found.unique_ids)) == ([], uniques)
+    named = soap.queries("GetDocuments", ("$XDSDocumentEntryUniqueId", [f"('{one}')" for one in uniques]))
+    everything = soap.queries("GetAll", *_all(soap, survivor))
+    for answer in (found, named, everything):
+        patients = {external(one, "XDSDocumentEntry.patientId") for one in answer.documents}
+        assert (answer.codes, patients) == ([], {soap.cx(survivor)})
