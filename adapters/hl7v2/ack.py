@@ -69,6 +69,8 @@ CODES: dict[type[Exception], tuple[str, int, str, str]] = {
     registry.UnknownAuthority: (AE, 204, "PID^1^3^1^4", "this assigning authority is not known here"),
     registry.UnknownTargetSystem: (AE, 204, "", "this target domain is not known here"),
     registry.NotFound: (AE, 204, "PID^1^3^1^1", "not known here"),
+    registry.NoSuchRepository: (AE, 204, "PID^1^3^1^1", "not known here"),
+    registry.NoSuchCommunity: (AE, 204, "PID^1^3^1^1", "not known here"),
     registry.Gone: (AE, 204, "", "not here any more"),
     registry.NotUnique: (AE, 204, "PID^1^3^1^1", "more than one fits; one more detail is needed"),
     registry.VersionConflict: (AE, 206, "", "changed by somebody else at the same time; nothing was changed"),

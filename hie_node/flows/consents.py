@@ -151,7 +151,7 @@ def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence 
     if evidence is None or not (kind == "DocumentReference" or evidence.reference.startswith("urn:")):
         return evidence
     found = unit.documents.entry(document_id) if document_id else unit.documents.by_unique_id(evidence.reference)
-    if found is None or found.record_id not in person.record_ids:
+    if found is None or found.record_id not in person.record_ids or found.repository is not None:
         if document_id:
             raise InvalidConsent("Consent.source[x]", "a document of this patient here")
         return evidence

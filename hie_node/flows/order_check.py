@@ -73,7 +73,7 @@ def _conclusion(act: Act, one: Earlier) -> str:
     report = next((each for each in one.reports if each.record_id), None)
     if one.learnt is not None or report is None or not report.attachment.content_type.startswith("text/plain"):
         return ""
-    if report.attachment.size > LONGEST_READ:
+    if report.attachment.size > LONGEST_READ or report.repository is not None:
         return ""
     try:
         content = b"".join(act.house.contents.open(report.record_id, report.attachment.content_hash))
