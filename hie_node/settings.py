@@ -169,6 +169,7 @@ class Settings:
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
     data_protection_officer  who is told of emergency access; without one there is none
+    strict_matching          link patients by shared numbers only, instead of weighing all that is known of them
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     """
@@ -190,6 +191,7 @@ class Settings:
     threads: int = 32
     issuers: tuple[str, ...] = ()
     data_protection_officer: str = ""
+    strict_matching: bool = False
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
 

@@ -118,6 +118,12 @@ class Linker:
         persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
         return self._weighing.decide(traits, persons, size=len(self) + 1, explain=explain)
 
+    def explain(self, record: int, other: int) -> tuple[str, ...]:
+        """What speaks for and against the record belonging to the person of another one, itself left out."""
+        theirs = [member for member in self.members(self.person(other)) if member != record]
+        persons = [("0", [self.traits(member) for member in theirs[-MOST_RECORDS:]])]
+        return self._weighing.explain(self.traits(record), persons, size=len(self))
+
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""
         return self._ranked(self._look_up(traits))

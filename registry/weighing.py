@@ -57,6 +57,9 @@ from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
 _LEVEL_NAMES = tuple(FIELDS.values())
+ONLY_A_YEAR = "only a name and a year"
+_FOR_A_YEAR = 25
+"""Tenths of a bit beyond the threshold that a rare name, a year and a commune have to bring where nothing else does."""
 REUSED = "this local number already belongs to somebody else"
 _NEVER_SHARED = (PERSONAL, OLD_CARD, PASSPORT)
 _OWN_NUMBERS = (PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL)
@@ -192,7 +195,13 @@ class Weighing:
             levels = tuple(UNKNOWN if field in dummies else level for field, level in enumerate(levels))
         place = records[compared.index(alike[told])]
         score, rival = self._score(mine, place, levels, strangers)
-        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], forbids(mine, records, levels), place)
+        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], self._veto(mine, records, levels, score), place)
+
+    def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels, score: int) -> str | None:
+        found = forbids(mine, records, levels)
+        if found == ONLY_A_YEAR and levels[COMMUNE] == SAME and score >= self.model.link + _FOR_A_YEAR:
+            return None
+        return found
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
         """What the records of a person say together: the name that fits best, the best of each other field."""
@@ -233,6 +242,18 @@ class Weighing:
         strongest = max(relative, twin, stranger)
         return same - strongest, 2 if strongest == stranger else 0 if strongest == relative else 1
 
+    def explain(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> tuple[str, ...]:
+        """The best of these persons, whatever the zone: every field with its bits, and what forbids a link."""
+        ranked = self.weigh(mine, persons, size=size)
+        if not ranked:
+            return ("two names, and no number in common",)
+        return self._lines(mine, ranked[0], size=size)
+
+    def _lines(self, mine: Traits, best: Weighed, *more: str, size: int) -> tuple[str, ...]:
+        fields = self.evidence(mine, best, size=size)
+        lines = [f"{bits(best.score)} against a {best.rival}", *more, *([best.veto] if best.veto else [])]
+        return (*lines, *(f"{one.field} {one.level} {bits(one.tenths)}" for one in fields))
+
     def evidence(self, mine: Traits, best: Weighed, *, size: int) -> tuple[FieldEvidence, ...]:
         """What each known field says for the same person, against the rival that came nearest."""
         rival, strangers, found = HYPOTHESES.index(best.rival), _bits_of(size), []
@@ -271,12 +292,8 @@ class Weighing:
     def _verdict(self, mine: Traits, zone: Zone, best: Weighed, *more: str, size: int) -> Verdict:
         if zone is Zone.NEW:
             return Verdict(zone, None, (f"{bits(best.score)} against a {best.rival}",), self.rule, score=best.score)
-        fields = self.evidence(mine, best, size=size)
-        lines = [f"{bits(best.score)} against a {best.rival}", *more]
-        if best.veto is not None:
-            lines.append(best.veto)
-        lines += [f"{one.field} {one.level} {bits(one.tenths)}" for one in fields]
-        return Verdict(zone, best.person_id, tuple(lines), self.rule, fields, best.score)
+        lines, fields = self._lines(mine, best, *more, size=size), self.evidence(mine, best, size=size)
+        return Verdict(zone, best.person_id, lines, self.rule, fields, best.score)
 
 
 def _bits_of(size: int) -> int:
@@ -311,7 +328,7 @@ def forbids(mine: Traits, records: Sequence[Traits], levels: Levels) -> str | No
     if born == UNKNOWN and not numbered:
         return "no birth date and no number"
     if born == BORN_YEAR and not numbered and not _under_one_roof(levels):
-        return "only a name and a year"
+        return ONLY_A_YEAR
     return None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+from hie_node.commands.output import Json, caller_of, open_house, settings_of_node, show, table
 
 if TYPE_CHECKING:
     from hie_node.lab.evaluation import Evaluation, Known
@@ -20,7 +20,7 @@ _EXAMPLES = 10
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (evaluate, train, relink, link, invent):
+    for command in (evaluate, train, relink, drift, link, invent):
         app.command()(command)
 
 
@@ -157,38 +157,73 @@ def train(
 
 
 def relink(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only show; nothing else is done by this command yet."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would change."),
+    as_user: Annotated[str | None, typer.Option("--as", help="Who answers for it: a user of this hospital.")] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that the node uses.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What would change if every record arrived again: joined, parted, asked about."""
+    """As if every record arrived again: who is joined, parted, asked about. Decisions of people stay."""
+    from hie_node.acts import Act
     from hie_node.bootstrap import model_of
-    from hie_node.relinking import differences
+    from hie_node.relinking import apply, differences
 
-    if not dry_run:
-        raise typer.BadParameter("relink only shows what would change: add --dry-run", param_hint="--dry-run")
+    if not dry_run and as_user is None:
+        raise typer.BadParameter("say who answers for the change, or add --dry-run", param_hint="--as")
     house = open_house()
     weights = _model(model) if model is not None else model_of(settings_of_node())
     with house.storage.read() as unit:
         found = differences(unit.patients, weights)
+    moved = 0 if dry_run else apply(Act(house, caller_of(house, as_user), "hie mpi"), found)
     examples: list[dict[str, Any]] = [
         {"change": kind, "record": one.record_id, "other": one.other_id, "evidence": list(one.evidence)}
-        for kind, changes in (("join", found.joined), ("part", found.parted))
+        for kind, changes in (("join", found.joined), ("part", found.parted), ("ask", found.asked))
         for one in changes[:_EXAMPLES]
     ]
     document = {
         "records": found.records,
-        "would_join": len(found.joined),
-        "would_part": len(found.parted),
-        "would_ask": found.asked,
+        "join": len(found.joined),
+        "part": len(found.parted),
+        "ask": len(found.asked),
+        "moved": moved,
         "examples": examples,
     }
     rows = [[e["change"], e["record"], e["other"], "; ".join(e["evidence"])] for e in examples]
-    head = f"{found.records} records: {len(found.joined)} would be joined, {len(found.parted)} parted"
+    counts = f"{len(found.joined)} to join, {len(found.parted)} to part, {len(found.asked)} to ask"
+    then = "nothing was changed" if dry_run else f"{moved} records moved; each link can be undone: hie mpi unmerge LINK"
     lines = table(rows, head=["change", "record", "other", "evidence"]) if rows else []
-    show(document, [f"{head}, {found.asked} asked about; nothing was changed", *lines], as_json=as_json)
+    show(document, [f"{found.records} records: {counts}; {then}", *lines], as_json=as_json)
+
+
+def drift(as_json: Json = False) -> None:
+    """Do the hospital's records still look as the model expects? Names that became common, fields that went empty."""
+    from hie_node.bootstrap import model_of
+    from registry.drift import drift as measured
+    from registry.traits import traits_of_record
+
+    house = open_house()
+    with house.storage.read() as unit:
+        records = [traits_of_record(record) for _, record in unit.patients.everybody()]
+    found = measured(records, model_of(settings_of_node()))
+    document = {
+        "records": found.records,
+        "missing": dict(found.missing),
+        "more_common_than_assumed": [list(one) for one in found.commoner],
+        "keys_that_are_crowds": found.crowds,
+    }
+    rows = [[name, f"{share:.0%}"] for name, share in found.missing]
+    named = [[kind, value, f"{assumed / 10:.1f}", f"{here / 10:.1f}"] for kind, value, assumed, here in found.commoner]
+    lines = [f"{found.records} records; {found.crowds} keys lead to too many to be looked at", "",
+             *table(rows, head=["not known", "share"])]  # fmt: skip
+    if named:
+        lines += [
+            "",
+            *table(named, head=["part", "value", "bits assumed", "bits here"]),
+            "",
+            "learn them: hie mpi train",
+        ]
+    show(document, lines, as_json=as_json)
 
 
 def link(
