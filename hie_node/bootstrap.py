@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from urllib3.util import make_headers
 
+from adapters.dicom.archive import WebArchive
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.engine import make_engine
@@ -17,12 +19,17 @@ from adapters.trust.directory import LiveDirectory
 from adapters.trust.files import read_private
 from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
+from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
-from hie_node.settings import Settings, UnsafeSettings
+from hie_node.mappings import LiveMappings
+from hie_node.quotas import Quotas
+from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
 from registry.blocking import KEYS_VERSION
+from registry.code_maps import CodeMaps, read_map
+from registry.errors import InvalidValue
 from registry.matching import CorroboratedNumber
-from registry.ports import Matcher
+from registry.ports import Archive, Matcher
 from registry.weighing import Weighing
 
 MODEL_FILE = "matching_model.json"
@@ -58,7 +65,11 @@ def build(settings: Settings) -> House:
         matcher=_matcher(settings),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
+        quotas=Quotas(storage, settings.limits),
         page_key=_derived(kek, b"page tokens"),
+        archives={each.name: _archive(settings, each) for each in settings.pacs},
+        mappings=LiveMappings(settings.home),
+        code_maps=_code_maps(settings),
     )
 
 
@@ -71,6 +82,28 @@ def model_of(settings: Settings) -> weights.Model:
 def _matcher(settings: Settings) -> Matcher:
     """The matcher that weighs (docs/decisions/0010); a hospital may keep to shared numbers alone."""
     return CorroboratedNumber() if settings.strict_matching else Weighing(model_of(settings))
+
+
+def _archive(settings: Settings, pacs: Pacs) -> Archive:
+    if pacs.ae_title:
+        return DimseArchive(settings, DicomSystem(pacs.ae_title, (), pacs.host, pacs.port))
+    headers = {}
+    if pacs.password_file:
+        secret = read_private(settings.home / pacs.password_file, lab=settings.lab).decode().strip()
+        headers = make_headers(basic_auth=secret)
+    authority = str(settings.home / pacs.authority) if pacs.authority else None
+    return WebArchive(pacs.url.rstrip("/"), settings.patient_id_system, headers, authority)
+
+
+def _code_maps(settings: Settings) -> CodeMaps:
+    """The hospital's own maps, each a file of its folder `codes`; a broken one is named instead of left out."""
+    maps = []
+    for file in sorted((settings.home / "codes").glob("*.json")):
+        try:
+            maps.append(read_map(file.read_text("utf-8")))
+        except (InvalidValue, UnicodeDecodeError) as error:
+            raise UnsafeSettings(f"{file}: {error}") from error
+    return CodeMaps(tuple(maps))
 
 
 def _transport(settings: Settings) -> PeerTransport:

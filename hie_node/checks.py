@@ -13,9 +13,10 @@ from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
+from hie_node.flows.heads import ask_keepers
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
-from hie_node.operations import hl7_listens
+from hie_node.operations import dicom_listens, hl7_listens
 from hie_node.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -68,6 +69,8 @@ def _settings(house: House) -> Iterator[Check]:
     )
     if s.lab:
         yield Check("lab", "warning", "this is a lab node: invented people only", "lab")
+    if not s.lab and not s.sign_in.demands_second_factor(lab=False):
+        yield Check("second factor", "warning", "off: second_factor is not-demanded in node.toml", "no-second-factor")
     if not s.data_protection_officer:
         yield Check(
             "emergency access", "warning", "off: no data_protection_officer is named in node.toml", "no-officer"
@@ -86,6 +89,20 @@ def _hl7(house: House) -> Iterator[Check]:
         yield Check("hl7 v2", "ok", at)
     else:
         yield Check("hl7 v2", "warning", f"{at}; nobody answers there now")
+
+
+def _dicom(house: House) -> Iterator[Check]:
+    settings, port = house.settings, house.settings.dicom
+    if not settings.dicom_port:
+        yield Check("dicom", "ok", "off: dicom_port is 0")
+        return
+    how = "mutual TLS" if port.client_authority else "TLS" if port.tls else "no TLS"
+    who = f"{len(port.systems)} systems listed" if port.systems else "any system that reaches it may store"
+    at = f"{settings.dicom_aet} at {port.host}:{settings.dicom_port}, {how}, {who}"
+    if dicom_listens(settings):
+        yield Check("dicom", "ok", at)
+    else:
+        yield Check("dicom", "warning", f"{at}; nobody answers there now")
 
 
 def _certificates(house: House) -> Iterator[Check]:
@@ -109,6 +126,7 @@ def _database(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         waiting = unit.jobs.waiting()
         reviews = len(unit.patients.reviews())
+        aside = len(unit.quarantine.waiting())
     kind = house.settings.database_url.split(":")[0]
     yield Check("database", "ok", f"{kind}, {waiting} jobs waiting", "database", {"kind": kind, "n": waiting})
     if reviews:
@@ -119,10 +137,21 @@ def _database(house: House) -> Iterator[Check]:
             "reviews",
             {"n": reviews},
         )
+    if aside:
+        text = f"images of {aside} studies wait for the registrar, their patient is in doubt: hie quarantine list"
+        yield Check("quarantine", "warning", text)
+
+
+def _alarms(house: House) -> Iterator[Check]:
+    """What somebody has to look at; whom it is about is said by `hie audit alarms` alone."""
+    with house.storage.read() as unit:
+        found = unit.alarms.open()
+    for alarm in found[:20]:
+        yield Check(f"alarm {alarm.kind}", "warning", f"{alarm.found}; hie audit alarms")
 
 
 def record(house: House) -> Iterator[Check]:
-    result = verify(house)
+    result = verify(house, ask_keepers(house))
     if result.findings:
         yield Check("record of disclosures", "failed", "; ".join(finding.text for finding in result.findings[:3]))
         return
@@ -150,5 +179,5 @@ def peers(house: House) -> Iterator[Check]:
         yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
 
 
-NEAR = (_settings, _hl7, _certificates, _disk, _database)
+NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database, _alarms)
 """What is looked at in milliseconds and without asking anybody."""

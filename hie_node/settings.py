@@ -9,14 +9,19 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+from consent.working_days import Calendar
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
 
 T = TypeVar("T")
+AE_TITLE = 16
+"""Characters of an AE title. Source: DICOM PS3.5: 6.2."""
 
 
 class UnsafeSettings(Exception):
@@ -55,13 +60,24 @@ class Limits:
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
+    heads_every         seconds between two times that the newest head of the record is shown to those who keep it
+    breadth_times       times the own median day of different patients from which on an alarm is raised, and
+    breadth_least       patients a day below which none is
+    patients_a_day_peer    different patients a day that one hospital may ask for; beyond, nothing is shown; 0: no bound
+    patients_a_day_person  the same for one login, here or elsewhere; a declared emergency is not stopped
+    quota_look          seconds between two looks at who has reached it
+    canary_every        seconds between two rounds of questions that must be refused
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
+    order_budget        seconds that a card at the moment of ordering waits for other hospitals: less than a glance
+    order_fresh         seconds for which what other hospitals listed is shown without asking again
+    keep_feeds          days that what a system sent is kept as it came, encrypted, to be looked at and read again
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
     login_tries         wrong passwords for one name until it has to wait, and
     login_wait          seconds counted from the first of them
+    proof_life          seconds for which who somebody is counts as proved, for emergency access and exports
     """
 
     fhir_body: int = 10 << 20
@@ -76,13 +92,24 @@ class Limits:
     recheck: float = 2.0
     remember_remote: int = 30
     seal_every: float = 2.0
+    heads_every: float = 60.0
+    breadth_times: float = 5.0
+    breadth_least: int = 100
+    patients_a_day_peer: int = 20_000
+    patients_a_day_person: int = 2_000
+    quota_look: float = 10.0
+    canary_every: float = 60.0
     keep_dropped: int = 7
     remember_messages: int = 30
+    order_budget: float = 0.8
+    order_fresh: int = 900
+    keep_feeds: int = 30
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200
     login_tries: int = 10
     login_wait: int = 900
+    proof_life: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +175,185 @@ class Mllp:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """How people are told of what cannot wait: a mail to the data protection officer, and a file in the outbox.
+
+    officer        mail address of the data protection officer; empty: only the outbox
+    patients       true: a file in the outbox for each patient whose telephone is known; the hospital's own sender of
+                   text messages takes it from there
+    smtp_host      mail server; empty: no mail leaves
+    smtp_port      its port
+    smtp_security  `starttls`, `tls`, or `none` for a server on this machine
+    smtp_user      login at the mail server; its password is in `keys/smtp-password`
+    sender         address that the mails come from
+    """
+
+    officer: str = ""
+    patients: bool = False
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    sender: str = ""
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for mail that could be read on its way, or that can go nowhere."""
+        if self.smtp_security not in ("starttls", "tls", "none"):
+            raise UnsafeSettings('[notices] smtp_security: expected "starttls", "tls" or "none"')
+        if self.smtp_host and not (self.officer and self.sender):
+            raise UnsafeSettings("[notices] smtp_host needs officer and sender")
+        if self.smtp_host and self.smtp_security == "none" and not Listener(self.smtp_host, 0, "").is_loopback:
+            raise UnsafeSettings('[notices] smtp_security = "none" is for a mail server on this machine only')
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSystem:
+    """A modality, archive or viewer of this hospital: its AE title, where it calls from (empty: anywhere), and where
+    it listens, if it does: only then can images be sent to it."""
+
+    ae_title: str
+    addresses: tuple[str, ...] = ()
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+
+    def is_calling(self, title: str, address: str) -> bool:
+        """Whether it is this system that calls by `title` from `address`."""
+        listed = not self.addresses or any(ip_address(address) in ip_network(each) for each in self.addresses)
+        return title == self.ae_title and listed
+
+
+@dataclass(frozen=True, slots=True)
+class Dicom:
+    """The DICOM port; its number is `dicom_port` of [node], 0 for none, its name `dicom_aet`.
+
+    host               address to listen at; off loopback only with client certificates, or all systems by address
+    tls                with the certificate of the house door
+    client_authority   PEM file: callers must show a certificate of these signers
+    systems            who may call; empty: whoever reaches the port may store. Only listed systems are shown records
+    associations       at once; beyond, the one that was silent longest makes room
+    threads            requests worked on at once
+    associate_seconds  s from the connection to the request for an association
+    pdu_seconds        s for one PDU to arrive or to be taken
+    message_seconds    s for one object to arrive
+    idle_seconds       s that an association may be silent
+    """
+
+    host: str = "127.0.0.1"
+    tls: bool = False
+    client_authority: str = ""
+    systems: tuple[DicomSystem, ...] = ()
+    associations: int = 500
+    threads: int = 4
+    associate_seconds: float = 10.0
+    pdu_seconds: float = 30.0
+    message_seconds: float = 900.0
+    idle_seconds: float = 300.0
+
+    @property
+    def is_loopback(self) -> bool:
+        return Listener(self.host, 0, "").is_loopback
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for a port that strangers on the network could use."""
+        try:
+            for system in self.systems:
+                for each in system.addresses:
+                    ip_network(each)
+        except ValueError as error:
+            raise UnsafeSettings(f"[[dicom.systems]] addresses: {error}") from error
+        if any(not 0 < len(system.ae_title) <= AE_TITLE or not system.ae_title.isascii() for system in self.systems):
+            raise UnsafeSettings(f"[[dicom.systems]] ae_title: expected 1 to {AE_TITLE} ASCII characters")
+        if self.client_authority and not self.tls:
+            raise UnsafeSettings("[dicom] client_authority needs tls = true")
+        listed = bool(self.systems) and all(system.addresses for system in self.systems)
+        if not (self.is_loopback or listed or self.client_authority):
+            raise UnsafeSettings(
+                "[dicom] host is not a loopback address: an AE title is no login, so list each system with its "
+                "addresses in [[dicom.systems]], or set tls = true and client_authority"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Pacs:
+    """An archive of this hospital whose studies are indexed here and stay there.
+
+    url            of its DICOMweb service; empty for one that speaks only DIMSE (C-FIND and C-GET)
+    ae_title       of an archive without DICOMweb, at host and port
+    password_file  `user:password` for the DICOMweb service, a file that nobody else may read
+    authority      PEM file of who signed its certificate; empty: the authorities of this machine
+    days           of studies that each look asks for, back from today
+    look_every     s between two looks
+    """
+
+    name: str
+    url: str = ""
+    ae_title: str = ""
+    host: str = ""
+    port: int = 0
+    password_file: str = ""
+    authority: str = ""
+    days: int = 3
+    look_every: float = 30.0
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for an archive that cannot be reached, or only in the clear."""
+        if bool(self.url) == bool(self.ae_title and self.host and self.port):
+            raise UnsafeSettings(f"[[pacs]] {self.name}: give either url, or ae_title, host and port")
+        place = urlsplit(self.url)
+        if self.url and place.scheme != "https" and not Listener(place.hostname or "", 0, "").is_loopback:
+            raise UnsafeSettings(f"[[pacs]] {self.name}: url must begin with https:// off this machine")
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people of this hospital sign in at the pages.
+
+    second_factor       `demanded` of everybody with a password, or `not-demanded`; empty: demanded outside the lab
+    provider            issuer of the hospital's OpenID Connect provider, `https://…`; empty: local accounts only
+    provider_name       as the button says it
+    client_id           of this node at the provider
+    client_secret_file  with the secret of this node there, below the home; readable for nobody else
+    provider_ca_file    PEM file of the authority behind the provider's certificate; empty: the system's
+    role_claim          of the ID token: a text or a list; `a.b` for `b` inside `a`
+    roles               values of that claim and the roles they mean; who has none of them is not let in
+    local_accounts      whether passwords are taken beside the provider
+    """
+
+    second_factor: str = ""
+    provider: str = ""
+    provider_name: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    provider_ca_file: str = ""
+    role_claim: str = "roles"
+    roles: Mapping[str, str] = field(default_factory=dict)
+    local_accounts: bool = True
+
+    def demands_second_factor(self, *, lab: bool) -> bool:
+        return self.second_factor == "demanded" or (not self.second_factor and not lab)
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for what would let the wrong people in."""
+        if self.second_factor not in ("", "demanded", "not-demanded"):
+            raise UnsafeSettings('[sign_in] second_factor: expected "demanded" or "not-demanded"')
+        if self.provider and not self.provider.startswith("https://"):
+            raise UnsafeSettings("[sign_in] provider must begin with https://")
+        if self.provider and not (self.client_id and self.roles):
+            raise UnsafeSettings("[sign_in] provider needs client_id, and [sign_in.roles] with who may do what")
+        wrong = sorted(set(self.roles.values()) - PEOPLES_ROLES)
+        if wrong:
+            raise UnsafeSettings(
+                f"[sign_in.roles] {', '.join(wrong)}: expected one of {', '.join(sorted(PEOPLES_ROLES))}"
+            )
+        if not self.provider and not self.local_accounts:
+            raise UnsafeSettings("[sign_in] local_accounts = false needs a provider, or nobody could sign in")
+
+
+PEOPLES_ROLES = frozenset({"doctor", "nurse", "registrar", "consent-desk", "administrator", "data-protection-officer"})
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -162,16 +368,23 @@ class Settings:
     ops                      health and metrics; a loopback address
     lab                      a node for training and tests: invented people only, relaxed checks, and it says so
     mllp_port                where HL7 v2 is heard (MLLP); 0: nowhere
-    dicom_port               kept for the DICOM listener, which is not there yet
-    dicom_aet                the name that the DICOM listener will answer to
+    dicom_port               where DICOM is spoken (C-STORE, C-FIND, C-MOVE, C-GET); 0: nowhere
+    dicom_aet                the AE title that is answered to
     workers                  processes that answer requests; one is enough for a hospital
     threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
+    cds_origins              `https://…` origins whose browsers may call the CDS services; usually none: systems call
     data_protection_officer  who is told of emergency access; without one there is none
     strict_matching          link patients by shared numbers only, instead of weighing all that is known of them
+    holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
+                             clock of reviews stands still on them
+    notices                  how people are told
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
+    dicom                    who may call over DICOM, and how
+    pacs                     archives of this hospital whose studies stay where they are
+    sign_in                  how people sign in
     """
 
     home: Path
@@ -190,10 +403,16 @@ class Settings:
     workers: int = 1
     threads: int = 32
     issuers: tuple[str, ...] = ()
+    cds_origins: tuple[str, ...] = ()
     data_protection_officer: str = ""
     strict_matching: bool = False
+    holidays: tuple[str, ...] = ()
+    notices: Notices = field(default_factory=Notices)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
+    dicom: Dicom = field(default_factory=Dicom)
+    pacs: tuple[Pacs, ...] = ()
+    sign_in: SignIn = field(default_factory=SignIn)
 
     @property
     def contents(self) -> Path:
@@ -220,6 +439,14 @@ class Settings:
         return self.home / "run"
 
     @property
+    def outbox(self) -> Path:
+        return self.home / "outbox"
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(frozenset(map(date.fromisoformat, self.holidays)))
+
+    @property
     def network(self) -> Path:
         return self.home / "network"
 
@@ -230,16 +457,30 @@ class Settings:
                 raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
         if not self.ops.is_loopback:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
+        self.sign_in.check()
         if self.mllp_port:
             self.mllp.check()
+        self.notices.check()
+        if self.dicom_port:
+            self.dicom.check()
+        for archive in self.pacs:
+            archive.check()
+        if any(not _is_origin(each) for each in self.cds_origins):
+            raise UnsafeSettings("cds_origins: expected https://host[:port] each, never *")
         if self.lab:
-            if not (self.house.is_loopback and self.peer.is_loopback and self.mllp.is_loopback):
+            doors = (self.house, self.peer, self.mllp, self.dicom)
+            if not all(door.is_loopback for door in doors):
                 raise UnsafeSettings("a lab node listens on loopback only; set lab = false for a real one")
             return
         if os.geteuid() == 0:
             raise UnsafeSettings("hie does not run as root; start it as a user of its own (see docs/administrator.md)")
         if self.database_url.startswith("postgresql") and "sslmode=disable" in self.database_url:
             raise UnsafeSettings("database url: sslmode=disable is for the lab only")
+
+
+def _is_origin(text: str) -> bool:
+    host = text.removeprefix("https://")
+    return text.startswith("https://") and bool(host) and not set(host) & set("/*?#@ ")
 
 
 def load(home: Path) -> Settings:
@@ -261,7 +502,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "dicom", "pacs", "sign_in"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -274,6 +515,8 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "facility_code": FacilityCode(node["facility_code"]),
             "home_community_id": HomeCommunityId(node["home_community_id"]),
             "issuers": tuple(node.get("issuers", ())),
+            "holidays": _days(node.get("holidays", ())),
+            "cds_origins": tuple(node.get("cds_origins", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=_table(Listener, "house", values["house"]),
@@ -281,14 +524,31 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         ops=_table(Listener, "ops", values["ops"]),
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
+        notices=_table(Notices, "notices", values.get("notices", {})),
+        dicom=_dicom(dict(values.get("dicom", {}))),
+        pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
+        sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
+    _check_kinds(made.notices, "notices")
+    _check_kinds(made.sign_in, "sign_in")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
+    _check_kinds(made.dicom, "dicom")
+    for archive in made.pacs:
+        _check_kinds(archive, "pacs")
+    for system in made.dicom.systems:
+        _check_kinds(system, "dicom.systems")
     return made
+
+
+def _days(values: Any) -> tuple[str, ...]:
+    for one in values:
+        date.fromisoformat(one)
+    return tuple(values)
 
 
 def _mllp(values: dict[str, Any]) -> Mllp:
@@ -298,6 +558,14 @@ def _mllp(values: dict[str, Any]) -> Mllp:
     )
     authorities = {name.upper(): system for name, system in values.pop("authorities", {}).items()}
     return _table(Mllp, "mllp", {**values, "senders": senders, "authorities": authorities})
+
+
+def _dicom(values: dict[str, Any]) -> Dicom:
+    systems = tuple(
+        _table(DicomSystem, "dicom.systems", {**each, "addresses": tuple(each.get("addresses", ()))})
+        for each in values.pop("systems", ())
+    )
+    return _table(Dicom, "dicom", {**values, "systems": systems})
 
 
 def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
@@ -317,13 +585,22 @@ def _check_kinds(table: Any, name: str) -> None:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
             raise ValueError(f"[{name}] {f.name}: expected {_WORDS[str(f.type)]}")
+        if value == f.default:
+            continue
         if isinstance(value, int | float) and not _LEAST.get(f.name, 0) <= value <= _MOST.get(f.name, value):
             raise ValueError(f"[{name}] {f.name}: {value} is out of range")
 
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text in quotes"}
-_LEAST = {"workers": 1, "threads": 1, "port": 1} | {f.name: 0.001 for f in fields(Limits)}
-_MOST = {"port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
+_LEAST = (
+    {"workers": 1, "threads": 1, "port": 1}
+    | {f.name: 0.001 for f in fields(Limits)}
+    | {
+        "patients_a_day_peer": 0,
+        "patients_a_day_person": 0,
+    }
+)
+_MOST = {"port": 65535, "smtp_port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 
 
 def write(settings: Settings) -> None:
@@ -345,7 +622,8 @@ def write(settings: Settings) -> None:
         lines.append(f"database_url = {_quoted(settings.database_url)}")
     for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
         lines += ["", f"[{name}]", f"host = {_quoted(at.host)}", f"port = {at.port}", f"url = {_quoted(at.url)}"]
-    lines += ["", "[mllp]", f"host = {_quoted(settings.mllp.host)}"]
+    for name, host in (("mllp", settings.mllp.host), ("dicom", settings.dicom.host)):
+        lines += ["", f"[{name}]", f"host = {_quoted(host)}"]
     (settings.home / "node.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
 

@@ -11,12 +11,11 @@ import orjson
 from flask import Flask, Response, request
 
 from adapters.catalogue import TRANSACTIONS
-from adapters.store.people import Client
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
-from adapters.trust.scopes import granted
 from consent.errors import TokenReplayed
 from hie_node import log
+from hie_node.clients import registered
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 
@@ -52,6 +51,8 @@ def mount_keys(app: Flask, house: House) -> None:
 def _scopes() -> list[str]:
     letters: dict[str, set[str]] = {}
     for transaction in TRANSACTIONS:
+        if transaction.doors == {"peer"}:
+            continue  # peers have no scopes
         resource, letter = transaction.scope
         letters.setdefault(resource, set()).add(letter)
     return sorted(f"system/{r}.{''.join(x for x in 'cruds' if x in found)}" for r, found in letters.items())
@@ -69,18 +70,6 @@ def _token(house: House) -> Response:
         return _json({"error": refusal.error}, refusal.status, NO_STORE)
     except StorageUnavailable:
         return _json({"error": "temporarily_unavailable"}, 503, NO_STORE | {"Retry-After": "30"})
-
-
-def _registered(client: Client | None) -> smart.RegisteredClient | None:
-    if client is None or client.disabled:
-        return None
-    return smart.RegisteredClient(
-        client.client_id,
-        client.name,
-        tuple(client.jwks["keys"]),
-        granted(" ".join(client.scopes)),
-        frozenset(client.purposes),
-    )
 
 
 def _form() -> dict[str, str]:
@@ -110,7 +99,7 @@ def _exchange(house: House) -> dict[str, object]:
     with house.storage.begin() as unit:
         assertion = smart.read_assertion(
             form["client_assertion"],
-            client_of=lambda client_id: _registered(unit.people_of_the_house.client(client_id)),
+            client_of=lambda client_id: registered(unit.people_of_the_house.client(client_id)),
             token_url=f"{house.settings.house.url}/oauth/token",
             now=now,
         )

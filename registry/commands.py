@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -12,7 +12,7 @@ from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
 from registry.studies import Instance, Study
-from registry.submissions import StudySubmission, Submission
+from registry.submissions import ExpectedPatient, StudySubmission, Submission
 
 Item = TypeVar("Item")
 
@@ -72,6 +72,13 @@ class ProvideSubmission:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectPatient:
+    """A peer announces a patient whom it referred to this hospital. Answered with ExpectedPatient."""
+
+    announced: ExpectedPatient
+
+
+@dataclass(frozen=True, slots=True)
 class StoreInstances:
     """STOW-RS and DICOM files. `study_instance_uid` as the sender announced it, if it did. Answered with Stored.
 
@@ -81,6 +88,13 @@ class StoreInstances:
     submission: StudySubmission
     study_instance_uid: str | None = None
     refused: tuple[InstanceFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeepInstances:
+    """DICOM storage commitment: are these objects (SOP class, SOP instance UID) kept for good? Answered with Kept."""
+
+    objects: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,21 @@ class RetrieveStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrieveFrames:
+    """WADO-RS: frames of one image, counted from 1; or, without frames, the value of `tag` (eight hex digits).
+
+    Answered with RetrievedObject, from another hospital with RelayedStudy. `accept` is passed on to it as it came.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    frames: tuple[int, ...] = ()
+    tag: str = ""
+    accept: str = "*/*"
+
+
+@dataclass(frozen=True, slots=True)
 class FindPatients:
     """ITI-78. Answered with Page[SourceRecord]."""
 
@@ -123,6 +152,19 @@ class ReadPatient:
 
     id: str
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummarisePatient:
+    """IPS `$summary`: by the registry's own id, or by an identifier. Answered with Summarised."""
+
+    record_id: str = ""
+    identifier: PatientIdentifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDirectory:
+    """mCSD: the communities of the network. Answered with tuple[Peer, ...]; the door chooses among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +259,17 @@ class RetrievedStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievedObject:
+    """One stored object, to be read where it is needed: `read` gives bytes from an offset on, of a length or to the
+    end, as often as asked. `end` has to be called once, with whether everything was passed on."""
+
+    study: Study
+    instance: Instance
+    read: Callable[[int, int | None], Iterator[bytes]]
+    end: Callable[[bool], None]
+
+
+@dataclass(frozen=True, slots=True)
 class RelayedStudy:
     """A multipart answer of a peer that flows through as it is."""
 
@@ -252,13 +305,26 @@ class InstanceFailure:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing instances did; `stored` includes those that were here already."""
+    """What storing instances did; `stored` includes those that were here already.
+
+    aside  kept and not shown, since their patient is in doubt; `failure` is the warning that says so
+    """
 
     studies: tuple[Study, ...]
     stored: tuple[tuple[str, Instance], ...] = ()
     failed: tuple[InstanceFailure, ...] = ()
+    aside: tuple[InstanceFailure, ...] = ()
     unchanged: int = 0
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which objects are durable here; `conflicting` are here as another SOP class than was said."""
+
+    kept: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    conflicting: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

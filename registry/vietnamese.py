@@ -20,9 +20,10 @@ from registry.name_words import BARE_SURNAMES
 from registry.syllables import BASES, apart, bare, is_syllable
 
 _TITLES = frozenset(
-    {"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms", "bn", "bác"}
+    {"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms"}
 )
-_BARE_TITLES = frozenset(bare(title) for title in _TITLES)
+_BEFORE_NAMES = _TITLES | {"bn", "bác"}
+_BARE_TITLES = frozenset(bare(title) for title in _BEFORE_NAMES)
 _NEWBORN = re.compile(
     r"(?:cb|c\W?b|bs?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
     r" (?:ba|chi|me|san phu))\W*(\d?)\W+(.+)"
@@ -130,7 +131,7 @@ def _meant(part: str) -> tuple[str, ...]:
 
 def _is_title(word: str) -> bool:
     """Without marks too; no title is a surname as it is written here ("Chi Nguyen" is a lady, "Chí" a name)."""
-    return word in _TITLES or (word.isascii() and word in _BARE_TITLES)
+    return word in _BEFORE_NAMES or (word.isascii() and word in _BARE_TITLES)
 
 
 def _separated(word: str) -> list[str]:

@@ -219,12 +219,59 @@ study = Table(
 Index("ix_study_newest", study.c.record_id, desc(study.c.started), desc(study.c.id))
 Index("ix_study_started", desc(study.c.started), desc(study.c.id))
 
+# a SOP instance belongs to one study for ever: who asks for it by its UID alone finds it here
+study_instance = Table(
+    "study_instance",
+    metadata,
+    Column("sop_instance_uid", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, nullable=False, index=True),
+    Column("received", Key, nullable=False),
+    Column("waits", Boolean, nullable=False, index=True),
+    _body(),
+)
+
 remote_entry = Table(
     "remote_entry",
     metadata,
     _id(),
     Column("study_instance_uid", Key, index=True),
     Column("seen", Key, nullable=False, index=True),
+    _body(),
+)
+
+# --- the moment of ordering -------------------------------------------------------------------------------------------
+
+# the last answers of other hospitals about a patient, one row a kind of question
+heard = Table(
+    "heard",
+    metadata,
+    _record(),
+    Column("kind", Key, nullable=False),
+    Column("asked", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("record_id", "kind"),
+)
+
+order_card = Table(
+    "order_card",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("given", Key, nullable=False, index=True),
+    _body(),
+)
+
+order_decision = Table(
+    "order_decision",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("decided", Key, nullable=False, index=True),
     _body(),
 )
 
@@ -280,7 +327,20 @@ receipt_holder = Table(
     PrimaryKeyConstraint("receipt_id", "home"),
 )
 
-# body is the canonical JSON whose hash is sealed; triggers refuse any change of it (migration 0001)
+emergency = Table(
+    "emergency",
+    metadata,
+    _id(),
+    _record(nullable=True),
+    Column("ends", Key, nullable=False),
+    Column("due", Key, nullable=False),
+    Column("reviewed", Key),
+    _body(),
+)
+Index("ix_emergency_record_id_ends", emergency.c.record_id, emergency.c.ends)
+Index("ix_emergency_reviewed_due", emergency.c.reviewed, emergency.c.due)
+
+# body is the canonical JSON whose hash is sealed; triggers refuse any change of it (migrations 0001 and 0007)
 disclosure = Table(
     "disclosure",
     metadata,
@@ -290,7 +350,11 @@ disclosure = Table(
     Column("recorded", Key, nullable=False),
     Column("position", BigInteger, unique=True),
     _body(),
+    Column("subject", Key),
+    Column("other", Key),
 )
+Index("ix_disclosure_subject_recorded", disclosure.c.subject, disclosure.c.recorded)
+Index("ix_disclosure_other_recorded", disclosure.c.other, disclosure.c.recorded)
 Index("ix_disclosure_record_id_recorded", disclosure.c.record_id, disclosure.c.recorded)
 Index("ix_disclosure_recorded", disclosure.c.recorded)
 Index(
@@ -302,6 +366,64 @@ Index(
 
 seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
 
+# heads of other hospitals' records, kept for them; two roots of one size are the proof of two histories
+kept_head = Table(
+    "kept_head",
+    metadata,
+    Column("home", Key, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", Key, nullable=False),
+    Column("kept", Key, nullable=False),
+    Column("signature", Text, nullable=False),
+    PrimaryKeyConstraint("home", "size", "root"),
+)
+
+# the newest head of ours that each other hospital signed for
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("keeper", Key, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    _id(),
+    Column("raised", Key, nullable=False),
+    Column("cleared", Key),
+    _body(),
+)
+Index("ix_alarm_cleared_raised", alarm.c.cleared, alarm.c.raised)
+
+# different patients a day that one person or one hospital opened
+breadth = Table(
+    "breadth",
+    metadata,
+    Column("about", Key, nullable=False),
+    Column("day", Key, nullable=False),
+    Column("patients", Integer, nullable=False),
+    PrimaryKeyConstraint("about", "day"),
+)
+
+# the node came back from a backup: what the record had then, and that everybody was asked what it missed
+restore = Table(
+    "restore",
+    metadata,
+    Column("restored", Key, primary_key=True),
+    Column("kept", BigInteger, nullable=False),
+    Column("caught_up", Key),
+)
+
+# up to which position of the record something was delivered elsewhere
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
 received_message = Table(
     "received_message",
     metadata,
@@ -312,6 +434,31 @@ received_message = Table(
     PrimaryKeyConstraint("sender", "control_id", "digest"),
 )
 Index("ix_received_message_received", received_message.c.received)
+
+# small originals are sealed in the row, so that a message and its effect are one commit
+feed_item = Table(
+    "feed_item",
+    metadata,
+    _id(),
+    Column("feed", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    Column("outcome", Key, nullable=False),
+    Column("digest", Key, nullable=False, index=True),
+    Column("owner", Key, nullable=False),
+    _body(),
+    Column("sealed", LargeBinary),
+    Index("ix_feed_item_outcome_received", "outcome", "received"),
+)
+
+expected_patient = Table(
+    "expected_patient",
+    metadata,
+    Column("sender", Key, nullable=False),
+    Column("number", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("sender", "number"),
+)
 
 spent_token = Table(
     "spent_token",
@@ -349,6 +496,8 @@ session = Table(
     Column("username", Key, nullable=False),
     Column("started", Key, nullable=False),
     Column("seen", Key, nullable=False, index=True),
+    Column("proved", Key),
+    Column("factor", Key),
 )
 
 # by the SHA-256 of the name: people type passwords into the field of the name
@@ -366,4 +515,14 @@ patient_key = Table(
     Column("owner", Key, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
     CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
+)
+
+# documents of a few kilobytes: a file for each would cost three waits for the disk
+small_content = Table(
+    "small_content",
+    metadata,
+    Column("owner", Key, nullable=False),
+    Column("content_hash", Key, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "content_hash"),
 )

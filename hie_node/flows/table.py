@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
@@ -15,12 +16,18 @@ from hie_node.flows import (
     describe,
     fetch,
     find,
+    heads,
+    order_check,
     patients,
     publish,
     read_remote,
+    reconcile,
+    referrals,
     register,
     store_instances,
+    summary,
 )
+from registry import advice
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]
@@ -32,12 +39,17 @@ HERE: dict[type, Flow] = {
     nouns.FindSubmissions: find.find_submissions,
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
+    nouns.ExpectPatient: referrals.expect_patient,
     nouns.StoreInstances: store_instances.store_instances,
+    nouns.KeepInstances: store_instances.keep_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.RetrieveFrames: fetch.retrieve_frames,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
+    nouns.SummarisePatient: summary.summarise,
+    nouns.ReadDirectory: describe.read_directory,
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,
@@ -49,6 +61,13 @@ HERE: dict[type, Flow] = {
     rules.DeleteConsent: consents.delete_consent,
     rules.WithdrawReceipt: consents.withdraw_receipt,
     rules.FindDisclosures: audit.find_disclosures,
+    rules.KeepHead: heads.keep_head,
+    rules.ListKeptHeads: heads.kept_heads,
+    rules.ListExchanges: reconcile.list_exchanges,
+    rules.ListWithdrawals: consents.list_withdrawals,
+    advice.CheckOrder: order_check.check_order,
+    advice.AnswerCards: order_check.answer_cards,
+    ListServices: describe.list_services,
     DescribeNode: describe.describe,
 }
 
@@ -59,6 +78,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    nouns.RetrieveFrames: fetch.fetch_frames,
     DescribeNode: describe.describe,
 }
 
