@@ -25,6 +25,7 @@ from hie_node.mappings import LiveMappings
 from hie_node.quotas import Quotas
 from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
+from registry.blocking import KEYS_VERSION
 from registry.code_maps import CodeMaps, read_map
 from registry.errors import InvalidValue
 from registry.matching import CorroboratedNumber
@@ -46,9 +47,12 @@ def build(settings: Settings) -> House:
         raise UnsafeSettings(
             f"the database is at version {found or 'none'}, this program needs {expected()}; run: hie upgrade"
         )
+    storage = Storage(engine)
+    with storage.read() as unit:
+        if unit.patients.keys_version() != KEYS_VERSION:
+            raise UnsafeSettings("the index of patients is that of an older program; run: hie upgrade")
     # a worker is forked from here; a database connection must not be shared with it
     engine.dispose()
-    storage = Storage(engine)
     contents = FolderContentStore(settings.contents, PatientKeys(storage, kek))
     directory = LiveDirectory(settings.network)
     return House(
@@ -76,11 +80,8 @@ def model_of(settings: Settings) -> weights.Model:
 
 
 def _matcher(settings: Settings) -> Matcher:
-    """The strict rule; a hospital that puts a model file into its folder chooses to weigh.
-
-    Weighing finds far more and made false merges where the strict rule made none, so nobody gets it unasked.
-    """
-    return Weighing(model_of(settings)) if (settings.home / MODEL_FILE).exists() else CorroboratedNumber()
+    """The matcher that weighs (docs/decisions/0010); a hospital may keep to shared numbers alone."""
+    return CorroboratedNumber() if settings.strict_matching else Weighing(model_of(settings))
 
 
 def _archive(settings: Settings, pacs: Pacs) -> Archive:

@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from registry.errors import InvalidValue
-from registry.identifiers import INSURANCE_NUMBER, PatientIdentifier, identity_number
+from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
 from registry.people import Address, BirthDate, Demographics, Gender, HumanName
+from registry.traits import Traits, traits_of
 
 _LONGEST = 255
 _SEXES: Mapping[str, Gender] = {
@@ -26,6 +28,7 @@ _SEXES: Mapping[str, Gender] = {
 }  # fmt: skip
 _YEAR_FIRST = re.compile(r"(\d{4})\D?(\d{2})?\D?(\d{2})?")
 _DAY_FIRST = re.compile(r"(?:(\d{1,2})\D+)?(?:(\d{1,2})\D+)?(\d{4})")
+_SEVERAL = re.compile(r"[;,/]")
 _TIME = re.compile(r"(?:[T ]\d{2}:\d{2}.*|(?<=^\d{8})\d{4,6})$")
 
 
@@ -36,26 +39,112 @@ class ListedPatient:
     record_id: str
     identifiers: tuple[PatientIdentifier, ...]
     demographics: Demographics
+    recorded: date | None = None
     person: str | None = None
     applied: frozenset[str] = frozenset()
 
+    @property
+    def traits(self) -> Traits:
+        """As it is compared."""
+        return traits_of(self.identifiers, self.demographics, recorded=self.recorded)
+
+
+COLUMNS = ("record_id", "recorded_at", "source", "channel", "local_id", "full_name", "family_name", "middle_name",
+           "given_name", "sex", "birth_date", "national_id", "insurance_number", "phone", "address_line", "commune",
+           "district", "province", "guardian_name")  # fmt: skip
+_READ = frozenset({*COLUMNS, "person", "applied"}) - {"channel"}
+_DELIMITERS = ",;\t|"
+_LONGEST_FIELD = 1 << 20
+csv.field_size_limit(_LONGEST_FIELD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a file is written: its encoding, what separates its columns, and where the known ones stand."""
+
+    encoding: str
+    delimiter: str
+    places: tuple[tuple[int, str], ...]
+
+
+def listed(row: Mapping[str, str]) -> ListedPatient:
+    """One line by the names of its columns."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    return _listed(plain["record_id"], plain)
+
+
+def count_lines(path: Path) -> int:
+    """How many registrations a list holds, after a look at all that would make it useless.
+
+    Raises InvalidValue where a column or a record_id is missing, a record_id comes twice, or the file is no list.
+    """
+    form, seen = _form(path), set()
+    place = next(n for n, name in form.places if name == "record_id")
+    for number, cells in _rows(path, form):
+        record_id = cells[place].strip() if place < len(cells) else ""
+        if not record_id:
+            raise InvalidValue(f"line {number}: record_id", expected="the id of the record")
+        # one number for each, since a list may have millions
+        if (known := hash(record_id)) in seen:
+            raise InvalidValue(f"line {number}: record_id", expected="an id of its own; another line has this one")
+        seen.add(known)
+    return len(seen)
+
 
 def read_list(path: Path) -> Iterator[ListedPatient]:
-    """The lines of a file, in its order. Raises InvalidValue where there is no record_id."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        for place, row in enumerate(csv.DictReader(_printable(file)), start=2):
-            record_id = (row.get("record_id") or "").strip()
-            if not record_id:
-                raise InvalidValue(f"line {place}: record_id", expected="the id of the record")
-            yield _listed(record_id, {name: _plain(value) for name, value in row.items() if isinstance(value, str)})
+    """The lines of a file, in its order. Raises InvalidValue where it is no list, or a line has no record_id."""
+    form = _form(path)
+    for number, cells in _rows(path, form):
+        width = len(cells)
+        row = {name: plain for n, name in form.places if n < width and cells[n] and (plain := _plain(cells[n]))}
+        if "record_id" not in row:
+            raise InvalidValue(f"line {number}: record_id", expected="the id of the record")
+        yield _listed(row["record_id"], row)
+
+
+def _rows(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
+    """The lines below the head that hold anything, with their numbers."""
+    with path.open(encoding=form.encoding, errors="replace", newline="") as file:
+        lines = csv.reader(_printable(file), delimiter=form.delimiter)
+        next(lines, None)
+        try:
+            for cells in lines:
+                if cells:
+                    yield lines.line_num, cells
+        except csv.Error as error:
+            expected = "fields of at most a million characters; perhaps a quotation mark is left open"
+            raise InvalidValue(f"line {lines.line_num}", expected=expected) from error
+
+
+def _form(path: Path) -> _Form:
+    """Told by the first line, which has to name the columns."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with path.open(encoding=encoding, errors="replace", newline="") as lines:
+        head = lines.readline(_LONGEST_FIELD)
+    for delimiter in _DELIMITERS:
+        names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+        if "record_id" in names:
+            known = tuple((n, name) for n, name in enumerate(names) if name in _READ)
+            if len({name for _, name in known}) < len(known):
+                raise InvalidValue("line 1", expected="every column once")
+            return _Form(encoding, delimiter, known)
+    raise InvalidValue("line 1", expected=f"names of columns, record_id among them: {', '.join(COLUMNS)}")
 
 
 def _printable(lines: Iterable[str]) -> Iterator[str]:
     return (line.replace("\0", "") for line in lines)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+"""What no reader ever sees. U+0080 to U+00AD stay: in text that was read with the wrong table they are letters."""
+
+
 def _plain(value: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in value).strip()[: 4 * _LONGEST]
+    if value.isascii() and value.isprintable():
+        return value[: 4 * _LONGEST].strip(" ")
+    return _CONTROL.sub(" ", value[: 4 * _LONGEST]).strip(" ")
 
 
 def _listed(record_id: str, row: Mapping[str, str]) -> ListedPatient:
@@ -70,6 +159,7 @@ def _listed(record_id: str, row: Mapping[str, str]) -> ListedPatient:
             address=_address(row),
             mothers_name=row.get("guardian_name", "")[:_LONGEST] or None,
         ),
+        _day(row.get("recorded_at", "")),
         row.get("person") or None,
         frozenset(row.get("applied", "").split()),
     )
@@ -83,15 +173,22 @@ def _name(row: Mapping[str, str]) -> HumanName | None:
 
 
 def _numbers(row: Mapping[str, str]) -> Iterator[PatientIdentifier]:
-    if local := row.get("local_id", "")[:_LONGEST]:
+    local = row.get("local_id", "")[:_LONGEST]
+    if local and local.isprintable():
         source = re.sub(r"\W+", "-", row.get("source", "")) or "list"
         yield PatientIdentifier(f"urn:list:{source[:200]}", local)
-    number = identity_number(row.get("national_id", ""))
-    if number is not None:
-        yield number
-    card = row.get("insurance_number", "")[:_LONGEST]
-    if card:
-        yield PatientIdentifier(INSURANCE_NUMBER, card)
+    for column, system in (("national_id", NATIONAL_ID), ("insurance_number", INSURANCE_NUMBER)):
+        for number in _SEVERAL.split(row.get(column, "")):
+            if (typed := number.strip()) and len(typed) <= _LONGEST and typed.isprintable():
+                yield PatientIdentifier(system, typed)
+
+
+def _day(text: str) -> date | None:
+    """Of `recorded_at`; what is no date is not known."""
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
 
 
 def _address(row: Mapping[str, str]) -> Address | None:
@@ -101,6 +198,7 @@ def _address(row: Mapping[str, str]) -> Address | None:
     return Address(text, row.get("commune") or None, row.get("province") or None) if text else None
 
 
+@lru_cache(maxsize=65536)
 def birth_date(text: str) -> BirthDate | None:
     """Every form that hospitals write: 1958-03-21, 21/3/1958, 19580321, 19580000, 3/1958, 1958; else unknown."""
     plain = _TIME.sub("", text.strip())

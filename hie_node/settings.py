@@ -378,6 +378,7 @@ class Settings:
                              facility code and name
     cds_origins              `https://…` origins whose browsers may call the CDS services; usually none: systems call
     data_protection_officer  who is told of emergency access; without one there is none
+    strict_matching          link patients by shared numbers only, instead of weighing all that is known of them
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
     notices                  how people are told
@@ -406,6 +407,7 @@ class Settings:
     issuers: tuple[str, ...] = ()
     cds_origins: tuple[str, ...] = ()
     data_protection_officer: str = ""
+    strict_matching: bool = False
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
     limits: Limits = field(default_factory=Limits)

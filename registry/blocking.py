@@ -12,6 +12,9 @@ from registry.identifiers import PatientIdentifier
 from registry.people import Demographics, PatientInQuestion
 from registry.traits import Traits, traits_of
 
+KEYS_VERSION = 2
+"""Goes up whenever a description gets other keys than before, here or by how its parts are read: `hie upgrade` then
+fills the index of a node anew."""
 CROWD = 200
 """A key under which so many records stand says nothing; no more of them are looked at."""
 CROWDED_PHONE = 24

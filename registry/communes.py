@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from registry.encodings import readable
 from registry.syllables import bare
@@ -27,8 +27,7 @@ _DIGIT = re.compile(r"\d")
 _SPACES = re.compile(r"[^\w/]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """commune   its code, or its folded name
     line      house and street or hamlet, folded
     old       written with a district: the commune may have another name by now

@@ -59,7 +59,7 @@ _VNI_PAIRS = _pairs()
 @lru_cache(maxsize=65536)
 def readable(text: str) -> str:
     """The text as it was meant; unchanged where nothing is wrong or nothing is certain."""
-    if text.isascii():
+    if text.isascii() or all(map(is_syllable, text.lower().split())):
         return text
     for _ in range(_ROUNDS):
         mended = _utf8_again(text)

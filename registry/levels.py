@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from registry.communes import Place
 from registry.traits import NameTraits, Traits
 
 Levels = tuple[int, ...]
@@ -16,7 +17,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "given name": ("unknown", "same", "same without marks", "readable part same", "another tone", "one letter differs",
                    "initial same", "different"),
     "surname": ("unknown", "same", "readable part same", "one letter differs", "different"),
-    "middle name": ("unknown", "same", "both without", "one is shorter", "another tone", "different"),
+    "middle name": ("unknown", "same", "both without", "one is shorter", "another tone", "different",
+                    "one letter differs"),
     "birth date": ("unknown", "same", "year same", "day and month swapped", "one part differs",
                    "day and month same, year differs", "only the year same", "different"),
     "sex": ("unknown", "same", "different"),
@@ -39,7 +41,7 @@ UNKNOWN = 0
 SAME = 1
 GIVEN_BARE, GIVEN_READABLE, GIVEN_TONE, GIVEN_LETTER, GIVEN_INITIAL, GIVEN_DIFFERENT = 2, 3, 4, 5, 6, 7
 FAMILY_READABLE, FAMILY_LETTER, FAMILY_DIFFERENT = 2, 3, 4
-MIDDLE_NONE, MIDDLE_SHORTER, MIDDLE_TONE, MIDDLE_DIFFERENT = 2, 3, 4, 5
+MIDDLE_NONE, MIDDLE_SHORTER, MIDDLE_TONE, MIDDLE_DIFFERENT, MIDDLE_LETTER = 2, 3, 4, 5, 6
 BORN_YEAR, BORN_SWAPPED, BORN_PART, BORN_OTHER_YEAR, BORN_YEAR_ONLY, BORN_DIFFERENT = 2, 3, 4, 5, 6, 7
 SEX_DIFFERENT = 2
 PERSONAL_FOREIGN, PERSONAL_NEAR, PERSONAL_OTHER, PERSONAL_CONFLICT = 2, 3, 4, 5
@@ -49,6 +51,7 @@ COMMUNE_OLD, COMMUNE_DIFFERENT = 2, 3
 LINE_HAMLET, LINE_DIFFERENT = 2, 3
 GUARDIAN_DIFFERENT = 2
 _GENERATION = 15
+_MISCOUNTED = 2
 
 
 def compare(one: Traits, other: Traits) -> Levels:
@@ -56,24 +59,40 @@ def compare(one: Traits, other: Traits) -> Levels:
     given = family = middle = UNKNOWN
     if one.name is not None and other.name is not None:
         given, family, middle = names(one.name, other.name)
-    commune = line = UNKNOWN
-    here, there = one.place, other.place
-    if here.commune and there.commune:
-        commune = SAME if here.commune == there.commune else COMMUNE_OLD if here.old or there.old else COMMUNE_DIFFERENT
-        if here.line and there.line and commune != COMMUNE_DIFFERENT:
-            same = SAME if here.narrow else LINE_HAMLET
-            line = same if here.line == there.line else LINE_DIFFERENT if commune == SAME else UNKNOWN
+    return (given, family, middle, *_besides_the_name(one, other))
+
+
+def compare_if_alike(one: Traits, other: Traits) -> Levels | None:
+    """Every field, or None where the names are two and nothing that only one patient has is shared: most candidates."""
+    if one.name is None or other.name is None:
+        return compare(one, other)
+    named = names(one.name, other.name)
+    if named[0] == GIVEN_DIFFERENT and not share_a_number(one, other):
+        return None
+    return (*named, *_besides_the_name(one, other))
+
+
+def share_a_number(one: Traits, other: Traits) -> bool:
+    """A number that only one patient should have, the local one of a hospital included."""
+    return bool(
+        (one.personal and one.personal & other.personal)
+        or (one.insurance and one.insurance & other.insurance)
+        or (one.old_cards and one.old_cards & other.old_cards)
+        or (one.local and one.local & other.local)
+        or (one.passports and one.passports & other.passports)
+    )
+
+
+def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
+    commune, line = _places(one.place, other.place)
     return (
-        given,
-        family,
-        middle,
         _born(one, other),
         UNKNOWN if not one.sex or not other.sex else SAME if one.sex == other.sex else SEX_DIFFERENT,
         _personal(one, other) if one.personal and other.personal else UNKNOWN,
         _numbers(one.old_cards, other.old_cards) if one.old_cards and other.old_cards else UNKNOWN,
         _numbers(one.passports, other.passports) if one.passports and other.passports else UNKNOWN,
-        _numbers(one.insurance, other.insurance) if one.insurance and other.insurance else UNKNOWN,
-        SAME if one.local & other.local else UNKNOWN,
+        _cards(one, other) if one.insurance and other.insurance else UNKNOWN,
+        SAME if one.local and one.local & other.local else UNKNOWN,
         UNKNOWN if not one.phones or not other.phones else SAME if one.phones & other.phones else PHONE_DIFFERENT,
         commune,
         line,
@@ -85,14 +104,34 @@ def compare(one: Traits, other: Traits) -> Levels:
     )
 
 
+def _places(here: Place, there: Place) -> tuple[int, int]:
+    """Levels of the commune, and of the house or hamlet within it."""
+    if not here.commune or not there.commune:
+        return UNKNOWN, UNKNOWN
+    if here.commune == there.commune:
+        commune = SAME
+    else:
+        commune = COMMUNE_OLD if here.old or there.old else COMMUNE_DIFFERENT
+    if not here.line or not there.line or commune == COMMUNE_DIFFERENT:
+        return commune, UNKNOWN
+    if here.line == there.line:
+        return commune, SAME if here.narrow else LINE_HAMLET
+    return commune, LINE_DIFFERENT if commune == SAME else UNKNOWN
+
+
 def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
     """Levels of the given name, the surname and the middle name."""
     # the same surname in front and another word at the end are two names, not two orders
-    reordered = one.sorted == other.sorted and (one.given == other.given or one.family != other.family)
+    reordered = one.sorted == other.sorted and (
+        one.given == other.given or one.family != other.family or one.turned or other.turned
+    )
     if reordered or one.letters == other.letters:
         return _toned(one, other), SAME, _middles(one, other, same=True)
     if one.given != other.given and _turned(one, other):
         return GIVEN_BARE, SAME, _middles(one, other, same=False)
+    if one.given == other.given and one.family != other.family and one_edit(one.letters, other.letters):
+        # a letter that breaks a word in two, or glues two together, moves the border of the surname
+        return _toned(one, other), FAMILY_LETTER, SAME
     return _given(one, other), _family(one.family, other.family), _middles(one, other, same=one.middle == other.middle)
 
 
@@ -142,8 +181,17 @@ def _middles(one: NameTraits, other: NameTraits, *, same: bool) -> int:
         return MIDDLE_SHORTER
     if "?" in mine or "?" in theirs:
         return SAME if readable_same(mine, theirs) else MIDDLE_DIFFERENT
-    few, many = sorted((set(mine.split()), set(theirs.split())), key=len)
-    return MIDDLE_SHORTER if few < many else MIDDLE_DIFFERENT
+    few, many = sorted((mine.split(), theirs.split()), key=len)
+    if set(few) < set(many) or _initials(few, many):
+        return MIDDLE_SHORTER
+    return MIDDLE_LETTER if one_edit(mine, theirs) else MIDDLE_DIFFERENT
+
+
+def _initials(few: list[str], many: list[str]) -> bool:
+    """ "Nguyễn T. T. Hoa": every word is the other's, or its first letter."""
+    if len(few) != len(many):
+        return False
+    return all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in zip(few, many, strict=True))
 
 
 def readable_same(one: str, other: str) -> bool:
@@ -188,9 +236,10 @@ def _born(one: Traits, other: Traits) -> int:
         if one.month == other.day and one.day == other.month:
             return BORN_SWAPPED
         return BORN_PART if month or day else BORN_YEAR_ONLY
-    # one digit wrong; a father and a son who share a day are further apart
-    slip = month and day and abs(one.year - other.year) < _GENERATION and one_edit(str(one.year), str(other.year))
-    return BORN_OTHER_YEAR if slip else BORN_DIFFERENT
+    # one digit wrong, or counted wrong; a father and a son who share a day are further apart
+    apart = abs(one.year - other.year)
+    slip = apart <= _MISCOUNTED or (apart < _GENERATION and one_edit(str(one.year), str(other.year)))
+    return BORN_OTHER_YEAR if month and day and slip else BORN_DIFFERENT
 
 
 def _personal(one: Traits, other: Traits) -> int:
@@ -201,6 +250,12 @@ def _personal(one: Traits, other: Traits) -> int:
     if any(one_edit(a, b) for a in one.personal for b in other.personal):
         return PERSONAL_NEAR
     return PERSONAL_CONFLICT if mine and theirs else PERSONAL_OTHER
+
+
+def _cards(one: Traits, other: Traits) -> int:
+    """Numbers were given anew in August 2017: a difference across that day says nothing."""
+    found = _numbers(one.insurance, other.insurance)
+    return UNKNOWN if found == NUMBER_DIFFERENT and one.old_insurance != other.old_insurance else found
 
 
 def _numbers(mine: frozenset[str], theirs: frozenset[str]) -> int:

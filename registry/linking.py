@@ -1,17 +1,22 @@
 """The matcher over a list in memory: what a file of registrations becomes, one after the other, as a hospital would.
 
-The same `Weighing` decides as in the index of a node; only the look-up is a table in memory instead of a database.
+The same `Weighing` decides as in the index of a node; only the look-up is a table in memory instead of a database. What
+is kept of a registration is bytes and numbers in arrays, some 600 bytes in all: no graph of objects that a collector
+would have to walk through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from registry.blocking import CROWD, CROWDED_PHONE, keys_of, keys_wanted
+from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
-from registry.traits import Traits
-from registry.weighing import Weighing
+from registry.traits import Traits, packed, unpacked
+from registry.weighing import MOST_RECORDS, Weighing
 
 _CANDIDATES = 50
 
@@ -36,69 +41,109 @@ class Linker:
 
     def __init__(self, weighing: Weighing) -> None:
         self._weighing = weighing
-        self._traits: list[Traits] = []
-        self._person: list[int] = []
-        self._members: dict[int, list[int]] = {}
-        self._found: dict[str, list[int]] = {}
+        self._packed: list[bytes] = []
+        self._person = array("i")
+        # who has one record only is not in here
+        self._members: dict[int, array[int]] = {}
+        self._index = KeyIndex()
 
     def __len__(self) -> int:
-        return len(self._traits)
+        return len(self._packed)
 
     @property
     def persons(self) -> tuple[int, ...]:
         """The person of every record, in the order of records."""
         return tuple(self._person)
 
+    def person(self, record: int) -> int:
+        return self._person[record]
+
+    def members(self, person: int) -> array[int]:
+        """The records of a person, in the order they came."""
+        return self._members.get(person) or array("i", (person,))
+
     def traits(self, record: int) -> Traits:
-        return self._traits[record]
+        return unpacked(self._packed[record])
 
     def add_all(self, registrations: Iterable[Traits]) -> list[Placed]:
         return [self.add(traits) for traits in registrations]
 
     def add(self, traits: Traits) -> Placed:
         """Decide, then keep."""
-        verdict = self.judge(traits)
-        record = len(self._traits)
-        named = int(verdict.person_id) if verdict.person_id is not None else None
-        person = named if verdict.zone is Zone.LINK and named is not None else record
-        self._traits.append(traits)
-        self._person.append(person)
-        self._members.setdefault(person, []).append(record)
-        for key in keys_of(traits):
-            self._found.setdefault(key, []).append(record)
-        if verdict.zone is Zone.LINK:
+        found = self._look_up(traits)
+        verdict = self._judged(traits, found)
+        record = len(self._packed)
+        linked = verdict.zone is Zone.LINK and verdict.person_id is not None
+        person = int(verdict.person_id or 0) if linked else record
+        self.keep(traits, person, found)
+        if verdict.also:
             person = self._joined(person, verdict.also)
-        return Placed(record, person, verdict.zone, named if verdict.zone is Zone.REVIEW else None, verdict)
+        doubt = verdict.person_id if verdict.zone is Zone.REVIEW else verdict.reused
+        return Placed(record, person, verdict.zone, None if doubt is None else int(doubt), verdict)
+
+    def keep(self, traits: Traits, person: int, found: Mapping[str, Collection[int]] = MappingProxyType({})) -> None:
+        """The next record, of this person; its own number makes it a person of its own. `found`: whom each of its keys
+        leads to, where that is known already."""
+        record = len(self._packed)
+        self._packed.append(packed(traits))
+        self._person.append(person)
+        if person != record:
+            self._members.setdefault(person, array("i", (person,))).append(record)
+        for key in keys_of(traits):
+            if person not in found.get(key, ()):
+                self._index.add(key, person, most=_most(key))
 
     def _joined(self, person: int, others: tuple[str, ...]) -> int:
         """Two persons whom the same registration fits become one, where each record of one fits the other."""
         for other in map(int, others):
-            known = [self._traits[member] for member in self._members[person]]
-            if all(self._fits(self._traits[member], known) for member in self._members[other]):
-                moved = self._members.pop(other)
+            known = list(self._latest(person))
+            if all(self._fits(theirs, known) for theirs in self._latest(other)):
+                moved = self._members.pop(other, None) or array("i", (other,))
                 for member in moved:
                     self._person[member] = person
-                self._members[person] = sorted(self._members[person] + moved)
+                self._members[person] = array("i", sorted((*self.members(person), *moved)))
         return person
 
     def _fits(self, traits: Traits, known: list[Traits]) -> bool:
-        return self._weighing.decide(traits, [("0", known)], size=len(self._traits)).zone is Zone.LINK
+        return self._weighing.decide(traits, [("0", known)], size=len(self)).zone is Zone.LINK
+
+    def _latest(self, person: int) -> Iterator[Traits]:
+        return (self.traits(member) for member in self.members(person)[-MOST_RECORDS:])
 
     def judge(self, traits: Traits) -> Verdict:
-        persons = [
-            (str(person), [self._traits[member] for member in self._members[person]])
-            for person in self.candidates(traits)
-        ]
-        return self._weighing.decide(traits, persons, size=len(self._traits) + 1)
+        """What would become of this registration. Nothing is kept."""
+        return self._judged(traits, self._look_up(traits), explain=True)
+
+    def _judged(self, traits: Traits, found: Mapping[str, Collection[int]], *, explain: bool = False) -> Verdict:
+        persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
+        return self._weighing.decide(traits, persons, size=len(self) + 1, explain=explain)
+
+    def explain(self, record: int, other: int) -> tuple[str, ...]:
+        """What speaks for and against the record belonging to the person of another one, itself left out."""
+        theirs = [member for member in self.members(self.person(other)) if member != record]
+        persons = [("0", [self.traits(member) for member in theirs[-MOST_RECORDS:]])]
+        return self._weighing.explain(self.traits(record), persons, size=len(self))
 
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""
-        shared: dict[int, int] = {}
+        return self._ranked(self._look_up(traits))
+
+    def _look_up(self, traits: Traits) -> dict[str, set[int]]:
+        person_of, find = self._person, self._index.find
+        found = {}
         for key in keys_wanted(traits):
-            under = self._found.get(key, ())
-            if len(under) > (CROWDED_PHONE if key.startswith("phone|") else CROWD):
-                continue
+            if under := find(key, most=_most(key)):
+                found[key] = {person_of[known] for known in under}
+        return found
+
+    def _ranked(self, found: Mapping[str, Collection[int]]) -> list[int]:
+        shared: dict[int, int] = {}
+        for key, persons in found.items():
             weight = 8 if key.startswith("number|") else 1
-            for person in {self._person[record] for record in under}:
+            for person in persons:
                 shared[person] = shared.get(person, 0) + weight
         return sorted(shared, key=lambda person: (-shared[person], person))[:_CANDIDATES]
+
+
+def _most(key: str) -> int:
+    return CROWDED_PHONE if key.startswith("phone|") else CROWD

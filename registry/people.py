@@ -174,7 +174,12 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A source record belongs to a person: with the evidence, the rule and its author, and it can be undone."""
+    """A source record belongs to a person: with the evidence, the rule and its author, and it can be undone.
+
+    came_from   the person that the record belonged to before, to whom undoing gives it back
+    replaces    the link that ended with this one, and stands again when this one is undone
+    decision    the doubt that somebody resolved by this link and others made with it; they are undone together
+    """
 
     id: str
     record_id: str
@@ -185,6 +190,9 @@ class Link:
     created: datetime
     undone: datetime | None = None
     undone_by: str | None = None
+    came_from: str | None = None
+    replaces: str | None = None
+    decision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,26 @@ def apart(word: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", "".join(letters)), tone
 
 
+def _bases() -> dict[int, str]:
+    """Every composed Latin letter, lower case, to its base letter: one letter for one, so places stay the same."""
+    found = {ord("đ"): "d", ord("ð"): "d"}
+    for code in (*range(0xE0, 0x250), *range(0x1EA0, 0x1F00)):
+        base = unicodedata.normalize("NFD", chr(code))[0]
+        if base.isascii() and base.isalpha():
+            found[code] = base
+    return found
+
+
+BASES = _bases()
+
+
+@lru_cache(maxsize=65536)
 def bare(word: str) -> str:
     """Lower-case base letters: marks and strokes are gone."""
-    decomposed = unicodedata.normalize("NFD", word.replace("đ", "d").replace("ð", "d"))
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    plain = word.translate(BASES)
+    if plain.isascii():
+        return plain
+    return "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.combining(c))
 
 
 _BARE_RIMES = frozenset(map(bare, _RIMES))
@@ -69,6 +85,6 @@ def _fits(letters: str, rimes: frozenset[str], after_qu: frozenset[str]) -> bool
             return (
                 rime[:1] in "eêiy"
                 if onset in _BEFORE_E_AND_I
-                else onset not in _NOT_BEFORE_E_AND_I or (rime[:1] not in "eêi")
+                else onset not in _NOT_BEFORE_E_AND_I or (rime[:1] not in "eêiy")
             )
     return False

@@ -6,10 +6,12 @@ prefixes of 2018 (decision 798/QĐ-BTTTT).
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from registry.communes import NOWHERE, Place, place_of
 from registry.encodings import readable
@@ -19,7 +21,6 @@ from registry.identifiers import (
     NATIONAL_ID,
     PASSPORT_NUMBER,
     PatientIdentifier,
-    identity_number,
     insurance_last_ten,
     read_personal_number,
 )
@@ -28,7 +29,10 @@ from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRe
 from registry.syllables import bare
 from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
 
+_NEW_INSURANCE_NUMBERS = date(2017, 8, 1)
 _NOT_DIGITS = re.compile(r"\D+")
+_SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
+_PASSPORT = re.compile(r"[A-Z]\d{7,8}")
 _OLD_MOBILE = {
     **{f"016{n}": f"03{n}" for n in range(2, 10)},
     "0120": "070", "0121": "079", "0122": "077", "0126": "076", "0128": "078",
@@ -38,13 +42,13 @@ _OLD_MOBILE = {
 _PERSONAL = frozenset({NATIONAL_ID, CITIZEN_ID, PASSPORT_NUMBER})
 
 
-@dataclass(frozen=True, slots=True)
-class NameTraits:
+class NameTraits(NamedTuple):
     """A name by its parts, each as folded letters; `given_toned` and `middle_toned` keep what separates relatives.
 
     letters  all words without spaces, in order
     sorted   the words in alphabetic order: the same in every order of writing
     marked   the writer used marks, so that a missing one means something
+    turned   the surname stood at the end: which of the other words is the given name is a guess
     """
 
     family: str
@@ -55,14 +59,15 @@ class NameTraits:
     letters: str
     sorted: str
     marked: bool
+    turned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """One description, ready to be compared.
+class Traits(NamedTuple):
+    """One description, ready to be compared. A tuple, since millions are packed away and looked at again.
 
     year, month, day  0 where unknown; 1 January counts as the year alone, being a common placeholder
     sex               1 male, 2 female, 0 unknown
+    old_insurance     written before the insurance numbers of August 2017 (QĐ 1351/QĐ-BHXH)
     personal          12-digit numbers; those that contradict the record's own sex or year are in `foreign` as well
     """
 
@@ -76,6 +81,7 @@ class Traits:
     old_cards: frozenset[str]
     passports: frozenset[str]
     insurance: frozenset[str]
+    old_insurance: bool
     local: frozenset[str]
     phones: frozenset[str]
     place: Place
@@ -85,6 +91,22 @@ class Traits:
     nobody: bool
 
 
+def packed(traits: Traits) -> bytes:
+    """The traits in some 250 bytes, for this process only."""
+    parts: list[Any] = list(traits)
+    parts[0], parts[_PLACE] = None if traits.name is None else tuple(traits.name), tuple(traits.place)
+    return marshal.dumps(tuple(parts))
+
+
+def unpacked(stored: bytes) -> Traits:
+    parts = list(marshal.loads(stored))  # noqa: S302 - what this process packed itself
+    if parts[0] is not None:
+        parts[0] = NameTraits._make(parts[0])
+    parts[_PLACE] = Place._make(parts[_PLACE])
+    return Traits._make(parts)
+
+
+_PLACE = Traits._fields.index("place")
 _SEXES = {"male": 1, "female": 2}
 
 
@@ -96,8 +118,8 @@ def traits_of_question(wanted: PatientInQuestion) -> Traits:
     return traits_of(wanted.identifiers, wanted.demographics)
 
 
-def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics) -> Traits:
-    """Read a description once."""
+def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics, *, recorded: date | None = None) -> Traits:
+    """Read a description once; `recorded` is the day it was written down, where that is known."""
     text = said.name.text if said.name is not None else ""
     child = newborn(text) if text else None
     name = _name(text) if text and child is None else None
@@ -105,7 +127,7 @@ def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics) -> T
     sex = _SEXES.get(said.gender, 0)
     guardian = child.mother if child is not None else said.mothers_name or ""
     mother = _letters(guardian) if guardian else ""
-    numbers = _numbers(identifiers)
+    numbers = _numbers(identifiers, sex, year)
     personal = numbers["personal"]
     address = said.address
     return Traits(
@@ -119,6 +141,7 @@ def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics) -> T
         old_cards=numbers["old"],
         passports=numbers["passport"],
         insurance=numbers["insurance"],
+        old_insurance=recorded is not None and recorded < _NEW_INSURANCE_NUMBERS,
         local=numbers["local"],
         phones=frozenset(filter(None, map(_phone, said.phones))) if said.phones else _NONE,
         place=place_of(address.text, address.commune, address.province) if address is not None else NOWHERE,
@@ -135,7 +158,8 @@ _NONE: frozenset[str] = frozenset()
 
 @lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
-    words = _surname_first(syllables(text))
+    written = syllables(text)
+    words = _surname_first(written)
     if not words:
         return None
     folded = [bare(word).replace("y", "i") for word in words]
@@ -150,6 +174,7 @@ def _name(text: str) -> NameTraits | None:
         letters="".join(folded),
         sorted=" ".join(sorted(REGIONAL.get(word, word) for word in folded)),
         marked=has_marks(readable(text)) or any(digit in word for word in toned for digit in "12345"),
+        turned=words != written,
     )
 
 
@@ -180,36 +205,44 @@ def _born(born: BirthDate | None) -> tuple[int, int, int]:
     return int(value[:4]), int(value[5:7]), int(value[8:])
 
 
-def _numbers(identifiers: Iterable[PatientIdentifier]) -> dict[str, frozenset[str]]:
+def _numbers(identifiers: Iterable[PatientIdentifier], sex: int, year: int) -> dict[str, frozenset[str]]:
     """By what the digits are, not by the field they were typed into. Dummies are left out."""
-    found: dict[str, set[str]] = {
-        "personal": set(),
-        "old": set(),
-        "passport": set(),
-        "insurance": set(),
-        "local": set(),
-    }
+    found: dict[str, set[str]] = {}
     for identifier in identifiers:
         kind, value = _read_number(identifier.system, identifier.value)
+        if kind == "short":
+            # a spreadsheet takes leading zeros away; only a number that then fits its owner is believed
+            kind, value = ("personal", f"00{value}") if sex and year and _fits(f"00{value}", sex, year) else ("", "")
         if kind:
-            found[kind].add(value)
-    return {kind: frozenset(values) if values else _NONE for kind, values in found.items()}
+            found.setdefault(kind, set()).add(value)
+    return {kind: frozenset(found[kind]) if kind in found else _NONE for kind in _ALL_KINDS}
 
 
-_KINDS = {NATIONAL_ID: "personal", CITIZEN_ID: "old", PASSPORT_NUMBER: "passport"}
+_ALL_KINDS = ("personal", "old", "passport", "insurance", "local")
+_COUNTRY = frozenset({*_PERSONAL, INSURANCE_NUMBER})
 
 
 @lru_cache(maxsize=65536)
 def _read_number(system: str, value: str) -> tuple[str, str]:
-    if system == INSURANCE_NUMBER:
-        last_ten = insurance_last_ten(value)
-        return ("insurance", last_ten) if last_ten and not is_dummy(last_ten) else ("", "")
-    if system in _PERSONAL:
-        number = identity_number(value)
-        if number is None or is_dummy(number.value):
-            return "", ""
-        return _KINDS[number.system], number.value
-    return "local", f"{system}|{value.strip()}"
+    if system not in _COUNTRY:
+        return "local", f"{system}|{value.strip()}"
+    kind, number = _of_the_country(_SEPARATORS.sub("", value).upper(), insurance=system == INSURANCE_NUMBER)
+    return (kind, number) if number and not is_dummy(number) else ("", "")
+
+
+def _of_the_country(text: str, *, insurance: bool) -> tuple[str, str]:
+    """Personal numbers (12 digits), old cards (9), passports, insurance cards (15) and numbers (10), in any field."""
+    digits = text if text.isascii() and text.isdigit() else ""
+    if len(digits) == 10 and not insurance:
+        return "short", digits
+    if len(digits) in (11, 12):
+        return "personal", digits.zfill(12)
+    if len(digits) in (8, 9):
+        return "old", digits.zfill(9)
+    if _PASSPORT.fullmatch(text):
+        return "passport", text
+    card = insurance_last_ten(text)
+    return ("insurance", card) if card else ("", "")
 
 
 def is_dummy(digits: str) -> bool:

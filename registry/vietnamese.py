@@ -17,19 +17,23 @@ from functools import lru_cache
 from registry.encodings import readable
 from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES
-from registry.syllables import apart, bare, is_syllable
+from registry.syllables import BASES, apart, bare, is_syllable
 
 _TITLES = frozenset(
     {"ông", "bà", "anh", "chị", "em", "cháu", "bé", "cụ", "cô", "bs", "ths", "gs", "ts", "mr", "mrs", "ms"}
 )
+_BEFORE_NAMES = _TITLES | {"bn", "bác"}
+_BARE_TITLES = frozenset(bare(title) for title in _BEFORE_NAMES)
 _NEWBORN = re.compile(
     r"(?:cb|c\W?b|bs?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
     r" (?:ba|chi|me|san phu))\W*(\d?)\W+(.+)"
 )
+_CHILD_OF = re.compile(rf"con\W*(\d?)\W+((?:{'|'.join(sorted(BARE_SURNAMES))})\W+\w.*)".replace("i", "[iy]"))
+"""A mother's full name right after the word; "Con" is no surname."""
 _ORDER = re.compile(r"(.*?)\W*(?:con thu |con |thu |so )?(\d)\W*")
 _UNKNOWN = re.compile(
     r"\b(vo danh|khong (ro|ten|biet|xac dinh)|chua (ro|biet|xac dinh)|unknown|nguoi la|vo gia cu|no ?name|anonymous"
-    r"|benh nhan (x|a|nam|nu)\b)"
+    r"|(benh nhan|bn) (x|a|nam|nu|\d+)$|nan nhan|tu thi|khong ten|chua (co|dat) ten|bi bo roi|john doe|jane doe)\b"
 )
 _FINAL_Y = re.compile(r"(?<![aâ])y$")
 _ANY_Y = re.compile(r"(?<![aâ])y")
@@ -77,7 +81,7 @@ class Newborn:
 def newborn(name: str) -> Newborn | None:
     """Set where the name is that of a mother, not of this patient."""
     plain = composed(readable(name))
-    found = _NEWBORN.fullmatch(_unmarked(plain))
+    found = _NEWBORN.fullmatch(_unmarked(plain)) or _CHILD_OF.fullmatch(_unmarked(plain))
     if found is None:
         return None
     order, mother = found[1], plain[found.start(2) :]
@@ -101,22 +105,33 @@ def is_nobody(name: str) -> bool:
 
 def _unmarked(text: str) -> str:
     """Base letters, in places that stay the same."""
-    return "".join(bare(character)[:1] or character for character in text.lower())
+    return text.lower().translate(BASES)
 
 
 @lru_cache(maxsize=65536)
 def syllables(name: str) -> tuple[str, ...]:
     """The words of a person's name, lower case, as they were meant: bytes, keystrokes and joined words repaired."""
     parts = _NOT_IN_WORDS.sub(" ", _BROKEN.sub("?", composed(readable(name))).replace("^", " ")).split()
-    found: list[str] = []
-    for part in parts:
-        for word in _CAMEL.sub(" ", part).split() if not part.isupper() else [part]:
-            kept = _DIGITS.sub("", untyped(word.lower()))
-            if kept:
-                found.extend(_separated(kept))
-    while len(found) > 2 and found[0] in _TITLES and bare(found[1]).replace("y", "i") in BARE_SURNAMES:
+    found = [word for part in parts for word in _meant(part)]
+    while len(found) > 2 and _is_title(found[0]) and bare(found[1]).replace("y", "i") in BARE_SURNAMES:
         found = found[1:]
     return tuple(found)
+
+
+@lru_cache(maxsize=65536)
+def _meant(part: str) -> tuple[str, ...]:
+    """One written word as the syllables it stands for."""
+    found: list[str] = []
+    for word in _CAMEL.sub(" ", part).split() if not part.isupper() else [part]:
+        kept = _DIGITS.sub("", untyped(word.lower()))
+        if kept:
+            found.extend(_separated(kept))
+    return tuple(found)
+
+
+def _is_title(word: str) -> bool:
+    """Without marks too; no title is a surname as it is written here ("Chi Nguyen" is a lady, "Chí" a name)."""
+    return word in _BEFORE_NAMES or (word.isascii() and word in _BARE_TITLES)
 
 
 def _separated(word: str) -> list[str]:
@@ -130,12 +145,14 @@ def _separated(word: str) -> list[str]:
     return [word]
 
 
+@lru_cache(maxsize=65536)
 def syllable(word: str) -> str:
     """One spelling a syllable, the tone as a digit at the end: "thuý" and "thúy" give "thui1"."""
     letters, tone = apart(word)
     return _FINAL_Y.sub("i", letters) + tone
 
 
+@lru_cache(maxsize=65536)
 def compared(word: str) -> str:
     """`syllable` for comparing names: inner y and đ are folded as well, since both are written either way ("Quình")."""
     letters, tone = apart(word)

@@ -12,7 +12,7 @@ Source of the model: Fellegi and Sunter 1969, with the stranger split into stran
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from registry.levels import (
@@ -32,6 +32,8 @@ from registry.levels import (
     GIVEN_TONE,
     GUARDIAN,
     INSURANCE,
+    LINE,
+    LINE_HAMLET,
     LOCAL,
     MIDDLE,
     MIDDLE_NONE,
@@ -46,7 +48,7 @@ from registry.levels import (
     SEX_DIFFERENT,
     UNKNOWN,
     Levels,
-    compare,
+    compare_if_alike,
 )
 from registry.matching import Candidate, FieldEvidence, Verdict, Zone
 from registry.people import PatientInQuestion
@@ -55,11 +57,18 @@ from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
 _LEVEL_NAMES = tuple(FIELDS.values())
+ONLY_A_YEAR = "only a name and a year"
+_FOR_A_YEAR = 25
+"""Tenths of a bit beyond the threshold that a rare name, a year and a commune have to bring where nothing else does."""
+REUSED = "this local number already belongs to somebody else"
+_NEVER_SHARED = (PERSONAL, OLD_CARD, PASSPORT)
 _OWN_NUMBERS = (PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL)
 _TAKEN = frozenset({(PERSONAL, PERSONAL_FOREIGN), (PHONE, SAME), *((number, SAME) for number in _OWN_NUMBERS)})
 """What a stranger shares only by having used this patient's own."""
+_SAID_WITH_MARKS, _OTHER_TONE = frozenset({SAME}), frozenset({GIVEN_TONE})
 _TOO_MANY_CARRIERS = 5
-_MOST_RECORDS = 24
+MOST_RECORDS = 24
+_MOST_COMPARED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,7 @@ class Weighed:
     score     tenths of a bit by which "the same person" leads
     rival     what else it could be: "relative", "twin" or "stranger"
     veto      why no score may link them, or None
+    told      the record of the person that the levels of name and place are about
     """
 
     person_id: str
@@ -76,7 +86,7 @@ class Weighed:
     score: int
     rival: str
     veto: str | None
-    fields: tuple[FieldEvidence, ...]
+    told: Traits
 
 
 class Weighing:
@@ -93,96 +103,167 @@ class Weighing:
         size = max(size, sum(len(records) for _, records in persons))
         return self.decide(traits_of_question(wanted), persons, size=size)
 
-    def decide(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> Verdict:
-        """The zone of the best person; two that fit alike make a review."""
+    def decide(
+        self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int, explain: bool = True
+    ) -> Verdict:
+        """The zone of the best person. Two that fit alike and cannot be one make a review, and so does a local number
+        that is somebody else's. A link that nobody will read needs no evidence: `explain` false."""
         if mine.nobody or not persons:
-            return Verdict(
-                Zone.NEW, None, ("no candidate" if persons == [] else "a patient without a name",), self.rule
-            )
+            reason = "a patient without a name" if mine.nobody else "no candidate"
+            return Verdict(Zone.NEW, None, (reason,), self.rule)
         ranked = self.weigh(mine, persons, size=size)
+        holder = _holder_of_local_number(mine, persons) if mine.local else None
         if not ranked:
-            return Verdict(Zone.NEW, None, ("no candidate fits",), self.rule)
+            return self._reused(holder) if holder else Verdict(Zone.NEW, None, ("no candidate fits",), self.rule)
         best = ranked[0]
         zone = self.zone(best)
-        if zone is Zone.LINK and len(ranked) > 1 and best.score - ranked[1].score < self.model.margin:
-            second = ranked[1]
-            if self.zone(second) is Zone.LINK or (second.score >= self.model.review and second.veto is None):
-                return self._verdict(Zone.REVIEW, best, "another person fits as well")
-        also = tuple(other.person_id for other in ranked[1:] if self.zone(other) is Zone.LINK)
-        return (
-            replace(self._verdict(zone, best), also=also) if zone is Zone.LINK and also else self._verdict(zone, best)
-        )
+        if zone is Zone.LINK:
+            return self._linked(mine, ranked, dict(persons), size=size, holder=holder, explain=explain)
+        if zone is Zone.NEW and holder is not None:
+            return self._reused(holder)
+        return self._verdict(mine, zone, best, size=size)
+
+    def _linked(
+        self,
+        mine: Traits,
+        ranked: Sequence[Weighed],
+        persons: Mapping[str, Sequence[Traits]],
+        *,
+        size: int,
+        holder: str | None,
+        explain: bool,
+    ) -> Verdict:
+        best, also = ranked[0], []
+        for other in ranked[1:]:
+            if other.veto is not None or other.score < self.model.review:
+                continue
+            near = best.score - other.score < self.model.margin
+            if near and not self.may_be_one(persons[best.person_id], persons[other.person_id]):
+                return self._verdict(mine, Zone.REVIEW, best, "another person fits as well", size=size)
+            if self.zone(other) is Zone.LINK:
+                also.append(other.person_id)
+        reused = holder if holder != best.person_id and holder not in also else None
+        if not explain:
+            return Verdict(Zone.LINK, best.person_id, (), self.rule, score=best.score, also=tuple(also), reused=reused)
+        return replace(self._verdict(mine, Zone.LINK, best, size=size), also=tuple(also), reused=reused)
+
+    def _reused(self, holder: str) -> Verdict:
+        """An overlay: one hospital's number for two people. Nobody is linked, and somebody has to look."""
+        return Verdict(Zone.REVIEW, holder, (REUSED,), self.rule, reused=holder)
+
+    def may_be_one(self, ones: Sequence[Traits], others: Sequence[Traits]) -> bool:
+        """Whether nothing forbids that two persons are the same one."""
+        for one in ones[-_MOST_COMPARED:]:
+            for other in others[-_MOST_COMPARED:]:
+                levels = compare_if_alike(one, other)
+                if levels is None or contradiction(levels) is not None:
+                    return False
+        return True
 
     def weigh(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> list[Weighed]:
-        """Every candidate with its score, the best first; the order of arrival breaks no tie."""
+        """Every candidate that is worth it with its score, the best first; the order of arrival breaks no tie."""
         shared_by_all = _dummies(mine, persons)
-        strangers = round(10 * math.log2(max(size, 2)))
+        strangers = _bits_of(size)
         weighed = []
         for person_id, records in persons:
             known = [record for record in records if not record.nobody]
-            if known:
-                weighed.append(self._person(mine, person_id, known[-_MOST_RECORDS:], shared_by_all, strangers))
+            one = self._person(mine, person_id, known[-MOST_RECORDS:], shared_by_all, strangers) if known else None
+            if one is not None:
+                weighed.append(one)
         weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
         return weighed
 
     def lead(self, mine: Traits, theirs: Traits, levels: Levels, *, size: int) -> int:
         """Tenths of a bit by which "the same person" leads, for a pair that is compared already."""
-        return self._score(mine, theirs, levels, round(10 * math.log2(max(size, 2))))[0]
+        return self._score(mine, theirs, levels, _bits_of(size))[0]
 
     def zone(self, weighed: Weighed) -> Zone:
         model = self.model
-        if weighed.veto is None:
-            if weighed.score >= model.link:
-                return Zone.LINK
-            return Zone.REVIEW if weighed.score >= model.review else Zone.NEW
+        if weighed.veto is None and weighed.score >= model.link:
+            return Zone.LINK
         return Zone.REVIEW if weighed.score >= model.review else Zone.NEW
 
     def _person(
         self, mine: Traits, person_id: str, records: Sequence[Traits], dummies: frozenset[int], strangers: int
-    ) -> Weighed:
-        compared = [compare(mine, record) for record in records]
-        levels, told = self._together(compared)
+    ) -> Weighed | None:
+        compared = [compare_if_alike(mine, record) for record in records]
+        alike = [levels for levels in compared if levels is not None]
+        if not alike:
+            return None
+        levels, told = self._together(alike)
         if dummies:
             levels = tuple(UNKNOWN if field in dummies else level for field, level in enumerate(levels))
-        place = records[told]
-        score, rival, fields = self._score(mine, place, levels, strangers)
-        return Weighed(person_id, levels, score, rival, forbids(mine, records, levels), fields)
+        place = records[compared.index(alike[told])]
+        score, rival = self._score(mine, place, levels, strangers)
+        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], self._veto(mine, records, levels, score), place)
+
+    def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels, score: int) -> str | None:
+        found = forbids(mine, records, levels)
+        if found == ONLY_A_YEAR and levels[COMMUNE] == SAME and score >= self.model.link + _FOR_A_YEAR:
+            return None
+        return found
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
         """What the records of a person say together: the name that fits best, the best of each other field."""
         if len(compared) == 1:
             return compared[0], 0
         gain = self._gain
-        named = max(range(len(compared)), key=lambda n: sum(gain[f][compared[n][f]] for f in (GIVEN, FAMILY, MIDDLE)))
+        # one tone that differs outweighs all records that were written without marks
+        told = _SAID_WITH_MARKS if any(levels[GIVEN] == SAME for levels in compared) else _OTHER_TONE
+        named = max(
+            range(len(compared)),
+            key=lambda n: (compared[n][GIVEN] in told, sum(gain[f][compared[n][f]] for f in (GIVEN, FAMILY, MIDDLE))),
+        )
         best = list(compared[named])
         for field in range(BORN, len(best)):
             of_field = gain[field]
             best[field] = max((levels[field] for levels in compared), key=of_field.__getitem__)
+        if best[BORN] == BORN_YEAR:
+            # a full date that differs says more than one of which only the year is known
+            full = [levels[BORN] for levels in compared if levels[BORN] not in (UNKNOWN, BORN_YEAR)]
+            best[BORN] = max(full, key=gain[BORN].__getitem__, default=BORN_YEAR)
         if any(levels[PERSONAL] == PERSONAL_CONFLICT for levels in compared) and best[PERSONAL] != SAME:
             best[PERSONAL] = PERSONAL_CONFLICT
         return tuple(best), named
 
-    def _score(
-        self, mine: Traits, theirs: Traits, levels: Levels, strangers: int
-    ) -> tuple[int, str, tuple[FieldEvidence, ...]]:
+    def _score(self, mine: Traits, theirs: Traits, levels: Levels, strangers: int) -> tuple[int, int]:
+        """The lead, and the place of the strongest rival."""
         rows, model = self.model.rows, self.model
         relative, twin, stranger = model.relatives, model.twins, strangers
-        same, each = 0, []
+        same = 0
         for field, level in enumerate(levels):
-            if not level:
-                continue
-            row = rows[field][level]
-            chance = self._chance(mine, theirs, field, level, strangers)
-            unlike = row[3] if chance is None else chance
-            same += row[0]
-            relative += row[1]
-            twin += row[2]
-            stranger += unlike
-            each.append((field, level, (row[0] - row[1], row[0] - row[2], row[0] - unlike)))
+            if level:
+                row = rows[field][level]
+                chance = self._chance(mine, theirs, field, level, strangers)
+                same += row[0]
+                relative += row[1]
+                twin += row[2]
+                stranger += row[3] if chance is None else chance
         strongest = max(relative, twin, stranger)
-        rival = 2 if strongest == stranger else 0 if strongest == relative else 1
-        fields = tuple(FieldEvidence(_FIELD_NAMES[f], _LEVEL_NAMES[f][n], leads[rival]) for f, n, leads in each)
-        return same - strongest, HYPOTHESES[rival + 1], fields
+        return same - strongest, 2 if strongest == stranger else 0 if strongest == relative else 1
+
+    def explain(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> tuple[str, ...]:
+        """The best of these persons, whatever the zone: every field with its bits, and what forbids a link."""
+        ranked = self.weigh(mine, persons, size=size)
+        if not ranked:
+            return ("two names, and no number in common",)
+        return self._lines(mine, ranked[0], size=size)
+
+    def _lines(self, mine: Traits, best: Weighed, *more: str, size: int) -> tuple[str, ...]:
+        fields = self.evidence(mine, best, size=size)
+        lines = [f"{bits(best.score)} against a {best.rival}", *more, *([best.veto] if best.veto else [])]
+        return (*lines, *(f"{one.field} {one.level} {bits(one.tenths)}" for one in fields))
+
+    def evidence(self, mine: Traits, best: Weighed, *, size: int) -> tuple[FieldEvidence, ...]:
+        """What each known field says for the same person, against the rival that came nearest."""
+        rival, strangers, found = HYPOTHESES.index(best.rival), _bits_of(size), []
+        for field, level in enumerate(best.levels):
+            if level:
+                row = self.model.rows[field][level]
+                chance = self._chance(mine, best.told, field, level, strangers) if rival == 3 else None
+                tenths = row[0] - (row[rival] if chance is None else chance)
+                found.append(FieldEvidence(_FIELD_NAMES[field], _LEVEL_NAMES[field][level], tenths))
+        return tuple(found)
 
     def _chance(self, mine: Traits, theirs: Traits, field: int, level: int, strangers: int) -> int | None:
         """How often strangers agree on this very value; None where the table knows."""
@@ -208,13 +289,24 @@ class Weighing:
             return -frequencies.given_bare.get(name.given, frequencies.rare["given"])
         return -frequencies.given.get(name.given_toned, frequencies.rare["given"])
 
-    def _verdict(self, zone: Zone, best: Weighed, *more: str) -> Verdict:
-        lines = [f"{bits(best.score)} against a {best.rival}", *more]
-        if best.veto is not None:
-            lines.append(best.veto)
-        lines += [f"{one.field} {one.level} {bits(one.tenths)}" for one in best.fields]
-        person = best.person_id if zone is not Zone.NEW else None
-        return Verdict(zone, person, tuple(lines), self.rule, best.fields, best.score)
+    def _verdict(self, mine: Traits, zone: Zone, best: Weighed, *more: str, size: int) -> Verdict:
+        if zone is Zone.NEW:
+            return Verdict(zone, None, (f"{bits(best.score)} against a {best.rival}",), self.rule, score=best.score)
+        lines, fields = self._lines(mine, best, *more, size=size), self.evidence(mine, best, size=size)
+        return Verdict(zone, best.person_id, lines, self.rule, fields, best.score)
+
+
+def _bits_of(size: int) -> int:
+    """How many strangers there are, in tenths of a bit."""
+    return round(10 * math.log2(max(size, 2)))
+
+
+def _holder_of_local_number(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> str | None:
+    """The person who already has this local number; None where so many have it that it is no number."""
+    holders = [
+        person for person, records in persons if any(mine.local & one.local for one in records if not one.nobody)
+    ]
+    return holders[0] if 0 < len(holders) <= _TOO_MANY_CARRIERS else None
 
 
 def bits(tenths: int) -> str:
@@ -224,24 +316,40 @@ def bits(tenths: int) -> str:
 
 def forbids(mine: Traits, records: Sequence[Traits], levels: Levels) -> str | None:
     """What may never be linked without a person, whatever the score."""
-    if levels[PERSONAL] == PERSONAL_CONFLICT:
-        return "personal numbers are different"
     if mine.newborn or any(record.newborn for record in records):
         return "a newborn under its mother's name"
-    given, born = levels[GIVEN], levels[BORN]
+    found = contradiction(levels)
+    if found is not None:
+        return found
+    born = levels[BORN]
     numbered = any(levels[number] == SAME for number in _OWN_NUMBERS)
-    if given in (GIVEN_TONE, GIVEN_LETTER, GIVEN_INITIAL) and not (numbered and given != GIVEN_TONE):
+    if levels[GIVEN] == UNKNOWN:
+        return "the name does not support it"
+    if born == UNKNOWN and not numbered:
+        return "no birth date and no number"
+    if born == BORN_YEAR and not numbered and not _under_one_roof(levels):
+        return ONLY_A_YEAR
+    return None
+
+
+def _under_one_roof(levels: Levels) -> bool:
+    return SAME in (levels[PHONE], levels[GUARDIAN]) or levels[LINE] in (SAME, LINE_HAMLET)
+
+
+def contradiction(levels: Levels) -> str | None:
+    """What two people differ in, and one person only by mistake. A number of one's own excuses a slip, a name never."""
+    if levels[PERSONAL] == PERSONAL_CONFLICT:
+        return "personal numbers are different"
+    given, born = levels[GIVEN], levels[BORN]
+    certain = any(levels[number] == SAME for number in _NEVER_SHARED)
+    numbered = certain or any(levels[number] == SAME for number in _OWN_NUMBERS)
+    if (given == GIVEN_TONE and not certain) or (given in (GIVEN_LETTER, GIVEN_INITIAL) and not numbered):
         return "twins differ like this"
-    name_differs = given in (GIVEN_DIFFERENT, GIVEN_TONE, UNKNOWN) or levels[FAMILY] == FAMILY_DIFFERENT
-    if name_differs:
+    if given == GIVEN_DIFFERENT or levels[FAMILY] == FAMILY_DIFFERENT:
         return "the name does not support it"
     if born in (BORN_DIFFERENT, BORN_YEAR_ONLY) and levels[PERSONAL] != SAME:
         return "the birth date contradicts it"
-    if born == UNKNOWN and not numbered:
-        return "no birth date and no number"
-    if born == BORN_YEAR and not numbered and not any(levels[field] == SAME for field in (PHONE, COMMUNE, GUARDIAN)):
-        return "only a name and a year"
-    if levels[SEX] == SEX_DIFFERENT and levels[PERSONAL] != SAME:
+    if levels[SEX] == SEX_DIFFERENT and not numbered:
         return "the sex contradicts it"
     return None
 

@@ -29,6 +29,7 @@ from adapters.store.rows import Part, Values, any_of, insert_once, moment, once
 from adapters.store.schema import (
     assigning_authority,
     blocking_key,
+    index_version,
     kept_apart,
     link,
     name_word,
@@ -36,7 +37,7 @@ from adapters.store.schema import (
     source_record,
     source_record_version,
 )
-from registry.blocking import CROWD, CROWDED_PHONE, blocking_keys, number_key, wanted_keys
+from registry.blocking import CROWD, CROWDED_PHONE, KEYS_VERSION, blocking_keys, number_key, wanted_keys
 from registry.errors import NotFound, VersionConflict
 from registry.identifiers import PatientIdentifier
 from registry.matching import Candidate
@@ -196,6 +197,32 @@ class StoredPatients(Part):
             yield from ((row.person_id, load(SourceRecord, row.body)) for row in rows)
             after = rows[-1].number
 
+    def keys_version(self) -> int:
+        """Which way of making keys the index was filled with."""
+        return int(self._connection.execute(select(index_version.c.version)).scalar() or 0)
+
+    def reindex(self) -> int:
+        """Fill the index anew from the records; gives how many there are. Nobody else may write meanwhile."""
+        for table in (blocking_key, name_word):
+            self._connection.execute(delete(table))
+        done = after = 0
+        while rows := self._connection.execute(_EVERYBODY, {"after": after}).all():
+            records = [(row.number, load(SourceRecord, row.body)) for row in rows]
+            keys = [{"key": key, "record_number": number} for number, record in records for key in _keys(record)]
+            words = [{"word": word, "record_number": number} for number, record in records for word in _words(record)]
+            for table, values in ((blocking_key, keys), (name_word, words)):
+                if values:
+                    self._connection.execute(insert(table), values)
+            self._refold(records)
+            done, after = done + len(rows), rows[-1].number
+        self._connection.execute(update(index_version).values(version=KEYS_VERSION))
+        return done
+
+    def _refold(self, records: Iterable[tuple[int, SourceRecord]]) -> None:
+        statement = update(source_record).where(source_record.c.number == bindparam("n"))
+        names = [{"n": number, "folded_name": _columns(record)["folded_name"]} for number, record in records]
+        self._connection.execute(statement, names)
+
     def search(self, search: PatientSearch) -> tuple[SourceRecord, ...]:
         """Records in the order of their ids, at most `search.limit`, from after `search.after` on."""
         found: list[SourceRecord] = []
@@ -232,27 +259,43 @@ class StoredPatients(Part):
         row = self._row(_BY_ID, id=link_.record_id)
         if row is None:
             raise NotFound("patient record")
-        for standing in self._nouns(Link, _STANDING_LINKS, record_id=link_.record_id):
-            self._end(standing, now=link_.created, author=link_.author)
-        values = {"id": link_.id, "record_id": link_.record_id, "person_id": link_.person_id}
-        times = {"created": moment(link_.created), "undone": None, "body": dump(link_)}
+        standing = self._nouns(Link, _STANDING_LINKS, record_id=link_.record_id)
+        for known in standing:
+            self._end(known, now=link_.created, author=link_.author)
+        made = replace(link_, came_from=row.person_id, replaces=standing[-1].id if standing else None)
+        values = {"id": made.id, "record_id": made.record_id, "person_id": made.person_id}
+        times = {"created": moment(made.created), "undone": None, "body": dump(made)}
         self._connection.execute(insert(link), values | times)
-        self._connection.execute(_REVISE, {"key": link_.record_id, "person_id": link_.person_id})
+        self._connection.execute(_REVISE, {"key": made.record_id, "person_id": made.person_id})
+
+    def link_by_id(self, link_id: str) -> Link | None:
+        return self._noun(Link, _LINK, id=link_id)
 
     def undo(self, link_id: str, *, now: datetime, author: str) -> Link:
-        """The record is a person of its own again; gives the link. Undone once, it stays undone."""
+        """The record is again where it was before; gives the link. Undone once, it stays undone."""
         known = self._noun(Link, _LINK, id=link_id)
         if known is None:
             raise NotFound("link")
         if known.undone is None:
             self._end(known, now=now, author=author)
-            self._connection.execute(_REVISE, {"key": known.record_id, "person_id": str(uuid4())})
+            self._connection.execute(_REVISE, {"key": known.record_id, "person_id": known.came_from or str(uuid4())})
+            before = self._noun(Link, _LINK, id=known.replaces) if known.replaces else None
+            if before is not None:
+                self._store_end(replace(before, undone=None, undone_by=None))
         return known
 
     def _end(self, known: Link, *, now: datetime, author: str) -> None:
-        ended = replace(known, undone=now, undone_by=author)
+        self._store_end(replace(known, undone=now, undone_by=author))
+
+    def _store_end(self, known: Link) -> None:
         statement = update(link).where(link.c.id == bindparam("key"))
-        self._connection.execute(statement, {"key": known.id, "undone": moment(now), "body": dump(ended)})
+        ended = moment(known.undone) if known.undone else None
+        self._connection.execute(statement, {"key": known.id, "undone": ended, "body": dump(known)})
+
+    def decided_together(self, decision: str, person_id: str) -> tuple[Link, ...]:
+        """The standing links to this person that one decision made."""
+        links = self.links_of(person_id)
+        return tuple(one for one in links if one.decision == decision and one.undone is None)
 
     def links_of(self, person_id: str) -> tuple[Link, ...]:
         """Every link to the person, the undone ones too, oldest first."""
@@ -272,6 +315,16 @@ class StoredPatients(Part):
         closed = replace(known, closed=now, closed_by=author, decision=decision)
         statement = update(review).where(review.c.id == bindparam("key"))
         self._connection.execute(statement, {"key": review_id, "closed": moment(now), "body": dump(closed)})
+
+    def reopen_review(self, review_id: str) -> Review:
+        """A decision was taken back: the doubt waits again."""
+        known = self._noun(Review, _REVIEW, id=review_id)
+        if known is None:
+            raise NotFound("review")
+        waiting = replace(known, closed=None, closed_by=None, decision=None)
+        statement = update(review).where(review.c.id == bindparam("key"))
+        self._connection.execute(statement, {"key": review_id, "closed": None, "body": dump(waiting)})
+        return known
 
     def reviews(self, *, only_open: bool = True) -> tuple[Review, ...]:
         """Oldest first."""

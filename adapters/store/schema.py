@@ -86,6 +86,14 @@ blocking_key = Table(
     sqlite_with_rowid=False,
 )
 
+# which way of making keys the two tables around this one were filled with (`registry.blocking.KEYS_VERSION`)
+index_version = Table(
+    "index_version",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
 name_word = Table(
     "name_word",
     metadata,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hie_node.commands import mpi_model
-from hie_node.commands.output import Json, caller_of, open_house, show, table
+from hie_node.commands.output import Json, caller_of, open_house, settings_of_node, show, table
 from registry.errors import NotFound
 from registry.identifiers import mask
 
 if TYPE_CHECKING:
     from adapters.store.unit import UnitOfWork
-    from registry.people import SourceRecord
+    from registry.people import Link, SourceRecord
 
 ReviewId = Annotated[str, typer.Argument(help="As `hie mpi review` shows it.")]
 app = typer.Typer(help="The patient index: doubts and decisions.", no_args_is_help=True)
@@ -101,13 +101,87 @@ def keep_apart(
 
 @app.command()
 def unmerge(link_id: str, as_user: str = typer.Option(..., "--as"), as_json: Json = False) -> None:
-    """Undo a link: the record is a person of its own again."""
+    """Undo a link: the record is again where it was before, and what the same decision moved with it."""
     from hie_node.acts import Act
     from hie_node.flows.reviews import undo_link
 
     house = open_house()
     undo_link(Act(house, caller_of(house, as_user), "hie mpi"), link_id)
     show({"link": link_id, "undone": True}, [f"undone: {link_id}"], as_json=as_json)
+
+
+@app.command()
+def undo(
+    review_id: ReviewId,
+    as_user: str = typer.Option(..., "--as", help="Who takes it back: a user of this hospital."),
+    as_json: Json = False,
+) -> None:
+    """Take back a decision, "same person" or "kept apart": the doubt waits again."""
+    from hie_node.acts import Act
+    from hie_node.flows.reviews import undo_decision
+
+    house = open_house()
+    decision = undo_decision(Act(house, caller_of(house, as_user), "hie mpi"), review_id)
+    show({"review": review_id, "taken_back": decision}, [f"taken back: {decision}, {review_id}"], as_json=as_json)
+
+
+@app.command()
+def explain(
+    record_id: Annotated[str, typer.Argument(help="A record, as `hie patients show` lists it.")],
+    other_id: Annotated[str | None, typer.Argument(help="Another: why is it, or is it not, the same person?")] = None,
+    as_json: Json = False,
+) -> None:
+    """Why a record belongs to its person: each link with its evidence; or what speaks for and against another record.
+
+    Bits: each doubles the odds. No name and no number is shown.
+    """
+    house = open_house()
+    with house.storage.read() as unit:
+        record = unit.patients.record_by_id(record_id)
+        person = unit.patients.person_of(record_id)
+        if record is None or person is None:
+            raise NotFound("patient record")
+        if other_id is not None:
+            _weighed(unit, record, other_id, as_json=as_json)
+            return
+        links = unit.patients.links_of(person)
+    document = {"record": record_id, "person": person, "links": [_told(link) for link in links]}
+    lines = [line for link in links for line in _link_lines(link)]
+    show(document, lines or ["no link: the record is a person of its own"], as_json=as_json)
+
+
+def _told(link: Link) -> dict[str, object]:
+    return {
+        "id": link.id,
+        "record": link.record_id,
+        "rule": link.rule,
+        "author": link.author,
+        "created": link.created.isoformat(),
+        "undone": link.undone.isoformat() if link.undone else None,
+        "undone_by": link.undone_by,
+        "evidence": list(link.evidence),
+    }
+
+
+def _link_lines(link: Link) -> list[str]:
+    end = f", undone {link.undone:%Y-%m-%d} by {link.undone_by}" if link.undone else ""
+    head = f"link {link.id}: record {link.record_id}, {link.rule}, by {link.author}, {link.created:%Y-%m-%d}{end}"
+    return [head, *(f"  {line}" for line in link.evidence)]
+
+
+def _weighed(unit: UnitOfWork, record: SourceRecord, other_id: str, *, as_json: bool) -> None:
+    from hie_node.bootstrap import model_of
+    from registry.traits import traits_of_record
+    from registry.weighing import Weighing
+
+    other = unit.patients.record_by_id(other_id)
+    if other is None:
+        raise NotFound("patient record")
+    weighing, persons = Weighing(model_of(settings_of_node())), [("0", [traits_of_record(other)])]
+    found = weighing.explain(traits_of_record(record), persons, size=unit.patients.size())
+    same = unit.patients.person_of(record.id) == unit.patients.person_of(other_id)
+    document = {"record": record.id, "other": other_id, "one_person": same, "evidence": list(found)}
+    show(document, [f"one person now: {'yes' if same else 'no'}", *found], as_json=as_json)
 
 
 def _decide(review_id: str, username: str, *, same: bool, as_json: bool) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hie_node.commands.output import Json, open_house, settings_of_node, show, table
+from hie_node.commands.output import Json, caller_of, open_house, settings_of_node, show, table
 
 if TYPE_CHECKING:
     from hie_node.lab.evaluation import Evaluation, Known
@@ -20,7 +20,7 @@ _EXAMPLES = 10
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (evaluate, train, relink, link):
+    for command in (evaluate, train, relink, drift, link, invent):
         app.command()(command)
 
 
@@ -40,6 +40,7 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that is shipped.")
     ] = None,
+    region: str = typer.Option("first", "--region", help="Which of the two invented regions: first or second."),
     shuffle: bool = typer.Option(False, "--shuffle", help="Also in another order: does it change the answer?"),
     as_json: Json = False,
 ) -> None:
@@ -48,7 +49,7 @@ def evaluate(
     from hie_node.lab.evaluation import shuffled_agreement
 
     weights = _model(model)
-    known = _known_from_file(truth) if truth is not None else _known_from_lab(lab or "realistic", count, seed)
+    known = _known_from_file(truth) if truth is not None else _known_from_lab(lab or "realistic", count, seed, region)
     found = measured(known, weights)
     document = _figures(found, weights.version)
     if shuffle:
@@ -65,18 +66,23 @@ def evaluate(
 def _known_from_file(path: Path) -> list[Known]:
     from hie_node.lab.evaluation import Known
     from hie_node.patient_lists import read_list
-    from registry.traits import traits_of
 
-    return [Known(traits_of(one.identifiers, one.demographics), one.person, one.applied) for one in read_list(path)]
+    return [Known(one.traits, one.person, one.applied) for one in read_list(path)]
 
 
-def _known_from_lab(level: str, count: int, seed: int) -> list[Known]:
+def _known_from_lab(level: str, count: int, seed: int, region: str) -> list[Known]:
     from hie_node.lab.evaluation import Known
     from hie_node.lab.registrations import LEVELS, registrations
+    from hie_node.patient_lists import listed
     from registry.traits import traits_of
 
     if level not in LEVELS:
         raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}", param_hint="--lab")
+    if region not in ("first", "second"):
+        raise typer.BadParameter("expected first or second", param_hint="--region")
+    if region == "second":
+        lines = (listed(row) for row in _exported(level, count, seed))
+        return [Known(one.traits, one.person, one.applied) for one in lines]
     return [
         Known(
             traits_of(one.identifiers, one.demographics),
@@ -151,38 +157,73 @@ def train(
 
 
 def relink(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only show; nothing else is done by this command yet."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would change."),
+    as_user: Annotated[str | None, typer.Option("--as", help="Who answers for it: a user of this hospital.")] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that the node uses.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What would change if every record arrived again: joined, parted, asked about."""
+    """As if every record arrived again: who is joined, parted, asked about. Decisions of people stay."""
+    from hie_node.acts import Act
     from hie_node.bootstrap import model_of
-    from hie_node.relinking import differences
+    from hie_node.relinking import apply, differences
 
-    if not dry_run:
-        raise typer.BadParameter("relink only shows what would change: add --dry-run", param_hint="--dry-run")
+    if not dry_run and as_user is None:
+        raise typer.BadParameter("say who answers for the change, or add --dry-run", param_hint="--as")
     house = open_house()
     weights = _model(model) if model is not None else model_of(settings_of_node())
     with house.storage.read() as unit:
         found = differences(unit.patients, weights)
+    moved = 0 if dry_run else apply(Act(house, caller_of(house, as_user), "hie mpi"), found)
     examples: list[dict[str, Any]] = [
         {"change": kind, "record": one.record_id, "other": one.other_id, "evidence": list(one.evidence)}
-        for kind, changes in (("join", found.joined), ("part", found.parted))
+        for kind, changes in (("join", found.joined), ("part", found.parted), ("ask", found.asked))
         for one in changes[:_EXAMPLES]
     ]
     document = {
         "records": found.records,
-        "would_join": len(found.joined),
-        "would_part": len(found.parted),
-        "would_ask": found.asked,
+        "join": len(found.joined),
+        "part": len(found.parted),
+        "ask": len(found.asked),
+        "moved": moved,
         "examples": examples,
     }
     rows = [[e["change"], e["record"], e["other"], "; ".join(e["evidence"])] for e in examples]
-    head = f"{found.records} records: {len(found.joined)} would be joined, {len(found.parted)} parted"
+    counts = f"{len(found.joined)} to join, {len(found.parted)} to part, {len(found.asked)} to ask"
+    then = "nothing was changed" if dry_run else f"{moved} records moved; each link can be undone: hie mpi unmerge LINK"
     lines = table(rows, head=["change", "record", "other", "evidence"]) if rows else []
-    show(document, [f"{head}, {found.asked} asked about; nothing was changed", *lines], as_json=as_json)
+    show(document, [f"{found.records} records: {counts}; {then}", *lines], as_json=as_json)
+
+
+def drift(as_json: Json = False) -> None:
+    """Do the hospital's records still look as the model expects? Names that became common, fields that went empty."""
+    from hie_node.bootstrap import model_of
+    from registry.drift import drift as measured
+    from registry.traits import traits_of_record
+
+    house = open_house()
+    with house.storage.read() as unit:
+        records = [traits_of_record(record) for _, record in unit.patients.everybody()]
+    found = measured(records, model_of(settings_of_node()))
+    document = {
+        "records": found.records,
+        "missing": dict(found.missing),
+        "more_common_than_assumed": [list(one) for one in found.commoner],
+        "keys_that_are_crowds": found.crowds,
+    }
+    rows = [[name, f"{share:.0%}"] for name, share in found.missing]
+    named = [[kind, value, f"{assumed / 10:.1f}", f"{here / 10:.1f}"] for kind, value, assumed, here in found.commoner]
+    lines = [f"{found.records} records; {found.crowds} keys lead to too many to be looked at", "",
+             *table(rows, head=["not known", "share"])]  # fmt: skip
+    if named:
+        lines += [
+            "",
+            *table(named, head=["part", "value", "bits assumed", "bits here"]),
+            "",
+            "learn them: hie mpi train",
+        ]
+    show(document, lines, as_json=as_json)
 
 
 def link(
@@ -193,35 +234,46 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Run the matcher over a file, as if the registrations arrived in its order."""
-    import gc
+    from hie_node.list_linking import link_list
 
-    from hie_node.patient_lists import read_list
-    from registry.linking import Linker
-    from registry.traits import traits_of
-    from registry.weighing import Weighing
-
-    linker, ids, zones, scores, asked = Linker(Weighing(_model(model))), [], [], [], []
-    for number, line in enumerate(read_list(source), start=1):
-        placed = linker.add(traits_of(line.identifiers, line.demographics))
-        ids.append(line.record_id)
-        zones.append(str(placed.zone))
-        scores.append("" if placed.verdict.score is None else f"{placed.verdict.score / 10:.1f}")
-        if placed.asked is not None:
-            asked.append((placed.record, placed.asked, scores[-1], "; ".join(placed.verdict.evidence)))
-        if number % 50_000 == 0:
-            # records only accumulate here; looking through them again and again finds no garbage
-            gc.freeze()
-            typer.echo(f"{number} registrations", err=True)
-    clusters = [ids[person] for person in linker.persons]
-    _write(out, ("record_id", "cluster_id", "zone", "score"), list(zip(ids, clusters, zones, scores, strict=True)))
-    if review is not None:
-        _write(review, ("record_a", "record_b", "score", "reasons"), [(ids[a], ids[b], s, r) for a, b, s, r in asked])
-    result = {"records": len(ids), "clusters": len(set(clusters)), "reviews": len(asked)}
-    show(result, [f"{name}: {value}" for name, value in result.items()], as_json=as_json)
+    found = link_list(source, out, review, _model(model), tell=lambda line: typer.echo(line, err=True))
+    each = found.records / found.seconds if found.seconds else 0.0
+    result = {
+        "records": found.records,
+        "clusters": found.clusters,
+        "linked": found.linked,
+        "reviews": found.reviews,
+        "seconds": round(found.seconds, 1),
+        "records_a_second": round(each),
+    }
+    show(result, [f"{name.replace('_', ' ')}: {value}" for name, value in result.items()], as_json=as_json)
 
 
-def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)
+def invent(
+    out: Annotated[
+        Path, typer.Option("--out", help="CSV; the columns of `link`, with `person` and `applied` besides.")
+    ],
+    lab: str = typer.Option("realistic", "--lab", help="clean, realistic or hostile."),
+    count: int = typer.Option(10_000, "--count"),
+    seed: int = typer.Option(1, "--seed"),
+    as_json: Json = False,
+) -> None:
+    """Write a list of invented registrations with the truth beside, for `link` and `evaluate --truth`."""
+    from hie_node.lab.exports import COLUMNS
+
+    written = 0
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        for row in _exported(lab, count, seed):
+            writer.writerow(row)
+            written += 1
+    show({"file": str(out), "registrations": written}, [f"{out}: {written} registrations"], as_json=as_json)
+
+
+def _exported(level: str, count: int, seed: int) -> Iterator[dict[str, str]]:
+    from hie_node.lab.exports import LEVELS, exported
+
+    if level not in LEVELS:
+        raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}", param_hint="--lab")
+    return exported(count, seed, LEVELS[level])

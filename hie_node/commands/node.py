@@ -86,12 +86,17 @@ def upgrade(as_json: Json = False) -> None:
     """Bring the database to the version that this program needs. Stop the node first, and make a backup."""
     from adapters.store.engine import make_engine
     from adapters.store.migrations import current, migrate
+    from adapters.store.unit import Storage
+    from hie_node.relinking import reindexed
 
     engine = make_engine(settings_of_node().database_url)
     before = current(engine)
     migrate(engine)
-    after = current(engine)
-    show({"before": before, "after": after}, [f"database: {before or 'empty'} -> {after}"], as_json=as_json)
+    after, found = current(engine), reindexed(Storage(engine))
+    lines = [f"database: {before or 'empty'} -> {after}"]
+    if found:
+        lines.append(f"index of patients: filled anew, {found} records; see what the matcher now finds: hie mpi relink")
+    show({"before": before, "after": after, "reindexed": found}, lines, as_json=as_json)
 
 
 def check(as_json: Json = False) -> None:

@@ -238,12 +238,18 @@ def _link(
     unit.patients.link(Link(new_id(), record.id, person_id, evidence, rule, author, act.now))
 
 
+def look_alike(act: Act, unit: UnitOfWork, record: SourceRecord, other: str | None, evidence: tuple[str, ...]) -> str:
+    """A registrar has to say whether the record is that person; gives the id of the doubt."""
+    return _review(act, unit, "look-alike", record, other, evidence)
+
+
 def _review(
     act: Act, unit: UnitOfWork, kind: str, record: SourceRecord, other: str | None, evidence: tuple[str, ...]
-) -> None:
+) -> str:
     """Open a doubt once: its id is made of what it is about, so the same pair is not asked twice, decided or not."""
     doubt = str(uuid.uuid5(uuid.UUID(record.id), f"{kind} {other}"))
     unit.patients.open_review(Review(doubt, kind, record.id, other, evidence, act.now))
+    return doubt
 
 
 def _described(record: SourceRecord) -> PatientInQuestion:

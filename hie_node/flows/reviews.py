@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id
-from hie_node.flows.register import separate
+from hie_node.flows.register import look_alike, separate
 from hie_node.house import new_id
 from registry.errors import NotFound
 from registry.people import Link, SourceRecord
@@ -14,6 +15,11 @@ from registry.ports import Review
 
 OF_THE_INDEX = frozenset({"look-alike", "overlay"})
 """The doubts that a registrar resolves; the others belong to the data protection officer."""
+
+
+SAME_PERSON, KEPT_APART = "same person", "kept apart"
+BY_A_PERSON = "decided-by-a-person"
+BY_A_RULE = ("weighing/", "corroborated-number/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def read_person(act: Act, record_id: str) -> Known:
 
 
 def decide_review(act: Act, review_id: str, *, same: bool) -> str:
-    """Close a doubt: link the record to the other person, or leave them apart."""
+    """Close a doubt: link the record to the other person, with all that it was linked to before, or keep them apart."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         review = unit.patients.review(review_id)
@@ -82,19 +88,75 @@ def decide_review(act: Act, review_id: str, *, same: bool) -> str:
         act.items = [review.id]
         others = [one.id for one in unit.patients.records_of(review.other)] if review.other else []
         if same and review.other is not None:
-            unit.patients.let_together(record.id, others)
-            link = Link(new_id(), record.id, review.other, review.evidence, "decided-by-a-person", author, act.now)
-            unit.patients.link(link)
+            _link_all(act, unit, record, review)
         elif not same:
             unit.patients.keep_apart(record.id, others, now=act.now, author=author)
-        decision = "same person" if same else "kept apart"
+        decision = SAME_PERSON if same else KEPT_APART
         unit.patients.close_review(review_id, now=act.now, author=author, decision=decision)
         return decision
 
 
+def _link_all(act: Act, unit: UnitOfWork, record: SourceRecord, review: Review) -> None:
+    """Every record of the one person goes to the other, so that no link from before is torn."""
+    assert review.other is not None
+    mine, author = unit.patients.person_of(record.id), act.caller.requester.subject
+    if mine == review.other or mine is None:
+        return
+    others = [one.id for one in unit.patients.records_of(review.other)]
+    for moved in unit.patients.records_of(mine):
+        unit.patients.let_together(moved.id, others)
+        link = Link(new_id(), moved.id, review.other, review.evidence, BY_A_PERSON, author, act.now, decision=review.id)
+        unit.patients.link(link)
+
+
 def undo_link(act: Act, link_id: str) -> None:
-    """The record becomes its own person again; its documents and studies go with it."""
+    """The record is again where it was before, and so are those that the same decision moved with it; documents and
+    studies go with their records. The doubt that was decided waits again; a link that a rule had made is not made
+    again, until somebody takes that back."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
         act.items = [link_id]
-        act.about(separate(act, unit, link_id))
+        undone = unit.patients.link_by_id(link_id)
+        if undone is None:
+            raise NotFound("link")
+        together = unit.patients.decided_together(undone.decision, undone.person_id) if undone.decision else (undone,)
+        record = separate(act, unit, link_id)
+        act.about(record)
+        for other in together:
+            if other.id != link_id:
+                separate(act, unit, other.id)
+        if undone.undone is not None:
+            return
+        if undone.rule == BY_A_PERSON and undone.decision:
+            unit.patients.reopen_review(undone.decision)
+        elif undone.rule.startswith(BY_A_RULE):
+            _apart(act, unit, record, undone)
+
+
+def _apart(act: Act, unit: UnitOfWork, record: SourceRecord, undone: Link) -> None:
+    """As if a registrar had been asked before, and had said no."""
+    author = act.caller.requester.subject
+    doubt = look_alike(act, unit, record, undone.person_id, undone.evidence)
+    others = [one.id for one in unit.patients.records_of(undone.person_id)]
+    unit.patients.keep_apart(record.id, others, now=act.now, author=author)
+    review = unit.patients.review(doubt)
+    if review is not None and review.closed is None:
+        unit.patients.close_review(doubt, now=act.now, author=author, decision=KEPT_APART)
+
+
+def undo_decision(act: Act, review_id: str) -> str:
+    """Take back what somebody decided about a doubt, whichever way; it waits again. Gives the decision."""
+    act.action, act.direction = "U", "changed"
+    with act.unit() as unit:
+        review = unit.patients.review(review_id)
+        record = unit.patients.record_by_id(review.subject) if review else None
+        if review is None or record is None or review.decision not in (SAME_PERSON, KEPT_APART):
+            raise NotFound("decided review")
+        act.about(record)
+        act.items = [review.id]
+        if review.decision == KEPT_APART and review.other is not None:
+            unit.patients.let_together(record.id, [one.id for one in unit.patients.records_of(review.other)])
+        for link in unit.patients.decided_together(review.id, review.other) if review.other else ():
+            separate(act, unit, link.id)
+        unit.patients.reopen_review(review.id)
+        return review.decision

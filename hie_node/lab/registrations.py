@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from hie_node.lab import spelling
 from hie_node.lab.people import PROVINCES, SyntheticPerson, people
 from hie_node.lab.people import phone_number as some_phone
 from hie_node.lab.reception import TYPICAL_DIRT, Registration, as_registered
@@ -160,28 +161,12 @@ def _wrong_letter(typed: Registration, desk: _Desk) -> Registration:
     return replace(typed, name=name) if name.strip() else typed
 
 
-_TELEX = str.maketrans(
-    {
-        **{c: f"{b}{t}" for row, b in (("áàảãạ", "a"), ("éèẻẽẹ", "e"), ("íìỉĩị", "i"), ("óòỏõọ", "o"), ("úùủũụ", "u"),
-                                       ("ýỳỷỹỵ", "y"), ("ấầẩẫậ", "aa"), ("ắằẳẵặ", "aw"), ("ếềểễệ", "ee"),
-                                       ("ốồổỗộ", "oo"), ("ớờởỡợ", "ow"), ("ứừửữự", "uw"))
-           for c, t in zip(row, "sfrxj", strict=True)},
-        "â": "aa", "ă": "aw", "ê": "ee", "ô": "oo", "ơ": "ow", "ư": "uw", "đ": "dd", "Đ": "DD",
-    }
-)  # fmt: skip
-
-
 def _keystrokes(typed: Registration, desk: _Desk) -> Registration:
-    return replace(typed, name=typed.name.translate(_TELEX))
+    return replace(typed, name=spelling.telex_keys(typed.name))
 
 
 def _mojibake(typed: Registration, desk: _Desk) -> Registration:
-    wrong = "".join(_as_windows(byte) for byte in typed.name.encode())
-    return replace(typed, name=wrong)
-
-
-def _as_windows(byte: int) -> str:
-    return bytes([byte]).decode("latin-1" if byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else "cp1252")
+    return replace(typed, name=spelling.utf8_as_windows(typed.name))
 
 
 def _lost_letters(typed: Registration, desk: _Desk) -> Registration:

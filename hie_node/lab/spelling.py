@@ -83,3 +83,47 @@ def _vni(letter: str) -> str:
         else:
             found = base + _VNI_TONES.get(tone, "")
     return found.upper() if letter != small else found
+
+
+_TELEX = str.maketrans(
+    {
+        **{c: f"{b}{t}" for row, b in (("áàảãạ", "a"), ("éèẻẽẹ", "e"), ("íìỉĩị", "i"), ("óòỏõọ", "o"), ("úùủũụ", "u"),
+                                       ("ýỳỷỹỵ", "y"), ("ấầẩẫậ", "aa"), ("ắằẳẵặ", "aw"), ("ếềểễệ", "ee"),
+                                       ("ốồổỗộ", "oo"), ("ớờởỡợ", "ow"), ("ứừửữự", "uw"))
+           for c, t in zip(row, "sfrxj", strict=True)},
+        "â": "aa", "ă": "aw", "ê": "ee", "ô": "oo", "ơ": "ow", "ư": "uw", "đ": "dd", "Đ": "DD",
+    }
+)  # fmt: skip
+
+
+def telex_keys(text: str) -> str:
+    """What the fingers type under Telex with the input method switched off: "Nguyễn" arrives as "Nguyeexn"."""
+    return text.translate(_TELEX)
+
+
+def vni_keys(text: str) -> str:
+    """What the fingers type under VNI with the input method switched off: "Nguyễn" arrives as "Nguye6n4"."""
+    return " ".join(_typed(word) for word in text.split(" "))
+
+
+def _typed(word: str) -> str:
+    letters, tone = [], ""
+    for mark in unicodedata.normalize("NFD", word.replace("đ", "d9").replace("Đ", "D9")):
+        if mark in _TONES:
+            tone = _TONE_KEYS[mark]
+        else:
+            letters.append(_LETTER_KEYS.get(mark, mark))
+    return "".join(letters) + tone
+
+
+_TONE_KEYS = {"\u0301": "1", "\u0300": "2", "\u0309": "3", "\u0303": "4", "\u0323": "5"}
+_LETTER_KEYS = {"\u0302": "6", "\u031b": "7", "\u0306": "8"}
+
+
+def utf8_as_windows(text: str) -> str:
+    """UTF-8 bytes read as Windows-1252: "Nguyễn" arrives as "Nguyá»…n"."""
+    return "".join(_windows(byte) for byte in text.encode())
+
+
+def _windows(byte: int) -> str:
+    return bytes([byte]).decode("latin-1" if byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else "cp1252")

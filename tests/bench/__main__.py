@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, ordering, publish, search, soap, transfer
+from tests.bench import federation, feeds, footprint, growth, identity, ordering, publish, search, soap, transfer
 from tests.bench.rows import Row
 
 LETTERS = {
@@ -19,10 +19,11 @@ LETTERS = {
     "c": federation,
     "d": transfer,
     "e": feeds,
+    "f": identity,
     "g": footprint,
     "h": growth,
-    "o": ordering,
     "i": soap,
+    "o": ordering,
 }
 
 

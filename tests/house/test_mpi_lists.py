@@ -1,0 +1,114 @@
+"""Lists of registrations at the command line: any dirty file has an outcome that somebody can act on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hie_node.cli import app
+from hie_node.patient_lists import birth_date
+from registry.errors import InvalidValue
+
+HEAD = "record_id,full_name,sex,birth_date,national_id,phone,source,local_id\n"
+LAN = "a,Nguyễn Thị Lan,Nữ,21/03/1958,960158004321,0101234567,BV01,1\n"
+
+
+def link(tmp_path: Path, text: str | bytes) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """What `hie mpi link` made of this file: its lines, and the pairs for a person."""
+    source, out, pairs = (tmp_path / name for name in ("in.csv", "out.csv", "pairs.csv"))
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    command = ["mpi", "link", "--in", str(source), "--out", str(out), "--review", str(pairs)]
+    found = CliRunner().invoke(app, command)
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    assert [path.name for path in tmp_path.glob(".*")] == []
+    return read(out), read(pairs)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_list_becomes_clusters_with_zone_and_score(tmp_path: Path) -> None:
+    again = "b,NGUYEN THI LAN,2,1958-03-21,960158004321,,BV02,9\n"
+    other = "c,Trần Văn Bảy,Nam,1990,,,BV02,10\n"
+    lines, pairs = link(tmp_path, HEAD + LAN + again + other)
+    assert [(line["record_id"], line["cluster_id"], line["zone"]) for line in lines] == [
+        ("a", "a", "new"), ("b", "a", "link"), ("c", "c", "new"),
+    ]  # fmt: skip
+    assert float(lines[1]["score"]) > 0
+    assert pairs == []
+
+
+def test_a_pair_for_a_person_has_its_reasons(tmp_path: Path) -> None:
+    lines, pairs = link(tmp_path, HEAD + LAN + "b,Nguyễn Thị Lan,Nam,21/03/1958,,0101234567,BV02,3\n")
+    assert lines[1]["zone"] == "review"
+    assert (pairs[0]["record_a"], pairs[0]["record_b"]) == ("b", "a")
+    assert "the sex contradicts it" in pairs[0]["reasons"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ("\ufeff" + HEAD + LAN).encode(),
+        ("\ufeff" + HEAD + LAN).encode("utf-16-le"),
+        (HEAD + LAN).replace(",", ";"),
+        (HEAD + LAN).replace(",", "\t"),
+        (HEAD + LAN).replace("\n", "\r\n"),
+        HEAD.upper() + LAN,
+        HEAD.replace("\n", ",unheard_of\n") + LAN.replace("\n", ",x\n"),
+        HEAD + LAN.replace("Lan", "Lan\x00\x07\u200b"),
+        HEAD + LAN.replace("Nguyễn", "Nguyễn" * 2000),
+        HEAD + LAN.replace("21/03/1958", "21/03/2999").replace("960158004321", "no'\" number"),
+        HEAD + LAN + "\n\n",
+        "record_id\na\n",
+    ],
+)
+def test_what_a_file_may_look_like(tmp_path: Path, text: str | bytes) -> None:
+    lines, _ = link(tmp_path, text)
+    assert [line["record_id"] for line in lines] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "names of columns"),
+        ("id,name\n1,x\n", "record_id among them"),
+        (HEAD + LAN + LAN, "line 3: record_id: expected an id of its own"),
+        (HEAD + LAN + ",Trần Văn Bảy,,,,,,\n", "line 3: record_id"),
+        ("record_id,sex,sex\na,1,2\n", "every column once"),
+        (HEAD + 'a,"' + "x" * 1_100_000, "quotation mark"),
+        (b"PK\x03\x04\x00\x00binary", "names of columns"),
+    ],
+)
+def test_what_is_no_list_is_refused_and_nothing_is_written(tmp_path: Path, text: str | bytes, told: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        link(tmp_path, text)
+    assert told in str(refused.value)
+    assert not (tmp_path / "out.csv").exists()
+
+
+DATES = {
+    "1958-03-21": "1958-03-21 21/3/1958 19580321 195803210830 1958-03-21T08:30:00 21.03.1958 03/21/1958",
+    "1958": "19580000 00/00/1958 3/1958 1958 31/02/1958",
+    "": "2999 khong-ro 000000000000 -",
+}
+
+
+@pytest.mark.parametrize(("meant", "written"), [(day, one) for day, forms in DATES.items() for one in forms.split()])
+def test_birth_dates_in_every_form_that_hospitals_write(meant: str, written: str) -> None:
+    assert str(birth_date(written) or "") == meant
+
+
+def test_an_invented_list_is_linked_and_measured(tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    run = CliRunner()
+    made = run.invoke(app, ["mpi", "invent", "--out", str(truth), "--count", "400", "--lab", "clean", "--json"])
+    assert '"registrations": 400' in made.output
+    measured = run.invoke(app, ["mpi", "evaluate", "--truth", str(truth), "--json"])
+    assert '"false_merges_per_100k": 0.0' in measured.output
+    assert run.invoke(app, ["mpi", "evaluate", "--lab", "dirty"]).exit_code != 0

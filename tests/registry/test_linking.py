@@ -1,0 +1,123 @@
+"""A list of registrations becomes persons: what a hospital would complain about if it went wrong."""
+
+from __future__ import annotations
+
+from hie_node.lab.evaluation import Known, evaluate
+from hie_node.lab.exports import CLEAN, REALISTIC, exported
+from hie_node.patient_lists import listed
+from registry.key_index import KeyIndex
+from registry.linking import Linker
+from registry.matching import Zone
+from registry.traits import Traits, packed, unpacked
+from registry.weighing import REUSED, Weighing
+from registry.weights import shipped
+
+
+def read(**row: str) -> Traits:
+    return listed({"record_id": "r", **row}).traits
+
+
+LAN = {
+    "full_name": "Nguyễn Thị Lan",
+    "sex": "Nữ",
+    "birth_date": "21/03/1958",
+    "national_id": "960158004321",
+    "phone": "0101234567",
+    "address_line": "số 27 Lê Lợi",
+    "commune": "Phường Kinh Bắc",
+    "source": "BV01",
+}
+
+
+def linked(*rows: dict[str, str]) -> tuple[Linker, list[Zone]]:
+    linker = Linker(Weighing(shipped()))
+    return linker, [linker.add(read(**row)).zone for row in rows]
+
+
+def test_ten_thousand_registrations_of_one_patient_are_one_person() -> None:
+    linker, traits = Linker(Weighing(shipped())), read(**LAN)
+    for _ in range(2_000):
+        linker.add(traits)
+    assert set(linker.persons) == {0}
+
+
+def test_what_is_packed_away_comes_back_the_same() -> None:
+    for row in (LAN, {}, {"full_name": "Con bà Lê Thị Đào 2", "birth_date": "2026"}):
+        assert unpacked(packed(read(**row))) == read(**row)
+
+
+def test_numbers_where_a_spreadsheet_took_the_zeros_and_in_the_wrong_column() -> None:
+    asked = LAN | {"national_id": "001158004321"}
+    for typed in ("1158004321", "001 158 004 321"):
+        assert read(**LAN | {"national_id": typed}).personal == read(**asked).personal
+    wrong = read(**LAN | {"national_id": "GD4000071345628", "insurance_number": "001158004321"})
+    assert (wrong.personal, wrong.insurance) == ({"001158004321"}, {"0071345628"})
+
+
+def test_an_insurance_number_from_before_2017_contradicts_none_from_after() -> None:
+    before = LAN | {"national_id": "", "insurance_number": "GD4000071345628", "recorded_at": "2016-05-04"}
+    after = LAN | {"national_id": "", "insurance_number": "GD4000099999123", "recorded_at": "2019-05-04"}
+    assert linked(before, after)[1] == [Zone.NEW, Zone.LINK]
+
+
+def test_a_local_number_given_to_somebody_else_is_flagged_and_never_linked() -> None:
+    other = {"full_name": "Trần Văn Bảy", "sex": "Nam", "birth_date": "1990", "source": "BV01", "local_id": "77"}
+    linker = Linker(Weighing(shipped()))
+    linker.add(read(**LAN | {"local_id": "77"}))
+    placed = linker.add(read(**other))
+    assert (placed.zone, placed.asked, placed.verdict.evidence) == (Zone.REVIEW, 0, (REUSED,))
+
+
+def test_a_twin_without_marks_is_asked_about_where_both_are_known() -> None:
+    child = LAN | {"birth_date": "2019-04-02", "national_id": "", "sex": "Nam"}
+    names = ("Vũ Đình Lan", "Vũ Đình Lân", "VU DINH LAN")
+    assert linked(*(child | {"full_name": name} for name in names))[1] == [Zone.NEW, Zone.NEW, Zone.REVIEW]
+
+
+def test_an_unmarked_registration_does_not_hide_that_the_tones_differ() -> None:
+    child = LAN | {"birth_date": "2019-04-02", "national_id": "", "sex": "Nam"}
+    names = ("VU DINH LAN", "Vũ Đình Lan", "Vũ Đình Lân")
+    assert linked(*(child | {"full_name": name} for name in names))[1][2] is not Zone.LINK
+
+
+def test_a_year_alone_does_not_hide_that_the_days_differ() -> None:
+    known = LAN | {"national_id": ""}
+    _, zones = linked(known, known | {"birth_date": "1958"}, known | {"birth_date": "02/11/1958"})
+    assert zones[2] is not Zone.LINK
+
+
+def test_the_given_name_in_front_the_title_and_the_bytes_read_wrong() -> None:
+    for name in ("LAN THI NGUYEN", "Ba Nguyen Thi Lan", "BN NGUYỄN THỊ LAN", "Nguyá»…n Thá»‹ Lan", "Nguye6n4 Thi5 Lan"):
+        assert linked(LAN, LAN | {"full_name": name})[1] == [Zone.NEW, Zone.LINK], name
+
+
+def test_nobody_is_linked_to_nobody() -> None:
+    for name in ("Vô danh", "Nạn nhân 2", "BN vô danh nữ", "UNKNOWN MALE", "Chưa xác định", "Không tên"):
+        nobody = LAN | {"full_name": name, "national_id": "", "phone": ""}
+        assert linked(nobody, nobody)[1] == [Zone.NEW, Zone.NEW], name
+
+
+def test_an_index_holds_what_a_dictionary_would_and_stops_at_a_crowd() -> None:
+    index = KeyIndex()
+    known: dict[str, list[int]] = {f"k{n}": [] for n in range(5000)}
+    for n in range(20_000):
+        index.add(f"k{n % 5000}", n, most=8)
+        known[f"k{n % 5000}"].insert(0, n)
+    assert all(index.find(key, most=8) == numbers for key, numbers in known.items())
+    for n in range(30):
+        index.add("crowd", n, most=8)
+    assert index.find("crowd", most=8) == []
+    assert index.find("never", most=8) == []
+
+
+def test_the_second_generator_is_linked_as_safely_as_the_first() -> None:
+    """Small lists, so the bounds are wide; `docs/matching.md` has the figures of large ones."""
+    for dirt, recall in ((CLEAN, 0.99), (REALISTIC, 0.9)):
+        known = []
+        for row in exported(3_000, 11, dirt):
+            one = listed(row)
+            known.append(Known(one.traits, one.person, one.applied))
+        found = evaluate(known, shipped())
+        assert found.unaided.recall > recall
+        assert found.unaided.false_merges <= 1
+        assert found.nobody == 0
