@@ -20,6 +20,7 @@ from adapters.fhir import (
     read_document_reference,
     read_imaging_study,
     read_list,
+    record_between_peers,
     withdraw_receipt,
 )
 from adapters.transactions import Transaction
@@ -42,6 +43,7 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     find_imaging_studies.TRANSACTION,
     read_imaging_study.TRANSACTION,
     *withdraw_receipt.TRANSACTIONS,
+    *record_between_peers.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
     *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,

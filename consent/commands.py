@@ -8,7 +8,8 @@ from datetime import datetime
 
 from consent.consents import Consent
 from consent.disclosures import Disclosure
-from registry.identifiers import PatientIdentifier
+from consent.reconciling import Entry
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.searches import ANYBODY, Cursor, PatientSelector
 
 
@@ -68,6 +69,7 @@ class FindDisclosures:
     """AuditEvent search (ITI-81): who saw what. Answered with Page[Disclosure], newest first.
 
     since, until  from `since` until before `until`
+    subject       the person who asked; `other` the hospital on the other side
     where         the other conditions, for the flow to apply with `accepts`
     """
 
@@ -76,9 +78,67 @@ class FindDisclosures:
     identifier: PatientIdentifier | None = None
     since: datetime | None = None
     until: datetime | None = None
+    subject: str | None = None
+    other: HomeCommunityId | None = None
     where: tuple[Callable[[Disclosure], bool], ...] = ()
     limit: int = 50
     after: Cursor | None = None
 
     def accepts(self, disclosure: Disclosure) -> bool:
         return all(condition(disclosure) for condition in self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHead:
+    """A peer asks that the head of its record is kept for it. `jws`: as it signed it. Answered with HeadKept."""
+
+    jws: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadKept:
+    """That a head is kept, signed by the keeper; or, as `conflict`, the head of the asker that it cannot follow."""
+
+    cosignature: str = ""
+    conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeptHeads:
+    """A peer asks which heads of its own record are kept here. Answered with them, as that peer signed them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListExchanges:
+    """A peer asks what is on record here of its own questions, from `since` until before `until`.
+
+    Answered with ExchangesListed.
+    """
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangesListed:
+    """The entries, and from when on there are more where one answer does not hold all."""
+
+    entries: tuple[Entry, ...]
+    more_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListWithdrawals:
+    """A peer that came back from a backup asks which requests are withdrawn. Answered with WithdrawalsListed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalsListed:
+    """For a hospital that forgot: our withdrawals that it was to be told of, signed, and its own, as it told us.
+
+    ours   JWS
+    yours  id of the request, and when it was taken back
+    """
+
+    ours: tuple[str, ...] = ()
+    yours: tuple[tuple[str, datetime], ...] = ()

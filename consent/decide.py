@@ -24,6 +24,7 @@ from consent.consents import (
     Provision,
     ProvisionType,
 )
+from consent.emergency import is_declared
 from consent.policy import BasePolicy
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Requester
@@ -89,7 +90,7 @@ def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, 
     if UNREVIEWED in ask.item.labels:
         return Decision(False, Reason.UNREVIEWED_TEXT)
     spoken = _what_the_patient_said(ask, consents, now)
-    if ask.purpose.is_emergency and policy.emergency_access and ask.requester.reason:
+    if policy.emergency_access and is_declared(ask.requester, policy.emergency_roles, now=now):
         return spoken if spoken and spoken.permit else Decision(True, Reason.EMERGENCY)
     return spoken or Decision(False, policy.silence)
 
@@ -125,15 +126,16 @@ def _may_permit(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
 
 
 def _inside(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, now: datetime) -> Decision:
-    """Inside the own hospital only a refusal that names this hospital binds, and only outside an emergency."""
+    """Inside the own hospital only a refusal that names this hospital binds, and only outside a declared emergency."""
     if not ask.requester.role.treats and ask.requester.role not in policy.reading_roles:
         return Decision(False, Reason.ROLE)
     if ask.purpose not in policy.own_purposes:
         return Decision(False, Reason.PURPOSE)
     naming = [c for c in consents if any(actor.home == ask.holder for actor in c.provision.actors)]
     spoken = _what_the_patient_said(ask, naming, now)
-    if spoken and not spoken.permit and not ask.purpose.is_emergency:
-        return spoken
+    if spoken and not spoken.permit:
+        declared = policy.emergency_access and is_declared(ask.requester, policy.emergency_roles, now=now)
+        return Decision(True, Reason.EMERGENCY) if declared else spoken
     return Decision(True, Reason.OWN_HOSPITAL)
 
 

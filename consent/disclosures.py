@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from consent.merkle import leaf_hash
-from consent.requesters import PurposeOfUse, Requester
+from consent.requesters import PurposeOfUse, Requester, Role
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 
 Direction = Literal["disclosed", "refused", "asked", "received", "changed", "published"]
@@ -63,7 +63,7 @@ class Disclosure:
         """All of it as plain values; `from_json` reads it back."""
         return {
             "id": self.id,
-            "recorded": self.recorded.astimezone(UTC).isoformat(timespec="microseconds"),
+            "recorded": _moment(self.recorded),
             "direction": self.direction,
             "action": self.action,
             "transaction": self.transaction,
@@ -116,12 +116,15 @@ def _requester_json(requester: Requester) -> dict[str, str]:
         "reason": requester.reason,
         "client_id": requester.client_id,
         "token_id": requester.token_id,
+        **({"declared": _moment(requester.declared)} if requester.declared else {}),
     }
 
 
-def _requester(value: dict[str, str]) -> Requester:
-    from consent.requesters import Role
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
 
+
+def _requester(value: dict[str, str]) -> Requester:
     return Requester(
         subject=value["subject"],
         role=Role(value["role"]),
@@ -132,4 +135,5 @@ def _requester(value: dict[str, str]) -> Requester:
         reason=value["reason"],
         client_id=value["client_id"],
         token_id=value["token_id"],
+        declared=datetime.fromisoformat(value["declared"]) if "declared" in value else None,
     )

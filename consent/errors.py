@@ -3,6 +3,9 @@
 ConsentError
 ├── InvalidConsent          a consent that its profile does not allow
 │   └── EvidenceMissing     a permission without the patient's written request behind it
+├── EmergencyRefused        an emergency, or a review of one, that this person may not declare
+├── ErasureRefused          who may not erase a patient
+├── QuotaReached            more different patients today than one person or hospital may open
 ├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
 └── TokenRefused            who asks could not be established
     ├── TokenReplayed       a token that was used before
@@ -29,6 +32,36 @@ class EvidenceMissing(InvalidConsent):
 
     def __init__(self) -> None:
         super().__init__("Consent.source[x]", "the signed written request of the patient")
+
+
+class EmergencyRefused(ConsentError):
+    """An emergency, or the review of one, that this person may not declare; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"emergency access: {_WHY_NOT.get(reason, reason)}; nothing was opened")
+
+
+_WHY_NOT = {
+    "no-officer": "off, since no data_protection_officer is named in node.toml",
+    "role": "only a doctor or a nurse may declare it",
+    "not-the-officer": "only the data protection officer reviews it",
+    "own-declaration": "nobody reviews what they declared themselves",
+}
+
+
+class ErasureRefused(ConsentError):
+    """Only the data protection officer erases a patient."""
+
+    def __init__(self) -> None:
+        super().__init__("only the data protection officer erases a patient; nothing was changed")
+
+
+class QuotaReached(ConsentError):
+    """More different patients today than one person or hospital may open; somebody is told, and may raise it."""
+
+    def __init__(self) -> None:
+        super().__init__("the number of patients for one day is reached; the administrator knows")
 
 
 class InvalidReceipt(ConsentError):

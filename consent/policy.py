@@ -16,12 +16,14 @@ class BasePolicy:
     reading_roles     roles besides the treating ones that may read records here, for their tasks
     emergency_access  whether a declared emergency of another hospital is honoured (Art. 19 k1 a, b): only where a
                       data protection officer is named, who is told of each
+    emergency_roles   who may declare one; a system does so for the person who uses it
     """
 
     name: str
     own_purposes: frozenset[PurposeOfUse]
     reading_roles: frozenset[Role] = frozenset()
     emergency_access: bool = False
+    emergency_roles: frozenset[Role] = frozenset({Role.DOCTOR, Role.NURSE, Role.SYSTEM})
 
     @property
     def silence(self) -> Reason:

@@ -48,6 +48,8 @@ class Receipts(Protocol):
     def withdraw(self, receipt_id: str, signer: HomeCommunityId, withdrawn: datetime) -> bool: ...
     def sent(self, receipt_id: str, holders: Sequence[HomeCommunityId]) -> None: ...
     def holders_of(self, receipt_id: str) -> tuple[HomeCommunityId, ...]: ...
+    def withdrawn_by(self, signer: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]: ...
+    def ended_at(self, holder: HomeCommunityId, *, limit: int) -> tuple[tuple[str, datetime], ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class SealedRow:
     found_as_it_reads: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One patient whose record somebody looked at, or tried to: how often, and when first and last."""
+
+    record_id: str
+    times: int
+    first: datetime
+    last: datetime
+
+
 class Disclosures(Protocol):
     """The record of disclosures: rows are added and never changed."""
 
@@ -84,6 +96,8 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
         after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]: ...
@@ -93,12 +107,38 @@ class Disclosures(Protocol):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
     ) -> int:
         """How many rows a search finds, wherever a page ended."""
         ...
 
+    def breadth(self, since: datetime, until: datetime) -> tuple[tuple[str, str | None, int], ...]:
+        """Person, other hospital, and how many different patients they opened in this time."""
+        ...
+
+    def hospitals(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By other hospital, how many different patients it opened in this time."""
+        ...
+
+    def opened(
+        self, *, subject: str | None, other: HomeCommunityId | None, since: datetime, until: datetime
+    ) -> tuple[Opened, ...]:
+        """Which patients this person, or this hospital, opened; the latest first."""
+        ...
+
+    def of_other(
+        self, other: HomeCommunityId, *, since: datetime, until: datetime, limit: int
+    ) -> tuple[Disclosure, ...]:
+        """Rows with this hospital on the other side, oldest first."""
+        ...
+
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
+        ...
+
+    def sealed_bodies(self, first: int, last: int) -> Iterator[str]:
+        """The same rows as the very text that was sealed."""
         ...
 
     def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:

@@ -20,3 +20,4 @@ class Reason(StrEnum):
     ROLE = "role-not-allowed"
     NOT_ONE_PERSON = "not-one-person"
     NOT_HERE = "not-here"
+    QUOTA = "quota"

@@ -6,6 +6,7 @@ Sources: IHE XUA/IUA (ITI-71 `ihe_iua` claims), HL7 v3 ActReason (purpose of use
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from registry.identifiers import HomeCommunityId
@@ -57,7 +58,7 @@ class Requester:
     subject   stable id of the person or client within its hospital (login, licence number, client_id)
     name      for the record of disclosures; the patient may read it
     home      the hospital it asks from
-    reason    what an emergency access was declared with
+    reason    what an emergency access was declared with, and `declared` when; None: with this very request
     """
 
     subject: str
@@ -69,3 +70,4 @@ class Requester:
     reason: str = ""
     client_id: str = ""
     token_id: str = ""
+    declared: datetime | None = None

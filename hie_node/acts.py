@@ -17,6 +17,7 @@ from adapters.trust.peer_tokens import new_token_id
 from consent.consents import Consent, labels_of
 from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
+from consent.emergency import EmergencyAccess, begun, is_declared
 from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
@@ -25,8 +26,10 @@ from registry.documents import DocumentEntry
 from registry.errors import Gone, NotFound, NotUnique, RegistryError
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import SourceRecord
-from registry.ports import Review
 from registry.studies import Study
+
+EMERGENCY_NOTICE = "emergency-notice"
+"""The job that tells the data protection officer of an emergency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,13 @@ class Act:
         if refusal is not None:
             raise refusal
 
+    @contextmanager
+    def about_nobody(self) -> Iterator[UnitOfWork]:
+        """A unit of work in which nothing of a patient is seen or changed: no row, but the token is spent."""
+        with self.house.storage.begin() as unit:
+            self._spend_token(unit)
+            yield unit
+
     def fork(self) -> Act:
         """An act of the same caller about another patient: it gets a row of its own."""
         return replace(
@@ -117,17 +127,20 @@ class Act:
 
     def write_down(self, unit: UnitOfWork) -> None:
         """The row of this act, and of each other patient it touched; emergency access also waits for a review."""
-        if Reason.EMERGENCY.value in self.reasons and self.record_id is not None:
-            self._open_emergency_review(unit, self.record_id)
+        if self._is_emergency():
+            note_emergency(self, unit, self.record_id)
         unit.disclosures.add(self.row())
         for row in self.extra_rows:
             unit.disclosures.add(row)
         self.extra_rows.clear()
 
-    def _open_emergency_review(self, unit: UnitOfWork, record_id: str) -> None:
-        asker = self.caller.requester
-        evidence = (f"declared by {asker.subject} of {asker.home}", asker.reason)
-        unit.patients.open_review(Review(new_id(), "emergency-access", record_id, None, evidence, self.now))
+    def _is_emergency(self) -> bool:
+        """Something is shown only for an emergency, or another hospital is asked in one."""
+        if Reason.EMERGENCY.value in self.reasons:
+            return True
+        policy = self.house.policy
+        asked = self.direction == "asked" and policy.emergency_access
+        return asked and is_declared(self.caller.requester, policy.emergency_roles, now=self.now)
 
     def row(self, *, complete: bool = True, bytes_sent: int | None = None) -> Disclosure:
         """The act as it is written down."""
@@ -189,6 +202,19 @@ class Act:
 
     def refused(self, reason: Reason) -> None:
         self.reasons[reason.value] += 1
+
+
+def note_emergency(act: Act, unit: UnitOfWork, record_id: str | None) -> EmergencyAccess:
+    """The emergency that this act is part of: begun with its first look, and then the officer is told of it."""
+    asker = act.caller.requester
+    known = unit.emergencies.running(record_id, act.now)
+    same = next((one for one in known if one.is_same(asker, record_id, act.now)), None)
+    if same is not None:
+        return same
+    access = begun(new_id(), asker, record_id, now=act.now, calendar=act.house.settings.calendar)
+    unit.emergencies.save(access)
+    unit.jobs.enqueue(EMERGENCY_NOTICE, {"id": access.id}, run_at=act.now, dedup_key=f"emergency:{access.id}")
+    return access
 
 
 def _item(item: DocumentEntry | Study) -> Item:

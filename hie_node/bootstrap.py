@@ -21,6 +21,7 @@ from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
+from hie_node.quotas import Quotas
 from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
 from registry.matching import CorroboratedNumber
@@ -57,6 +58,7 @@ def build(settings: Settings) -> House:
         matcher=_matcher(settings),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
+        quotas=Quotas(storage, settings.limits),
         page_key=_derived(kek, b"page tokens"),
         archives={each.name: _archive(settings, each) for each in settings.pacs},
     )

@@ -13,6 +13,7 @@ from adapters.trust import certificates
 from consent.requesters import Requester, Role
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
+from hie_node.flows.heads import ask_keepers
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from hie_node.operations import dicom_listens, hl7_listens
@@ -139,8 +140,16 @@ def _database(house: House) -> Iterator[Check]:
         yield Check("quarantine", "warning", text)
 
 
+def _alarms(house: House) -> Iterator[Check]:
+    """What somebody has to look at; whom it is about is said by `hie audit alarms` alone."""
+    with house.storage.read() as unit:
+        found = unit.alarms.open()
+    for alarm in found[:20]:
+        yield Check(f"alarm {alarm.kind}", "warning", f"{alarm.found}; hie audit alarms")
+
+
 def record(house: House) -> Iterator[Check]:
-    result = verify(house)
+    result = verify(house, ask_keepers(house))
     if result.findings:
         yield Check("record of disclosures", "failed", "; ".join(finding.text for finding in result.findings[:3]))
         return
@@ -168,5 +177,5 @@ def peers(house: House) -> Iterator[Check]:
         yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
 
 
-NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database)
+NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database, _alarms)
 """What is looked at in milliseconds and without asking anybody."""

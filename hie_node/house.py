@@ -14,6 +14,7 @@ from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
 from adapters.trust.smart import AccessTokens
 from consent.policy import BasePolicy
+from hie_node.quotas import Quotas
 from hie_node.settings import Settings
 from registry.answers import Community
 from registry.identifiers import HomeCommunityId
@@ -41,6 +42,7 @@ class House:
     transport: PeerTransport
     matcher: Matcher
     policy: BasePolicy
+    quotas: Quotas
     page_key: bytes = field(repr=False)
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)

@@ -1,4 +1,4 @@
-"""What a node does by itself: seal the record, watch the drop folder, carry withdrawals to their holders, forget.
+"""What a node does by itself: seal the record, watch the drop folder, carry withdrawals and notices, forget.
 
 One process; each round is short, and what fails is tried again with growing pauses. Every task is safe to repeat.
 """
@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import orjson
 
 from adapters.peers.errors import PeerError
+from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
+from hie_node.acts import EMERGENCY_NOTICE
 from hie_node.archives import look
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
+from hie_node.flows.heads import offer_head
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
+from hie_node.notices import tell_officer, tell_patient
+from hie_node.watching import ALARM_NOTICE, ask_canaries, notify, watch_breadth, watch_reviews
 from registry.errors import StorageUnavailable
 from registry.identifiers import HomeCommunityId
 
@@ -47,6 +52,11 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
         Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
+        Task("notices", 1.0, lambda: carry_notices(house)),
+        Task("heads", house.settings.limits.heads_every, lambda: _heads(house)),
+        Task("breadth", 60.0, lambda: watch_breadth(house)),
+        Task("reviews", 600.0, lambda: watch_reviews(house)),
+        Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
         Task("forget", 600.0, lambda: forget(house)),
     ]
     tasks += [
@@ -77,18 +87,55 @@ def _seal(house: House) -> None:
         metrics.SEALED.inc(rows)
 
 
-def carry_withdrawals(house: House) -> None:
-    """Tell each hospital that keeps a request that the patient took it back, until it acknowledged."""
+def _canary(house: House) -> None:
+    ask_canaries(house)
+
+
+def _heads(house: House) -> None:
+    offer_head(house)
+
+
+def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> None:
+    """Do each job of this kind that is due; what did not work (a reason) is tried again after a growing pause."""
     with house.storage.begin() as unit:
-        claimed = unit.jobs.claim([NOTIFY_WITHDRAWAL], now=house.now(), lease_seconds=LEASE, limit=20)
+        claimed = unit.jobs.claim([kind], now=house.now(), lease_seconds=LEASE, limit=20)
     for job in claimed:
-        told = _tell(house, HomeCommunityId(job.payload["home"]), job.payload["jws"])
+        why_not = act(house, job)
         with house.storage.begin() as unit:
-            if told is None:
+            if why_not is None:
                 unit.jobs.done(job.id)
             else:
                 pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
-                unit.jobs.failed(job.id, told, house.now() + pause)
+                unit.jobs.failed(job.id, why_not, house.now() + pause)
+
+
+def carry_withdrawals(house: House) -> None:
+    """Tell each hospital that keeps a request that the patient took it back, until it acknowledged."""
+    carry(house, NOTIFY_WITHDRAWAL, lambda at, job: _tell(at, HomeCommunityId(job.payload["home"]), job.payload["jws"]))
+
+
+def carry_notices(house: House) -> None:
+    """Tell the officer, and the patient where that is wanted, of each emergency; and of each alarm."""
+    carry(house, EMERGENCY_NOTICE, _tell_of_emergency)
+    carry(house, ALARM_NOTICE, lambda at, job: notify(at, job.payload))
+
+
+def _tell_of_emergency(house: House, job: Job) -> str | None:
+    with house.storage.read() as unit:
+        access = unit.emergencies.access(job.payload["id"])
+        record = unit.patients.record_by_id(access.record_id) if access and access.record_id else None
+    if access is None or access.told is not None:
+        return None
+    why_not = tell_officer(house, access)
+    if why_not is not None:
+        return why_not
+    if record is not None:
+        tell_patient(house, access, record.demographics.phones)
+    with house.storage.begin() as unit:
+        now = unit.emergencies.access(access.id)
+        if now is not None:
+            unit.emergencies.save(replace(now, told=house.now()))
+    return None
 
 
 def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
@@ -113,4 +160,5 @@ def forget(house: House) -> None:
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.heads.thin(now - timedelta(days=2))
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))

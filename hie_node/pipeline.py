@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl
 from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
-from consent.errors import ScopeMissing, TokenRefused
+from consent.errors import QuotaReached, ScopeMissing, TokenRefused
+from consent.reasons import Reason
 from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
@@ -109,10 +110,19 @@ def _answered(
     """The answer, and whether it shows something of a patient."""
     command = transaction.decode(request)
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
+    if transaction.discloses and act.action in ("R", "E") and house.quotas.stops(caller.requester, act.now):
+        _stop_at_the_quota(act)
     result = flow_for(command, network=request.door == "network")(act, command)
     if transaction.discloses and not act.recorded:
         raise AssertionError(f"{transaction.name} answered without a record")
     return transaction.encode(result, request), bool(act.items)
+
+
+def _stop_at_the_quota(act: Act) -> None:
+    """Refused, and on record like every refusal."""
+    with act.unit():
+        act.refused(Reason.QUOTA)
+    raise QuotaReached
 
 
 def _query(transaction: Transaction, request: WireRequest) -> str:

@@ -9,11 +9,13 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from consent.working_days import Calendar
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
 
@@ -58,6 +60,13 @@ class Limits:
     recheck             seconds between two looks at the consent while content flows
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
+    heads_every         seconds between two times that the newest head of the record is shown to those who keep it
+    breadth_times       times the own median day of different patients from which on an alarm is raised, and
+    breadth_least       patients a day below which none is
+    patients_a_day_peer    different patients a day that one hospital may ask for; beyond, nothing is shown; 0: no bound
+    patients_a_day_person  the same for one login, here or elsewhere; a declared emergency is not stopped
+    quota_look          seconds between two looks at who has reached it
+    canary_every        seconds between two rounds of questions that must be refused
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
     scan_body           bytes of one scanned written request: some pages at 300 dpi
@@ -79,6 +88,13 @@ class Limits:
     recheck: float = 2.0
     remember_remote: int = 30
     seal_every: float = 2.0
+    heads_every: float = 60.0
+    breadth_times: float = 5.0
+    breadth_least: int = 100
+    patients_a_day_peer: int = 20_000
+    patients_a_day_person: int = 2_000
+    quota_look: float = 10.0
+    canary_every: float = 60.0
     keep_dropped: int = 7
     remember_messages: int = 30
     scan_body: int = 10 << 20
@@ -148,6 +164,38 @@ class Mllp:
                 "[mllp] host is not a loopback address: HL7 v2 has no login, so list each sender with its addresses "
                 "in [[mllp.senders]], or set tls = true and client_authority"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """How people are told of what cannot wait: a mail to the data protection officer, and a file in the outbox.
+
+    officer        mail address of the data protection officer; empty: only the outbox
+    patients       true: a file in the outbox for each patient whose telephone is known; the hospital's own sender of
+                   text messages takes it from there
+    smtp_host      mail server; empty: no mail leaves
+    smtp_port      its port
+    smtp_security  `starttls`, `tls`, or `none` for a server on this machine
+    smtp_user      login at the mail server; its password is in `keys/smtp-password`
+    sender         address that the mails come from
+    """
+
+    officer: str = ""
+    patients: bool = False
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    sender: str = ""
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for mail that could be read on its way, or that can go nowhere."""
+        if self.smtp_security not in ("starttls", "tls", "none"):
+            raise UnsafeSettings('[notices] smtp_security: expected "starttls", "tls" or "none"')
+        if self.smtp_host and not (self.officer and self.sender):
+            raise UnsafeSettings("[notices] smtp_host needs officer and sender")
+        if self.smtp_host and self.smtp_security == "none" and not Listener(self.smtp_host, 0, "").is_loopback:
+            raise UnsafeSettings('[notices] smtp_security = "none" is for a mail server on this machine only')
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +319,9 @@ class Settings:
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
     data_protection_officer  who is told of emergency access; without one there is none
+    holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
+                             clock of reviews stands still on them
+    notices                  how people are told
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     dicom                    who may call over DICOM, and how
@@ -294,6 +345,8 @@ class Settings:
     threads: int = 32
     issuers: tuple[str, ...] = ()
     data_protection_officer: str = ""
+    holidays: tuple[str, ...] = ()
+    notices: Notices = field(default_factory=Notices)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
     dicom: Dicom = field(default_factory=Dicom)
@@ -324,6 +377,14 @@ class Settings:
         return self.home / "run"
 
     @property
+    def outbox(self) -> Path:
+        return self.home / "outbox"
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(frozenset(map(date.fromisoformat, self.holidays)))
+
+    @property
     def network(self) -> Path:
         return self.home / "network"
 
@@ -336,6 +397,7 @@ class Settings:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
         if self.mllp_port:
             self.mllp.check()
+        self.notices.check()
         if self.dicom_port:
             self.dicom.check()
         for archive in self.pacs:
@@ -370,7 +432,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "dicom", "pacs"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "dicom", "pacs"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -383,6 +445,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "facility_code": FacilityCode(node["facility_code"]),
             "home_community_id": HomeCommunityId(node["home_community_id"]),
             "issuers": tuple(node.get("issuers", ())),
+            "holidays": _days(node.get("holidays", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=_table(Listener, "house", values["house"]),
@@ -390,6 +453,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         ops=_table(Listener, "ops", values["ops"]),
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
+        notices=_table(Notices, "notices", values.get("notices", {})),
         dicom=_dicom(dict(values.get("dicom", {}))),
         pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
     )
@@ -397,6 +461,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         _check_kinds(table, name)
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
+    _check_kinds(made.notices, "notices")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     _check_kinds(made.dicom, "dicom")
@@ -405,6 +470,12 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     for system in made.dicom.systems:
         _check_kinds(system, "dicom.systems")
     return made
+
+
+def _days(values: Any) -> tuple[str, ...]:
+    for one in values:
+        date.fromisoformat(one)
+    return tuple(values)
 
 
 def _mllp(values: dict[str, Any]) -> Mllp:
@@ -448,8 +519,15 @@ def _check_kinds(table: Any, name: str) -> None:
 
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text in quotes"}
-_LEAST = {"workers": 1, "threads": 1, "port": 1} | {f.name: 0.001 for f in fields(Limits)}
-_MOST = {"port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
+_LEAST = (
+    {"workers": 1, "threads": 1, "port": 1}
+    | {f.name: 0.001 for f in fields(Limits)}
+    | {
+        "patients_a_day_peer": 0,
+        "patients_a_day_person": 0,
+    }
+)
+_MOST = {"port": 65535, "smtp_port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 
 
 def write(settings: Settings) -> None:

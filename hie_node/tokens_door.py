@@ -52,6 +52,8 @@ def mount_keys(app: Flask, house: House) -> None:
 def _scopes() -> list[str]:
     letters: dict[str, set[str]] = {}
     for transaction in TRANSACTIONS:
+        if transaction.doors == {"peer"}:
+            continue  # peers have no scopes
         resource, letter = transaction.scope
         letters.setdefault(resource, set()).add(letter)
     return sorted(f"system/{r}.{''.join(x for x in 'cruds' if x in found)}" for r, found in letters.items())

@@ -18,6 +18,7 @@ _VERSION = select(consent_version.c.body).where(
 )
 _newest = select(consent.c.body).order_by(consent.c.given.desc(), consent.c.id)
 _OF_RECORDS = _newest.where(any_of(consent.c.record_id, "record_ids"))
+_OF_RECORDS_STAYING = _OF_RECORDS.with_for_update(read=True)
 _REVISE = update(consent).where(consent.c.id == bindparam("key"))
 
 
@@ -61,8 +62,12 @@ class StoredConsents(Part):
         return None if row is None else load(Consent, row.body)
 
     def of_records(self, record_ids: Sequence[str]) -> tuple[Consent, ...]:
-        """Those of one person, whatever their status, the newest given first."""
-        return self._nouns(Consent, _OF_RECORDS, record_ids=list(record_ids))
+        """Those of one person, whatever their status, the newest given first.
+
+        In a writing unit they stay as they are until it ends, so that no decision comes after a change it did not see.
+        """
+        statement = _OF_RECORDS_STAYING if self._writing else _OF_RECORDS
+        return self._nouns(Consent, statement, record_ids=list(record_ids))
 
     def search(
         self, *, record_ids: Sequence[str] | None, statuses: Sequence[str] | None, limit: int

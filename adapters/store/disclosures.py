@@ -7,28 +7,53 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, tuple_, update
 
 from adapters.store.codec import dump, load
 from adapters.store.rows import Part, insert_once, moment
 from adapters.store.schema import disclosure, seal
 from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
-from consent.ports import Seal, SealedRow
+from consent.ports import Opened, Seal, SealedRow
+from consent.requesters import Role
 from registry.errors import InvalidValue, VersionConflict
+from registry.identifiers import HomeCommunityId
 from registry.searches import Cursor
 
 _BATCH = 1000
 _ADD = insert(disclosure).inline()
 _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
+_PATIENTS = func.count(disclosure.c.record_id.distinct()).label("patients")
+_WHO = (disclosure.c.subject, disclosure.c.other)
+_BREADTH = select(*_WHO, _PATIENTS).group_by(*_WHO)
+_ROLE = {
+    "sqlite": "json_extract(disclosure.body, '$.requester.role')",
+    "postgresql": "(disclosure.body::json #>> '{requester,role}')",
+}
+_BREADTH_OF_HOSPITALS = select(disclosure.c.other, _PATIENTS).group_by(disclosure.c.other)
+_LAST = func.max(disclosure.c.recorded).label("last")
+_OPENED = (
+    select(disclosure.c.record_id, func.count().label("times"), func.min(disclosure.c.recorded).label("first"), _LAST)
+    .group_by(disclosure.c.record_id)
+    .order_by(_LAST.desc())
+)
+_OF_OTHER = select(disclosure.c.body).order_by(disclosure.c.recorded, disclosure.c.number)
 _SEALED = (
     select(disclosure.c.position, disclosure.c.body)
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
 _AS_THEY_STAND = (
-    select(disclosure.c.position, disclosure.c.id, disclosure.c.record_id, disclosure.c.recorded, disclosure.c.body)
+    select(
+        disclosure.c.position,
+        disclosure.c.id,
+        disclosure.c.record_id,
+        disclosure.c.recorded,
+        disclosure.c.subject,
+        disclosure.c.other,
+        disclosure.c.body,
+    )
     .where(disclosure.c.position >= bindparam("first"), disclosure.c.position < bindparam("last"))
     .order_by(disclosure.c.position)
 )
@@ -57,6 +82,8 @@ class StoredDisclosures(Part):
             "record_id": disclosure_.record_id,
             "recorded": moment(disclosure_.recorded),
             "body": disclosure_.canonical().decode(),
+            "subject": disclosure_.requester.subject,
+            "other": str(disclosure_.other) if disclosure_.other else None,
         }
         self._connection.execute(_ADD, values)
 
@@ -70,11 +97,13 @@ class StoredDisclosures(Part):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
         after: Cursor | None = None,
         limit: int = 100,
     ) -> tuple[Disclosure, ...]:
         """Newest first, from `since` until before `until`, continued where a page ended."""
-        statement = _NEWEST.where(*_conditions(record_ids, since, until)).limit(limit)
+        statement = _NEWEST.where(*_conditions(record_ids, since, until, subject, other)).limit(limit)
         if after is not None and after.performed is not None:
             last = select(disclosure.c.number).where(disclosure.c.id == after.id).scalar_subquery()
             place = tuple_(disclosure.c.recorded, disclosure.c.number)
@@ -87,16 +116,58 @@ class StoredDisclosures(Part):
         record_ids: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        subject: str | None = None,
+        other: HomeCommunityId | None = None,
     ) -> int:
         """How many rows a search finds, wherever a page ended."""
-        statement = select(func.count()).select_from(disclosure).where(*_conditions(record_ids, since, until))
+        wanted = _conditions(record_ids, since, until, subject, other)
+        statement = select(func.count()).select_from(disclosure).where(*wanted)
         return int(self._connection.execute(statement).scalar_one())
+
+    def breadth(self, since: datetime, until: datetime) -> tuple[tuple[str, str | None, int], ...]:
+        """Person, other hospital, and how many different patients they opened in this time; systems left out."""
+        person = literal_column(_ROLE[self._connection.dialect.name]) != Role.SYSTEM.value
+        within = (*_conditions(None, since, until), disclosure.c.record_id.is_not(None), person)
+        found = self._connection.execute(_BREADTH.where(*within))
+        return tuple((row.subject or "", row.other, int(row.patients)) for row in found)
+
+    def hospitals(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By other hospital, how many different patients it opened in this time."""
+        within = (*_conditions(None, since, until), disclosure.c.other.is_not(None))
+        found = self._connection.execute(_BREADTH_OF_HOSPITALS.where(*within))
+        return {row.other: int(row.patients) for row in found}
+
+    def opened(
+        self, *, subject: str | None, other: HomeCommunityId | None, since: datetime, until: datetime
+    ) -> tuple[Opened, ...]:
+        """Which patients this person, or this hospital, opened: how often, first and last; the latest first."""
+        which = [disclosure.c.record_id.is_not(None), *_conditions(None, since, until)]
+        which += [disclosure.c.subject == subject] if subject is not None else []
+        which += [disclosure.c.other == str(other)] if other is not None else []
+        rows = self._connection.execute(_OPENED.where(*which))
+        return tuple(
+            Opened(row.record_id, row.times, datetime.fromisoformat(row.first), datetime.fromisoformat(row.last))
+            for row in rows
+        )
+
+    def of_other(
+        self, other: HomeCommunityId, *, since: datetime, until: datetime, limit: int
+    ) -> tuple[Disclosure, ...]:
+        """Rows with this hospital on the other side, oldest first."""
+        statement = _OF_OTHER.where(disclosure.c.other == str(other), *_conditions(None, since, until)).limit(limit)
+        return tuple(_read(row.body) for row in self._connection.execute(statement))
 
     def sealed_rows(self, first: int, last: int) -> Iterator[tuple[int, Disclosure]]:
         """Position and row, positions `first` to before `last`, as they stand in the database now."""
         for start in range(first, last, _BATCH):
             for row in self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all():
                 yield row.position, _read(row.body)
+
+    def sealed_bodies(self, first: int, last: int) -> Iterator[str]:
+        """The same rows as the very text that was sealed."""
+        for start in range(first, last, _BATCH):
+            rows = self._connection.execute(_SEALED, {"first": start, "last": min(start + _BATCH, last)}).all()
+            yield from (row.body for row in rows)
 
     def sealed_leaves(self, first: int, last: int) -> Iterator[SealedRow]:
         """The same rows by the hash of the very bytes that stand in the database, readable or not."""
@@ -145,11 +216,20 @@ def _found_as_it_reads(row: Any) -> bool:
         told = _read(row.body)
     except (ValueError, KeyError, TypeError, InvalidValue):
         return False
-    return (told.id, told.record_id, moment(told.recorded)) == (row.id, row.record_id, row.recorded)
+    return _columns(told) == (row.id, row.record_id, row.recorded, row.subject, row.other)
+
+
+def _columns(told: Disclosure) -> tuple[str | None, ...]:
+    other = str(told.other) if told.other else None
+    return (told.id, told.record_id, moment(told.recorded), told.requester.subject, other)
 
 
 def _conditions(
-    record_ids: Sequence[str] | None, since: datetime | None, until: datetime | None
+    record_ids: Sequence[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    subject: str | None = None,
+    other: HomeCommunityId | None = None,
 ) -> Iterator[ColumnElement[bool]]:
     if record_ids is not None:
         yield disclosure.c.record_id.in_(list(record_ids))
@@ -157,6 +237,10 @@ def _conditions(
         yield disclosure.c.recorded >= moment(since)
     if until is not None:
         yield disclosure.c.recorded < moment(until)
+    if subject is not None:
+        yield disclosure.c.subject == subject
+    if other is not None:
+        yield disclosure.c.other == str(other)
 
 
 def _read(body: str) -> Disclosure:

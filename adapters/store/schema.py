@@ -290,7 +290,20 @@ receipt_holder = Table(
     PrimaryKeyConstraint("receipt_id", "home"),
 )
 
-# body is the canonical JSON whose hash is sealed; triggers refuse any change of it (migration 0001)
+emergency = Table(
+    "emergency",
+    metadata,
+    _id(),
+    _record(nullable=True),
+    Column("ends", Key, nullable=False),
+    Column("due", Key, nullable=False),
+    Column("reviewed", Key),
+    _body(),
+)
+Index("ix_emergency_record_id_ends", emergency.c.record_id, emergency.c.ends)
+Index("ix_emergency_reviewed_due", emergency.c.reviewed, emergency.c.due)
+
+# body is the canonical JSON whose hash is sealed; triggers refuse any change of it (migrations 0001 and 0007)
 disclosure = Table(
     "disclosure",
     metadata,
@@ -300,7 +313,11 @@ disclosure = Table(
     Column("recorded", Key, nullable=False),
     Column("position", BigInteger, unique=True),
     _body(),
+    Column("subject", Key),
+    Column("other", Key),
 )
+Index("ix_disclosure_subject_recorded", disclosure.c.subject, disclosure.c.recorded)
+Index("ix_disclosure_other_recorded", disclosure.c.other, disclosure.c.recorded)
 Index("ix_disclosure_record_id_recorded", disclosure.c.record_id, disclosure.c.recorded)
 Index("ix_disclosure_recorded", disclosure.c.recorded)
 Index(
@@ -311,6 +328,64 @@ Index(
 )
 
 seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
+
+# heads of other hospitals' records, kept for them; two roots of one size are the proof of two histories
+kept_head = Table(
+    "kept_head",
+    metadata,
+    Column("home", Key, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", Key, nullable=False),
+    Column("kept", Key, nullable=False),
+    Column("signature", Text, nullable=False),
+    PrimaryKeyConstraint("home", "size", "root"),
+)
+
+# the newest head of ours that each other hospital signed for
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("keeper", Key, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    _id(),
+    Column("raised", Key, nullable=False),
+    Column("cleared", Key),
+    _body(),
+)
+Index("ix_alarm_cleared_raised", alarm.c.cleared, alarm.c.raised)
+
+# different patients a day that one person or one hospital opened
+breadth = Table(
+    "breadth",
+    metadata,
+    Column("about", Key, nullable=False),
+    Column("day", Key, nullable=False),
+    Column("patients", Integer, nullable=False),
+    PrimaryKeyConstraint("about", "day"),
+)
+
+# the node came back from a backup: what the record had then, and that everybody was asked what it missed
+restore = Table(
+    "restore",
+    metadata,
+    Column("restored", Key, primary_key=True),
+    Column("kept", BigInteger, nullable=False),
+    Column("caught_up", Key),
+)
+
+# up to which position of the record something was delivered elsewhere
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
 
 received_message = Table(
     "received_message",
@@ -376,4 +451,14 @@ patient_key = Table(
     Column("owner", Key, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
     CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
+)
+
+# documents of a few kilobytes: a file for each would cost three waits for the disk
+small_content = Table(
+    "small_content",
+    metadata,
+    Column("owner", Key, nullable=False),
+    Column("content_hash", Key, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "content_hash"),
 )

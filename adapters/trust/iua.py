@@ -6,9 +6,10 @@ Source: IHE IUA 2.3 (ITI-71, JWT token option, table 3.71.4.2.2.1.1-2).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from adapters.trust.jwt_door import text
+from adapters.trust.jwt_door import moment, text
 from consent.errors import TokenRefused
 from consent.requesters import PurposeOfUse, Requester, Role
 from registry.coded import ACT_REASON
@@ -42,7 +43,13 @@ def requester_in(
         reason=text(claims, "reason", limit=LONGEST_REASON, default=""),
         client_id=client_id,
         token_id=text(claims, "jti"),
+        declared=_declared(claims),
     )
+
+
+def _declared(claims: Mapping[str, Any]) -> datetime | None:
+    """When an emergency was declared that lasts longer than one token."""
+    return moment(dict(claims), "declared") if "declared" in claims else None
 
 
 def iua_of(requester: Requester) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         **({"qsh": _query_hash(query)} if query else {}),
         **({"client_id": requester.client_id} if requester.client_id else {}),
         **({"reason": requester.reason} if requester.reason else {}),
+        **({"declared": int(requester.declared.timestamp())} if requester.declared else {}),
         **({"receipts": list(receipts)} if receipts else {}),
     }
     return keys.sign(claims, TYPE)

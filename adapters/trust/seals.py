@@ -19,9 +19,10 @@ from consent.merkle import Frontier
 from consent.ports import Seal
 from registry.identifiers import HomeCommunityId
 
-TYPE = "hie-seal+jwt"
+TYPE, COSIGNATURE = "hie-seal+jwt", "hie-cosignature+jwt"
 _REQUIRED = frozenset({"iss", "iat", "size", "root", "sealed"})
 _RULES = Rules(frozenset({TYPE}), _REQUIRED, limit=2048)
+_KEPT_RULES = Rules(frozenset({COSIGNATURE}), frozenset({"iss", "sub", "iat", "size", "root"}), limit=2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,26 @@ def verify_seal(found: Seal, *, home: HomeCommunityId, keys: Iterable[Jwk]) -> H
     if (head.size, head.root, head.sealed) != (found.size, frontier.root.hex(), found.sealed):
         raise SealBroken("other-head")
     return head
+
+
+def cosign(keys: SigningKeys, head: Head, *, keeper: HomeCommunityId, now: datetime) -> str:
+    """Sign that this head of another hospital's record was shown to us and is kept."""
+    claims = {
+        "iss": str(keeper),
+        "sub": str(head.home),
+        "iat": int(now.timestamp()),
+        "size": head.size,
+        "root": head.root,
+    }
+    return keys.sign(claims, COSIGNATURE)
+
+
+def check_cosignature(jws: str, head: Head, *, keeper: HomeCommunityId, keys: Iterable[Jwk]) -> None:
+    """Raise SealBroken unless that hospital signed that it keeps this very head."""
+    known = tuple(keys)
+    try:
+        claims = decode(jws, lambda issuer: known if issuer == str(keeper) else (), _KEPT_RULES, now=None)
+    except TokenRefused as error:
+        raise SealBroken(error.reason) from error
+    if (claims["sub"], claims["size"], claims["root"]) != (str(head.home), head.size, head.root):
+        raise SealBroken("other-head")

@@ -13,6 +13,9 @@ from hie_node.commands.output import Json, caller_of, one_of, open_house, show, 
 
 if TYPE_CHECKING:
     from consent.consents import Consent
+    from consent.emergency import EmergencyAccess
+    from hie_node.house import House
+    from registry.searches import PatientSelector
 
 app = typer.Typer(help="The written requests of patients.", no_args_is_help=True)
 As = Annotated[str | None, typer.Option("--as", help="Who records it: a user of this hospital.")]
@@ -28,6 +31,10 @@ def record(
     holder: Annotated[str | None, typer.Option("--from", help="Whose records: facility code; absent: all.")] = None,
     recipient: Annotated[str | None, typer.Option("--to", help="Who may see them: facility code; absent: we.")] = None,
     days: Annotated[int, typer.Option(help="For how many days.")] = 180,
+    kind: Annotated[str, typer.Option(help="paper (signed by hand), electronic (a signed PDF), witnessed.")] = "paper",
+    represented_by: Annotated[str, typer.Option(help="Who signed for a child, or for who cannot.")] = "",
+    explained_by: Annotated[str, typer.Option(help="Who explained it.")] = "",
+    language: Annotated[str, typer.Option(help="In which language it was explained.")] = "vi",
     as_user: As = None,
     as_json: Json = False,
 ) -> None:
@@ -36,12 +43,14 @@ def record(
     from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
     from consent.requesters import PurposeOfUse
     from hie_node.acts import Act
-    from hie_node.flows.consents import record_consent
+    from hie_node.flows.consents import record_consent, signed_paper
     from registry.identifiers import PatientIdentifier
 
     house = open_house()
     now = datetime.now(UTC)
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    if not represented_by:
+        _check_representation(house, who, now)
     to = recipient or str(house.settings.facility_code)
     consent = Consent(
         id="",
@@ -57,12 +66,86 @@ def record(
             purposes=frozenset({PurposeOfUse.TREAT}),
         ),
         custodian_facility=holder,
-        evidence=Evidence("paper", ""),
+        evidence=Evidence(
+            kind, "", explained_by=explained_by or as_user or "", language=language, represented_by=represented_by
+        ),
     )
-    body = (evidence.read_bytes(), "application/pdf")
+    body = signed_paper(evidence.read_bytes(), kind)
     act = Act(house, caller_of(house, as_user), "hie consent")
     made = record_consent(act, RecordConsent(consent, patient=who, evidence=body))
     show(_consent(made), [f"recorded {made.id}, in force for {days} days"], as_json=as_json)
+
+
+def _check_representation(house: House, who: PatientSelector, now: datetime) -> None:
+    """A child does not sign alone."""
+    from consent.representation import Signers, signers
+    from hie_node.acts import Act
+    from hie_node.flows.identify import identify
+
+    with house.storage.read() as unit:
+        person = identify(Act(house, caller_of(house, None), "hie consent"), unit, who)
+    born = person.first.demographics.birth_date if person else None
+    if signers(born, now.date()) is not Signers.PATIENT:
+        raise ValueError("--represented-by: this patient is a child; name who signed as representative")
+
+
+@app.command()
+def form(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PDF file to write.")],
+    number: Number = None,
+    name: Name = None,
+    birth_date: BirthDay = None,
+    gender: Sex = None,
+    holder: Annotated[list[str] | None, typer.Option("--from", help="Whose records: facility codes, or *.")] = None,
+    days: Annotated[int | None, typer.Option(help="For how many days; absent: a line to write on.")] = None,
+    language: Annotated[str, typer.Option(help="vi or en")] = "vi",
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """The written request to print and sign, as PDF: for one patient, in Vietnamese or English."""
+    from hie_node.acts import Act
+    from hie_node.flows.identify import identify
+    from hie_node.flows.reconcile import peer_by_name
+    from hie_node.request_form import RequestForm, request_form
+    from registry.errors import NotFound
+
+    if language not in ("vi", "en"):
+        raise ValueError(f"--language: expected vi or en; found {language}")
+    house = open_house()
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    with act.unit() as unit:
+        person = identify(act, unit, who)
+        if person is None:
+            raise NotFound("this patient")
+        act.about(person.first)
+    codes = holder or []
+    holders = [peer for code in codes if code != "*" and (peer := peer_by_name(house, code))]
+    if len(holders) != len([code for code in codes if code != "*"]):
+        raise NotFound("a hospital with one of these codes")
+    known = [peer for peer in house.directory.current().active if peer.home != house.home]
+    wanted = RequestForm(
+        person.first, house.settings.name, holders, "*" in codes, known, days, act.caller.requester.name
+    )
+    out.write_bytes(request_form(wanted, language="en" if language == "en" else "vi", now=house.now()))
+    show({"path": str(out)}, [f"wrote {out}: print it, have it signed, scan it, hie consent record"], as_json=as_json)
+
+
+@app.command()
+def evidence(
+    consent_id: Annotated[str, typer.Argument(help="As `hie consent list` shows it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """The signed request behind a consent, as it was scanned; that it was opened is on record."""
+    from hie_node.acts import Act
+    from hie_node.flows.consents import signed_request
+
+    house = open_house()
+    content = signed_request(Act(house, caller_of(house, as_user), "hie consent"), consent_id)
+    out.write_bytes(content)
+    show({"path": str(out), "bytes": len(content)}, [f"wrote {out}, {len(content)} bytes"], as_json=as_json)
 
 
 @app.command()
@@ -134,6 +217,110 @@ def preview(
         {"id": f.id, "what": f.what, "shown": f.permit, "reason": f.reason, "consent": f.consent_id} for f in found
     ]
     show(document, table(rows, head=["", "because", "what", "id"]) if rows else ["nothing is here"], as_json=as_json)
+
+
+@app.command()
+def emergency(
+    reason: Annotated[str, typer.Option(help="unconscious, threat-to-life, cannot-sign, disaster, other")],
+    text: Annotated[str, typer.Option(help="What happened.")],
+    number: Number = None,
+    name: Name = None,
+    birth_date: BirthDay = None,
+    gender: Sex = None,
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Declare an emergency: the doctor who does sees more for four hours, and it is reviewed."""
+    from consent.emergency import EmergencyReason
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import declare
+
+    house = open_house()
+    who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    access = declare(act, who, reason=one_of(EmergencyReason, reason, "--reason"), text=text)
+    lines = [f"declared {access.id}, until {access.ends.astimezone():%H:%M}; the data protection officer is told"]
+    show(_emergency(access, house.now()), lines, as_json=as_json)
+
+
+@app.command()
+def emergencies(
+    days: Annotated[int, typer.Option(help="With those reviewed of the last days; 0: only what waits.")] = 0,
+    as_user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Emergency access that waits for its review, what is due first on top."""
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import recent, waiting
+
+    house = open_house()
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    found = recent(act, days=days) if days else waiting(act)
+    rows = [
+        [a.id, "LATE" if a.is_late(house.now()) else a.review.finding if a.review else "waits", f"{a.due:%Y-%m-%d}",
+         f"{a.declared.astimezone():%Y-%m-%d %H:%M}", a.name or a.subject, a.reason.value, a.text]
+        for a in found
+    ]  # fmt: skip
+    head = ["emergency", "", "before", "declared", "by", "reason", "text"]
+    document = [_emergency(access, house.now()) for access in found]
+    show(document, table(rows, head=head) if rows else ["nothing waits"], as_json=as_json)
+
+
+@app.command("review")
+def review_emergency(
+    access_id: Annotated[str, typer.Argument(help="As `hie consent emergencies` shows it.")],
+    finding: Annotated[str, typer.Option(help="justified or unjustified")],
+    as_user: Annotated[str, typer.Option("--as", help="The data protection officer.")],
+    text: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say whether an emergency access was justified; it is said once."""
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import review
+
+    if finding not in ("justified", "unjustified"):
+        raise ValueError(f"--finding: expected justified or unjustified; found {finding}")
+    house = open_house()
+    act = Act(house, caller_of(house, as_user), "hie consent")
+    access = review(act, access_id, finding="justified" if finding == "justified" else "unjustified", text=text)
+    show(_emergency(access, house.now()), [f"reviewed {access.id}: {finding}"], as_json=as_json)
+
+
+@app.command("statistics")
+def emergency_statistics(days: Annotated[int, typer.Option(help="How far back.")] = 90, as_json: Json = False) -> None:
+    """How often emergency access was used, for what, by whom, and what the reviews found."""
+    from dataclasses import asdict
+
+    from hie_node.acts import Act
+    from hie_node.flows.emergencies import statistics_of
+
+    house = open_house()
+    found = asdict(statistics_of(Act(house, caller_of(house, None), "hie consent"), days=days))
+    lines = [f"{name.replace('_', ' ')}: {_counted(value)}" for name, value in found.items()]
+    show(found, lines, as_json=as_json)
+
+
+def _counted(value: int | dict[str, int]) -> str:
+    return str(value) if isinstance(value, int) else ", ".join(f"{k} {n}" for k, n in value.items()) or "none"
+
+
+def _emergency(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
+    review = access.review
+    return {
+        "id": access.id,
+        "declared": access.declared.isoformat(),
+        "ends": access.ends.isoformat(),
+        "by": access.name or access.subject,
+        "role": access.role.value,
+        "home": str(access.home),
+        "reason": access.reason.value,
+        "text": access.text,
+        "due": access.due.isoformat(),
+        "late": access.is_late(now),
+        "told": access.told.isoformat() if access.told else None,
+        "finding": review.finding if review else None,
+        "reviewed_by": review.by if review else None,
+    }
 
 
 def _to(consent: Consent) -> str:

@@ -20,6 +20,9 @@ def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(upgrade)
     app.command()(check)
+    app.command()(backup)
+    app.command()(restore)
+    app.command("catch-up")(catch_up)
     app.add_typer(clients, name="clients")
     app.add_typer(users, name="users")
 
@@ -102,6 +105,74 @@ def check(as_json: Json = False) -> None:
     document = {"ok": not failed, "checks": [{"name": r.name, "state": r.state, "text": r.text} for r in results]}
     show(document, lines, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
+
+
+Passphrase = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the keys, 14 characters or more.")
+]
+
+
+def backup(
+    directory: Annotated[Path, typer.Argument(help="An empty folder, or that of an earlier backup of this node.")],
+    passphrase_file: Passphrase = None,
+    without_keys: Annotated[bool, typer.Option("--without-keys", help="Leave the keys out; keep them apart.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy database, contents and settings while the node runs; the keys only under a passphrase."""
+    from hie_node.backups import back_up
+
+    if (passphrase_file is None) == (not without_keys):
+        raise ValueError("say what becomes of the keys: either --passphrase-file FILE or --without-keys")
+    made = back_up(open_house(), directory, passphrase=_passphrase(passphrase_file))
+    lines = [f"{made.rows} sealed rows, {made.contents} contents ({made.copied} new): {directory}"]
+    lines.append("the keys are in it, under the passphrase" if made.with_keys else "the keys are NOT in it")
+    document = {"rows": made.rows, "contents": made.contents, "copied": made.copied, "keys": made.with_keys}
+    show(document, lines, as_json=as_json)
+
+
+def _passphrase(file: Path | None) -> str | None:
+    return file.read_text("utf-8").strip() if file else None
+
+
+def restore(
+    backup_directory: Annotated[Path, typer.Argument(help="What `hie backup` wrote.")],
+    directory: Annotated[Path, typer.Argument(help="The new home of the node; not there yet, or empty.")],
+    passphrase_file: Passphrase = None,
+    database_url: Annotated[str, typer.Option(help="Another, empty PostgreSQL database than before.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring a node back. It serves once the other hospitals have said which requests were withdrawn meanwhile."""
+    from hie_node.backups import bring_back
+
+    phrase = _passphrase(passphrase_file)
+    made = bring_back(backup_directory, directory, passphrase=phrase, database_url=database_url)
+    lines = [f"restored {directory}, as of {made.made}, {made.rows} sealed rows"]
+    if not made.with_keys:
+        lines.append(f"put the keys into {directory / 'keys'} and the TLS keys into {directory / 'tls'}")
+    lines.append(f"next: hie --home {directory} serve; it first asks the others what was withdrawn since")
+    show({"home": str(directory), "made": made.made, "rows": made.rows, "keys": made.with_keys}, lines, as_json=as_json)
+
+
+def catch_up(
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="A hospital that cannot be asked: its facility code.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """After a restore: ask the others which requests were withdrawn. `hie serve` does it by itself where all answer."""
+    from hie_node.returning import catch_up as ask
+    from hie_node.returning import recognise
+
+    house = open_house()
+    found = recognise(house)
+    if found is None:
+        show({"pending": False}, ["nothing to catch up with"], as_json=as_json)
+        return
+    result = ask(house, found, without=without or ())
+    lines = [f"{result.applied} withdrawals are in force again"]
+    lines += [f"no answer from {facility}; the node does not serve" for facility in result.silent]
+    show({"pending": bool(result.silent), "applied": result.applied, "silent": result.silent}, lines, as_json=as_json)
+    raise typer.Exit(1 if result.silent else 0)
 
 
 @clients.command("add")

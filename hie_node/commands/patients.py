@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,6 +74,29 @@ def show_person(
     lines = [f"person {person.person_id}"]
     lines += [f"  {r.identifier.value}  {_name(r)}  {_born(r)}" for r in person.records]
     lines += [f"  linked by {link.author}: {', '.join(link.evidence)}" for link in links]
+    show(document, lines, as_json=as_json)
+
+
+@app.command("erase")
+def erase(
+    number: Number,
+    because: Annotated[str, typer.Option(help="Why; it goes on record.")],
+    as_user: Annotated[str, typer.Option("--as", help="The data protection officer.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a patient: keys, contents, index and name. Nothing brings it back; the record of disclosures stays."""
+    from hie_node.acts import Act
+    from hie_node.flows.erase import erase_patient
+
+    house = open_house()
+    if not yes:
+        typer.confirm("nothing brings this patient's records back; erase", abort=True)
+    who = selector(number, None, None, None, own_system=house.settings.patient_id_system)
+    done = erase_patient(Act(house, caller_of(house, as_user), "erase"), who, because=because)
+    lines = [f"erased {len(done.records)} records of one person, {done.rows} rows and the keys of all contents"]
+    lines.append("backups made before hold them until they are destroyed: make a new one, destroy the old")
+    document = {"records": list(done.records), "rows": done.rows, "withdrawn": done.withdrawn}
     show(document, lines, as_json=as_json)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
+from adapters.store.restores import Restore
 from adapters.store.unit import UnitOfWork
 from adapters.trust import seals
 from adapters.trust.errors import SealBroken
@@ -13,12 +15,14 @@ from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.merkle import Frontier
-from consent.ports import Seal
+from consent.ports import Opened, Seal
 from hie_node import witness
 from hie_node.acts import Act
+from hie_node.flows.heads import NOBODY_ASKED, Asked
 from hie_node.flows.identify import identify
 from hie_node.house import House
 from registry.commands import Page
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion
 from registry.searches import Cursor, PatientSelector
 
@@ -50,20 +54,45 @@ def _page_of_disclosures(
     unit: UnitOfWork, command: FindDisclosures, record_ids: tuple[str, ...] | None
 ) -> Page[Disclosure]:
     """One page, and how many there are: counted by the database, or, where a condition looks into rows, one by one."""
-    since, until, after = command.since, command.until, command.after
+    after = command.after
+    search = partial(
+        unit.disclosures.search,
+        record_ids=record_ids,
+        since=command.since,
+        until=command.until,
+        subject=command.subject,
+        other=command.other,
+    )
     if command.where:
-        looked_at = unit.disclosures.search(record_ids=record_ids, since=since, until=until, limit=BATCH)
+        looked_at = search(limit=BATCH)
         found = [row for row in looked_at if command.accepts(row)]
         total = len(found) if len(looked_at) < BATCH else None
         start = next((place for place, row in enumerate(found, 1) if after and row.id == after.id), 0)
         rest = found[start : start + command.limit + 1]
     else:
-        total = unit.disclosures.count_found(record_ids=record_ids, since=since, until=until)
-        size = command.limit + 1
-        rest = list(unit.disclosures.search(record_ids=record_ids, since=since, until=until, after=after, limit=size))
+        total = unit.disclosures.count_found(
+            record_ids=record_ids,
+            since=command.since,
+            until=command.until,
+            subject=command.subject,
+            other=command.other,
+        )
+        rest = list(search(after=after, limit=command.limit + 1))
     shown = tuple(rest[: command.limit])
     more = Cursor(shown[-1].recorded, shown[-1].id) if len(rest) > len(shown) else None
     return Page(shown, total=total, next=more)
+
+
+def opened(
+    act: Act, *, subject: str | None, other: HomeCommunityId | None, since: datetime
+) -> tuple[tuple[Opened, PatientIdentifier | None], ...]:
+    """Which patients this person, or this hospital, opened. Reading that is recorded too."""
+    act.action = "E"
+    with act.unit() as unit:
+        found = unit.disclosures.opened(subject=subject, other=other, since=since, until=act.now + timedelta(seconds=1))
+        records = {one.record_id: unit.patients.record_by_id(one.record_id) for one in found}
+        act.items = [one.record_id for one in found]
+        return tuple((one, record.identifier if (record := records[one.record_id]) else None) for one in found)
 
 
 def seal(house: House) -> int:
@@ -90,22 +119,35 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, and what is wrong with it."""
+    """What was looked at, and what is wrong with it.
+
+    kept    heads of this record that other hospitals hold and that it was held against
+    silent  hospitals that keep heads and did not answer, by facility code
+    notes   what was lost in a restore that is itself on record: no secret, and not mended either
+    """
 
     rows: int
     seals: int
     unsealed: int
     findings: tuple[Finding, ...]
+    kept: int = 0
+    silent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def verify(house: House) -> Verification:
-    """Recompute every leaf and every head: a row that was changed, removed, added or moved shows."""
+def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
+    """Recompute every leaf and every head: a row that was changed, removed, added or moved shows.
+
+    `elsewhere` are the heads that other hospitals keep: with them a record shows that was cut off or put back together
+    with everything that this hospital remembers of it.
+    """
     # before the snapshot: a seal made in between is then merely newer than what is remembered
     remembered = _remembered(house)
+    wanted = {one.head.size for one in elsewhere.kept}
     with house.storage.read() as unit:
         sealed = list(unit.disclosures.seals())
         findings = list(_check_signatures(house, sealed))
-        frontier, rows = Frontier(), 0
+        frontier, rows, roots = Frontier(), 0, {0: Frontier().root.hex()}
         for one in sealed:
             leaves = []
             for expected, row in enumerate(unit.disclosures.sealed_leaves(rows, one.size), start=rows):
@@ -115,7 +157,7 @@ def verify(house: House) -> Verification:
                 if not row.found_as_it_reads:
                     findings.append(Finding(expected, "this row is not found under what it says"))
                 leaves.append(row.leaf)
-            frontier, rows = frontier.append(leaves), one.size
+            frontier, rows = _grown(frontier, leaves, wanted, roots), one.size
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
@@ -124,7 +166,46 @@ def verify(house: House) -> Verification:
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:
             findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
-    return Verification(rows, len(sealed), len(unsealed), tuple(findings))
+        lost = unit.restores.all()
+    contradicted, notes = _check_elsewhere(elsewhere, roots, rows, lost)
+    findings += contradicted
+    return Verification(
+        rows, len(sealed), len(unsealed), tuple(findings), len(elsewhere.kept), elsewhere.silent, tuple(notes)
+    )
+
+
+def _grown(frontier: Frontier, leaves: list[bytes], wanted: set[int], roots: dict[int, str]) -> Frontier:
+    """The tree with these leaves; on the way its root at each size that somebody keeps a head of."""
+    start, done = frontier.size, 0
+    for size in sorted(size for size in wanted if start < size <= start + len(leaves)):
+        frontier = frontier.append(leaves[done : size - start])
+        done = size - start
+        roots[size] = frontier.root.hex()
+    return frontier.append(leaves[done:])
+
+
+def lost_before(head: Head, restores: Sequence[Restore]) -> Restore | None:
+    """The return from a backup that lost the rows of this head, if one did."""
+    return next((one for one in restores if one.kept < head.size and head.sealed <= one.restored), None)
+
+
+def _check_elsewhere(
+    elsewhere: Asked, roots: Mapping[int, str], rows: int, lost: Sequence[Restore]
+) -> tuple[list[Finding], list[str]]:
+    """What other hospitals hold of this record must still be in it, except what a restore on record lost."""
+    findings, notes = [], {}
+    for one in elsewhere.kept:
+        size = one.head.size
+        if roots.get(size) == one.head.root:
+            continue
+        restore = lost_before(one.head, lost)
+        if restore is not None:
+            notes[restore] = f"restored {restore.restored:%Y-%m-%d %H:%M} to {restore.kept} rows; later ones are lost"
+        elif size > rows:
+            findings.append(Finding(rows, f"{one.keeper} keeps a head over {size} rows; {rows} are left"))
+        else:
+            findings.append(Finding(size, f"{one.keeper} keeps another head over {size} rows"))
+    return findings, list(notes.values())
 
 
 def _remembered(house: House) -> Head | Finding | None:

@@ -8,7 +8,15 @@ from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
 from adapters.trust.receipts import read_withdrawal, write_withdrawal
-from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent, WithdrawReceipt
+from consent.commands import (
+    DeleteConsent,
+    FindConsents,
+    ListWithdrawals,
+    ReadConsent,
+    RecordConsent,
+    WithdrawalsListed,
+    WithdrawReceipt,
+)
 from consent.consents import Consent, Evidence, Provision
 from consent.errors import InvalidConsent, InvalidReceipt
 from consent.receipts import Withdrawal
@@ -23,6 +31,11 @@ from registry.searches import Cursor
 
 MOST_LOOKED_AT = 10_000
 """Consents that one search goes through; whoever finds more asks too little."""
+PAPERS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+OTHER_PAPER = "application/octet-stream"
+KINDS = ("paper", "electronic", "witnessed")
+MOST_WITHDRAWALS = 5_000
+"""That one answer holds, the newest first: some years of a hospital, and within what a peer may answer."""
 NOTIFY_WITHDRAWAL = "notify-withdrawal"
 """The job that carries a withdrawal to one hospital until it acknowledged."""
 
@@ -100,6 +113,38 @@ def _evidence(act: Act, command: RecordConsent) -> Evidence | None:
     return replace(given, reference=f"content:{owner}/{stored.content_hash}", hash=hashlib.sha256(body).hexdigest())
 
 
+def signed_paper(body: bytes, kind: str) -> tuple[bytes, str]:
+    """A signed paper and its media type: its first bytes say what it is, and an e-signed one has to be signed.
+
+    A scan in a format of its own is kept as it is. Whether the signature is that of the patient is for the desk to
+    see: no certificate is looked up here.
+    Raises InvalidConsent for anything else.
+    """
+    media = next((media for beginning, media in PAPERS.items() if body.startswith(beginning)), OTHER_PAPER)
+    if not body:
+        raise InvalidConsent("Consent.source[x]", "the signed request; this file is empty")
+    if kind not in KINDS:
+        raise InvalidConsent("Consent.evidence.kind", "one of " + ", ".join(KINDS))
+    if kind == "electronic" and not (media == "application/pdf" and b"/ByteRange" in body and b"/Contents" in body):
+        raise InvalidConsent("Consent.source[x]", "a PDF with an electronic signature in it (ISO 32000-1, 12.8)")
+    return body, media
+
+
+def signed_request(act: Act, consent_id: str) -> bytes:
+    """The signed paper behind a consent of this hospital, whole; raises NotFound where it lies elsewhere."""
+    with act.unit() as unit:
+        consent = unit.consents.consent(consent_id)
+        kind, _, place = (consent.evidence.reference if consent and consent.evidence else "").partition(":")
+        owner, _, content_hash = place.partition("/")
+        if consent is None or kind != "content" or not content_hash:
+            raise NotFound("a signed request of this consent here")
+        person = by_record_id(unit, consent.record_id)
+        if person is not None:
+            act.about(person.first)
+        act.items = [consent.id]
+    return b"".join(act.house.contents.open(owner, content_hash))
+
+
 def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence | None) -> Evidence | None:
     """Evidence that is a document of this hospital is held to be the patient's own, and is named by its bytes."""
     kind, _, document_id = (evidence.reference if evidence else "").partition("/")
@@ -122,17 +167,21 @@ def delete_consent(act: Act, command: DeleteConsent) -> Consent:
             raise NotFound("Consent")
         if before.status == "entered-in-error":
             raise Gone("Consent")
-        withdrawn = before
-        if not before.deleted:
-            withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
-            unit.consents.save(withdrawn)
-        if before.status == "active":
-            _tell_the_holders(act, unit, withdrawn)
+        withdrawn = before if before.deleted else take_back(act, unit, before)
         person = by_record_id(unit, before.record_id)
         if person is not None:
             act.about(person.first)
         act.items = [before.id]
         return withdrawn
+
+
+def take_back(act: Act, unit: UnitOfWork, before: Consent) -> Consent:
+    """The consent as history; those who got a request that was in force are told."""
+    withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
+    unit.consents.save(withdrawn)
+    if before.status == "active":
+        _tell_the_holders(act, unit, withdrawn)
+    return withdrawn
 
 
 def _tell_the_holders(act: Act, unit: UnitOfWork, consent: Consent) -> None:
@@ -202,3 +251,13 @@ def withdraw_receipt(act: Act, command: WithdrawReceipt) -> bool:
     with act.unit() as unit:
         act.items = [withdrawal.receipt_id]
         return unit.receipts.withdraw(withdrawal.receipt_id, withdrawal.signer, withdrawal.withdrawn)
+
+
+def list_withdrawals(act: Act, _: ListWithdrawals) -> WithdrawalsListed:
+    """For a hospital that came back from a backup: what it was told, or had told us, and may have forgotten."""
+    home = act.caller.requester.home
+    with act.about_nobody() as unit:
+        ended = unit.receipts.ended_at(home, limit=MOST_WITHDRAWALS)
+        told = unit.receipts.withdrawn_by(home, limit=MOST_WITHDRAWALS)
+    ours = (Withdrawal(receipt_id, act.house.home, withdrawn, act.now) for receipt_id, withdrawn in ended)
+    return WithdrawalsListed(tuple(write_withdrawal(act.house.keys, one) for one in ours), told)

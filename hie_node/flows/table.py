@@ -15,9 +15,11 @@ from hie_node.flows import (
     describe,
     fetch,
     find,
+    heads,
     patients,
     publish,
     read_remote,
+    reconcile,
     register,
     store_instances,
 )
@@ -51,6 +53,10 @@ HERE: dict[type, Flow] = {
     rules.DeleteConsent: consents.delete_consent,
     rules.WithdrawReceipt: consents.withdraw_receipt,
     rules.FindDisclosures: audit.find_disclosures,
+    rules.KeepHead: heads.keep_head,
+    rules.ListKeptHeads: heads.kept_heads,
+    rules.ListExchanges: reconcile.list_exchanges,
+    rules.ListWithdrawals: consents.list_withdrawals,
     DescribeNode: describe.describe,
 }
 

@@ -13,11 +13,13 @@ from datetime import date, datetime, time, timedelta
 from flask import Response
 
 from adapters.cards import written_date
+from adapters.pdf import MEDIA_TYPE
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
 from consent.requesters import PurposeOfUse, Role
 from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
 from hie_node.flows.reviews import read_person
+from hie_node.request_form import RequestForm, request_form
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import results
@@ -210,11 +212,33 @@ def paper(visit: Visit) -> Response:
     )
 
 
+def form(visit: Visit) -> Response:
+    """The same request as a PDF, in Vietnamese or English: what is printed here is what is signed."""
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    codes = frozenset(visit.request.form.getlist("from"))
+    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
+    days = visit.field("days", 20)
+    wanted = RequestForm(
+        known.person.first,
+        visit.house.settings.name,
+        holders,
+        "*" in codes,
+        _peers(visit),
+        int(days) if days in {str(one) for one in DURATIONS} else None,
+        visit.user.name or visit.user.username,
+    )
+    content = request_form(wanted, language=visit.language, now=visit.house.now())
+    response = Response(content, content_type=MEDIA_TYPE)
+    response.headers["Content-Disposition"] = 'inline; filename="request.pdf"'
+    return response
+
+
 PAGES = (
     Page("search-consents", "GET", DESK, search_page, AT_THE_DESK),
     Page("search-consents", "POST", DESK, search_results, AT_THE_DESK),
     Page("consents", "GET", f"{DESK}/<record_id>", desk_page, AT_THE_DESK),
     Page("record-consent", "POST", f"{DESK}/<record_id>", new_request, AT_THE_DESK, takes_a_scan=True),
     Page("withdraw-consent", "POST", f"{DESK}/<record_id>/<consent_id>/withdraw", withdraw, AT_THE_DESK),
+    Page("form", "POST", f"{DESK}/<record_id>/form", form, AT_THE_DESK),
     Page("paper", "POST", f"{DESK}/<record_id>/paper", paper, AT_THE_DESK),
 )

@@ -8,7 +8,7 @@ from functools import partial
 from flask import Flask, Response
 
 from hie_node.house import House
-from hie_node.web import consents, disclosures, documents, login, node, patients, registrar, studies
+from hie_node.web import consents, disclosures, documents, emergencies, login, node, patients, registrar, studies
 from hie_node.web.front import HEADERS, serve
 from hie_node.web.rendering import static_file, static_path
 
@@ -21,6 +21,7 @@ PAGES = (
     *registrar.PAGES,
     *node.PAGES,
     *disclosures.PAGES,
+    *emergencies.PAGES,
 )
 STATIC = ("house.css", "house.js", "icon.svg")
 OF_OTHERS = (

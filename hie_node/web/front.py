@@ -16,10 +16,12 @@ from werkzeug.http import dump_options_header
 from adapters.peers.errors import PeerError
 from adapters.store.people import User
 from consent.disclosures import Action, Direction
-from consent.errors import ConsentError
+from consent.emergency import EmergencyAccess
+from consent.errors import ConsentError, EmergencyRefused
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
+from hie_node.flows.emergencies import running_of, under
 from hie_node.house import House
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.passwords import TooManyAtOnce
@@ -130,13 +132,23 @@ class Visit:
 
     def _requester(self, purpose: PurposeOfUse | None) -> Requester:
         usual = PurposeOfUse.TREAT if self.user.role.treats else PurposeOfUse.HOPERAT
+        running = self.emergency() if purpose is None and self.user.role.treats else None
+        asker = self._asker(purpose or usual)
+        return under(asker, reason=running.said, declared=running.declared) if running else asker
+
+    def emergency(self) -> EmergencyAccess | None:
+        """The emergency that this person declared for the patient of this page, while it lasts."""
+        record_id = self.params.get("record_id") or self.facts().get("record", "")
+        return running_of(self.house, record_id, self.user.username) if record_id else None
+
+    def _asker(self, purpose: PurposeOfUse) -> Requester:
         return Requester(
             self.user.username,
             self.user.role,
             self.house.home,
             name=self.user.name,
             organization=self.house.settings.name,
-            purpose=purpose or usual,
+            purpose=purpose,
         )
 
     def seal(self, **facts: str) -> str:
@@ -234,6 +246,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (PeerError, 502),
     (InvalidValue, 400),
     (Unreadable, 400),
+    (EmergencyRefused, 403),
     (ConsentError, 400),
 )
 

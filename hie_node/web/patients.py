@@ -8,11 +8,13 @@ from typing import Any
 
 from flask import Response
 
+from consent.emergency import EmergencyReason
 from consent.requesters import Role
 from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
+from hie_node.flows.emergencies import declare
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.reviews import read_person
-from hie_node.web.front import PART, Page, Visit
+from hie_node.web.front import PART, Page, Refused, Visit
 from hie_node.web.searching import results
 from hie_node.web.timeline import Entry, Timeline, timeline, together
 from registry.answers import CommunityOutcome, OutcomeKind
@@ -27,6 +29,7 @@ DESK = "/patients"
 MOST = 300
 """Entries of each kind on one page; a patient with more is told so."""
 SERIES_SHOWN = 30
+REASONS = tuple(one.value for one in EmergencyReason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,21 @@ def all_hospitals(visit: Visit) -> Response:
     return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
 
 
+def declare_emergency(visit: Visit) -> Response:
+    """From now on this doctor sees more of this patient; somebody is told, and it is reviewed."""
+    reason = next((one for one in EmergencyReason if one.value == visit.field("reason", 40)), None)
+    if reason is None:
+        raise Refused(400, "emergency.problem.reason")
+    record_id = visit.params["record_id"]
+    declare(
+        visit.act("declare-emergency"),
+        PatientSelector(record_id=record_id),
+        reason=reason,
+        text=visit.field("text", 900),
+    )
+    return visit.go(f"{DESK}/{record_id}")
+
+
 def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
     who = PatientSelector(record_id=visit.params["record_id"])
     return (
@@ -116,7 +134,8 @@ def _links(visit: Visit) -> dict[str, Any]:
             record=record_id, title=entry.title, performed=performed, hospital=hospital(entry.home), series=series
         )
 
-    return {"record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}
+    emergency = {"emergency": visit.emergency(), "may_declare": visit.house.policy.emergency_access, "reasons": REASONS}
+    return {**emergency, "record_id": record_id, "hospital_of": hospital, "facts": facts, "here": visit.house.home}
 
 
 def _told(series: Series) -> str:
@@ -135,5 +154,6 @@ PAGES = (
     Page("search-patients", "GET", DESK, search_page, TREATING),
     Page("search-patients", "POST", DESK, search_results, TREATING),
     Page("own-records", "GET", f"{DESK}/<record_id>", own_records, TREATING),
+    Page("declare-emergency", "POST", f"{DESK}/<record_id>/emergency", declare_emergency, TREATING),
     Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
 )

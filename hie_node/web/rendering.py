@@ -23,6 +23,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("/people", "nav.people", frozenset({Role.REGISTRAR})),
     ("/node", "nav.node", frozenset({Role.ADMINISTRATOR})),
     ("/disclosures", "nav.disclosures", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
+    ("/emergencies", "nav.emergencies", frozenset({Role.DATA_PROTECTION_OFFICER})),
 )
 """Which pages a role finds in the head of every page; the first is where it begins."""
 

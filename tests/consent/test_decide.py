@@ -127,11 +127,12 @@ def test_inside_the_own_hospital_what_was_said_to_others_changes_nothing(state: 
         assert found.permit == may, (role, purpose, label)
 
 
-def test_a_refusal_that_names_the_own_hospital_holds_there_but_in_an_emergency() -> None:
+def test_a_refusal_that_names_the_own_hospital_holds_there_but_in_a_declared_emergency() -> None:
     refused = (consent("deny", actors=(Actor(HOLDER),), purposes=frozenset()),)
     for purpose in POLICY.own_purposes:
-        found = decide(ask(Role.DOCTOR, purpose, frozenset(), own=True), refused, POLICY, now=NOW)
-        assert found.permit == purpose.is_emergency
+        for reason in ("", "bất tỉnh"):
+            found = decide(ask(Role.DOCTOR, purpose, frozenset(), own=True, reason=reason), refused, POLICY, now=NOW)
+            assert found.permit == (purpose.is_emergency and bool(reason))
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Dicom, Limits, Mllp, Pacs, Settings
+from hie_node.settings import Dicom, Limits, Mllp, Notices, Pacs, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    elsewhere = ("home", "limits", "mllp", "dicom", "pacs")
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs")
     told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
@@ -73,6 +73,11 @@ def limits() -> str:
 
 def mllp() -> str:
     rows = ([f"`{name}`", _default(Mllp, name), text] for name, text in field_words(Mllp).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def notices() -> str:
+    rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -177,6 +182,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "commands": commands,
     "mllp": mllp,
+    "notices": notices,
     "dicom": dicom,
     "pacs": pacs,
     "hl7-exchanges": hl7_exchanges,

@@ -287,7 +287,7 @@ def _put_in(connection: Connection, position: int | None) -> None:
     )
 
 
-_TABLES = {"disclosure": "number, id, record_id, recorded, position, body", "seal": "size, body"}
+_TABLES = {"disclosure": "number, id, record_id, recorded, position, body, subject, other", "seal": "size, body"}
 
 
 def _everything(hospital: Hospital) -> dict[str, list[dict[str, object]]]:
@@ -313,6 +313,12 @@ ALTERATIONS: dict[str, Callable[[Connection], object]] = {
     "a word more": lambda c: _rewrite(c, 3, lambda row: row.update(note="nothing to see")),
     "not readable any more": lambda c: c.execute(text("UPDATE disclosure SET body = '{' WHERE position = 3")),
     "hidden from its patient": lambda c: c.execute(text("UPDATE disclosure SET record_id = NULL WHERE position = 3")),
+    "hidden from what that person opened": lambda c: c.execute(
+        text("UPDATE disclosure SET subject = 'bs.khac' WHERE position = 3")
+    ),
+    "hidden from what that hospital opened": lambda c: c.execute(
+        text("UPDATE disclosure SET other = 'urn:oid:1.2' WHERE position = 3")
+    ),
     "moved out of the time searched": lambda c: c.execute(
         text("UPDATE disclosure SET recorded = '1990-01-01T00:00:00.000000+00:00' WHERE position = 3")
     ),

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from adapters.peers.errors import PeerBroken
+from adapters.store.engine import make_engine
 from consent.consents import Period
+from consent.disclosures import Disclosure
+from consent.receipts import ConsentReceipt
+from consent.requesters import Role
+from hie_node import jobs
+from hie_node.flows.identify import by_identifier
 from hie_node.flows.streaming import TransferStopped
+from hie_node.flows.written_requests import signed_requests
+from registry.people import PatientInQuestion
 from tests.house.test_holder_decides import WITHHELD
 from tests.lab import Hospital, Lab, until
 from tests.papers import LAN, CtStudy, ct_report, refusal, written_request
@@ -153,3 +165,73 @@ def withdrawn_at(hospital: Hospital, receipt_id: str) -> bool:
     with hospital.house.storage.read() as unit:
         kept = unit.receipts.kept(receipt_id)
     return kept is not None and kept.withdrawn is not None
+
+
+@pytest.mark.parametrize("recorded_at", ["the holder", "the asking hospital"])
+def test_no_read_comes_after_the_acknowledgement_of_a_withdrawal(lab: Lab, recorded_at: str) -> None:
+    """While many ask, the patient takes the request back: behind its row in the record stands no disclosure."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai", refusal_pace=0.001)
+    bach_mai.registers(LAN)
+    report = bac_ninh.publishes(ct_report(LAN))
+    at_holder = recorded_at == "the holder"
+    consent = (bac_ninh if at_holder else bach_mai).records(written_request(LAN, to="bach-mai"))
+    assert report in bach_mai.finds_documents(LAN)
+    receipts = () if at_holder else _receipts(bach_mai)
+    stop, begun = threading.Event(), threading.Barrier(4)
+
+    def ask() -> int:
+        shown = 0
+        begun.wait()
+        while not stop.is_set():
+            shown += report in bach_mai.asks(bac_ninh, LAN, receipts=receipts)
+        return shown
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        begun.wait()
+        assert until(lambda: len(bac_ninh.rows(direction="disclosed", transaction="ITI-67")) >= 3)
+        if at_holder:
+            bac_ninh.withdraws(consent)
+        else:
+            bach_mai.withdraws(consent)
+            jobs.carry_withdrawals(bach_mai.house)
+        acknowledged = len(bac_ninh.rows(direction="refused"))
+        assert until(lambda: len(bac_ninh.rows(direction="refused")) >= acknowledged + 3)
+        stop.set()
+        assert sum(one.result() for one in asking) >= 3
+    rows = _in_order(bac_ninh)
+    (withdrawn,) = [n for n, row in enumerate(rows) if row.direction == "changed" and consent.id in row.items][-1:]
+    assert [row.direction for row in rows[withdrawn + 1 :] if row.direction == "disclosed"] == []
+    assert any(row.direction == "disclosed" for row in rows[:withdrawn])
+
+
+def _receipts(hospital: Hospital) -> tuple[tuple[ConsentReceipt, str], ...]:
+    act = hospital._act("test", Role.DOCTOR)
+    with hospital.house.storage.read() as unit:
+        person = by_identifier(unit, PatientInQuestion((hospital.number_of(LAN),)))
+        assert person is not None
+        return tuple(signed_requests(act, unit, person))
+
+
+def _in_order(hospital: Hospital) -> list[Disclosure]:
+    """As the database numbered them."""
+    engine = make_engine(hospital.house.settings.database_url)
+    with engine.connect() as connection:
+        bodies = connection.execute(text("SELECT body FROM disclosure ORDER BY number")).scalars().all()
+    engine.dispose()
+    return [Disclosure.from_json(json.loads(body)) for body in bodies]
+
+
+def test_two_withdrawals_at_once_are_one(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    bach_mai.registers(LAN)
+    bac_ninh.publishes(ct_report(LAN))
+    consent = bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_documents(LAN)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(bach_mai.withdraws, consent) for _ in range(2)]:
+            done.result()
+    with bach_mai.house.storage.read() as unit:
+        found = unit.consents.consent(consent.id)
+        assert found is not None and (found.status, found.version) == ("inactive", 2)
+        assert unit.jobs.waiting() == 1, "the holder is told once"

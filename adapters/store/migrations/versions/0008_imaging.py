@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0004"
+down_revision = "0007"
 
 KEY = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 

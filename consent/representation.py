@@ -1,0 +1,33 @@
+"""Who signs for a child: under seven the representative, from seven on both, and from sixteen on the person alone.
+
+Source: decree 356/2025/NĐ-CP (consent for children's data), Children Act 102/2016/QH13 Art. 1 (a child is under 16).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from registry.people import BirthDate
+
+OWN_WORD, GROWN = 7, 16
+
+
+class Signers(StrEnum):
+    """Whose signature a written request needs."""
+
+    PATIENT = "patient"
+    REPRESENTATIVE = "representative"
+    BOTH = "both"
+
+
+def signers(born: BirthDate | None, on: date) -> Signers:
+    """At that day. Of a birth date that is not known to the day the latest day counts: the younger is the safer."""
+    if born is None:
+        return Signers.PATIENT
+    parts = [int(part) for part in str(born).split("-")]
+    birthday = (parts[1], parts[2]) if len(parts) == 3 else (12, 31) if len(parts) == 1 else (parts[1], 31)
+    age = on.year - parts[0] - ((on.month, on.day) < birthday)
+    if age < OWN_WORD:
+        return Signers.REPRESENTATIVE
+    return Signers.BOTH if age < GROWN else Signers.PATIENT

@@ -1,0 +1,88 @@
+"""Paper that a hospital prints: Vietnamese in it stays Vietnamese, long tables go on, and the same is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+from fontTools.ttLib import TTFont
+
+from adapters.pdf import Bullets, Facts, Grid, Heading, Paragraph, Signatures, write_pdf
+
+TRUETYPE = b"\x00\x01\x00\x00"
+NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+BLOCKS = (
+    Heading("VĂN BẢN YÊU CẦU", level=1),
+    Paragraph("Độc lập - Tự do - Hạnh phúc", strong=True, centred=True),
+    Heading("1. Người bệnh"),
+    Facts((("Họ và tên", "NGUYỄN THỊ HƯỜNG"), ("Số định danh", ""))),
+    Bullets(("Bệnh viện A", "Bệnh viện B"), mark="☒"),
+    Bullets(("một", "hai"), mark="1."),
+    Grid(("Ngày", "Ai"), (("01/02/2026", "BS. Minh"),), widths=(30, 70)),
+    Paragraph("chữ nhỏ", small=True),
+    Signatures((("Người yêu cầu", "(ký)", ""), ("Người giải thích", "(ký)", "Lê Văn Tám"))),
+)
+
+
+def _paper(*blocks: object, footer: str = "") -> bytes:
+    return write_pdf(blocks, title="Thử", language="vi", created=NOW, footer=footer)  # type: ignore[arg-type]
+
+
+def _letters(pdf: bytes) -> set[int]:
+    """What the fonts inside the file can show: a letter that is not there would be an empty box."""
+    found: set[int] = set()
+    for stream in re.findall(rb"stream\n(.*?)\nendstream", pdf, re.DOTALL):
+        with contextlib.suppress(zlib.error):
+            plain = zlib.decompress(stream)
+            if plain.startswith(TRUETYPE):
+                found |= set(TTFont(io.BytesIO(plain)).getBestCmap())
+    return found
+
+
+def _pages(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type /Page\b(?!s)", pdf))
+
+
+def test_every_letter_of_a_vietnamese_name_is_in_the_file() -> None:
+    name = "Nguyễn Thị Hường Đặng Ỷ Lữ Quỳnh Ẩn ẵ ợ ự ỹ"
+    assert {ord(letter) for letter in name if letter != " "} <= _letters(_paper(Paragraph(name)))
+
+
+def test_the_boxes_that_one_ticks_are_in_the_file() -> None:
+    assert {0x2610, 0x2612} <= _letters(_paper(Bullets(("a",), mark="☐"), Bullets(("b",), mark="☒")))
+
+
+def test_the_same_paper_is_the_same_bytes() -> None:
+    assert _paper(*BLOCKS) == _paper(*BLOCKS)
+    assert _paper(*BLOCKS).startswith(b"%PDF-1.")
+
+
+def test_a_table_longer_than_a_page_goes_on_overleaf() -> None:
+    rows = tuple((str(number), "x" * 60) for number in range(120))
+    assert _pages(_paper(Grid(("Số", "Gì"), rows))) > 1
+    assert _pages(_paper(*BLOCKS)) == 1
+
+
+def test_nobody_signs_on_a_page_of_its_own_by_half() -> None:
+    for lines in (40, 43, 46):
+        pages = _pages(_paper(Paragraph("\n".join("x" * lines)), Signatures((("A", "", "B"),))))
+        assert pages in (1, 2)
+
+
+@pytest.mark.parametrize("text", ["", "\U0001f600 漢 ខ្មែរ", "a" * 500, "**not bold** <b>nor this</b>", "x\x00y"])
+def test_whatever_a_field_holds_the_paper_is_made_and_nothing_of_it_is_logged(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        table = Grid((text,), ((text,),))
+        assert _paper(Heading(text), Paragraph(text), Facts(((text, text),)), Bullets((text,)), table)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_the_foot_of_each_page_says_what_it_is() -> None:
+    assert {ord(letter) for letter in "Trangừ"} <= _letters(_paper(Paragraph("x"), footer="Trang từ"))

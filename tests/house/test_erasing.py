@@ -1,0 +1,95 @@
+"""A patient is erased: nothing opens any more, nobody finds the name, and the record of disclosures holds."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from adapters.store.engine import make_engine
+from consent.errors import ErasureRefused
+from consent.requesters import Role
+from hie_node import jobs
+from hie_node.flows.erase import Erased, erase_patient
+from registry.errors import InvalidValue
+from registry.people import PatientInQuestion
+from registry.searches import PatientSelector
+from tests.lab import Hospital, Lab
+from tests.papers import HOA, LAN, CtStudy, Person, ct_report, written_request
+
+WHY = "theo yêu cầu của người bệnh"
+
+
+def _erases(hospital: Hospital, person: Person, role: Role = Role.DATA_PROTECTION_OFFICER, why: str = WHY) -> Erased:
+    who = PatientSelector(described=PatientInQuestion((hospital.number_of(person),)))
+    return erase_patient(hospital._act("erase", role), who, because=why)
+
+
+def test_nothing_of_an_erased_patient_opens_and_the_record_holds(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    report, study = bac_ninh.publishes(ct_report(LAN)), bac_ninh.publishes_study(CtStudy(LAN))
+    other = bac_ninh.publishes(ct_report(HOA))
+    bac_ninh.records(written_request(LAN, to="bach-mai"))
+    assert report in bach_mai.finds_documents(LAN)
+    rows = len(bac_ninh.rows(patient=bac_ninh.number_of(LAN)))
+    bac_ninh.seals()
+    done = _erases(bac_ninh, LAN)
+    assert done.rows >= 3 and done.withdrawn == 1
+    assert report not in bach_mai.finds_documents(LAN) and bac_ninh.finds_own_documents(LAN).ids == []
+    assert bac_ninh.fetches(report).status == 404 and bac_ninh.fetches(study).status == 404
+    assert bac_ninh.fetches(other).status == 200, "nobody else is touched"
+    bac_ninh.seals()
+    assert bac_ninh.verifies().findings == ()
+    kept = bac_ninh.rows(patient=bac_ninh.number_of(LAN))
+    assert len(kept) >= rows + 1 and any(row.transaction == "erase" and row.requester.reason == WHY for row in kept)
+
+
+def test_no_name_or_number_of_an_erased_patient_is_left_in_the_tables_of_the_index(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    bac_ninh.registers(LAN)
+    bac_ninh.feeds(LAN, number=LAN.number_at("bac-ninh"))
+    report = bac_ninh.publishes(ct_report(LAN))
+    content = bac_ninh.house.settings.contents.rglob(report.attachment.content_hash)
+    assert list(content)
+    _erases(bac_ninh, LAN)
+    engine = make_engine(bac_ninh.house.settings.database_url)
+    with engine.connect() as connection:
+        for table in ("source_record", "source_record_version", "document", "study", "submission_set", "disclosure"):
+            told = " ".join(str(row) for row in connection.execute(text(f"SELECT * FROM {table}")))
+            assert [secret for secret in (LAN.name, *(v for _, v in LAN.numbers)) if secret in told] == [], table
+        assert connection.execute(text("SELECT count(*) FROM name_word")).scalar_one() == 0
+        assert connection.execute(text("SELECT count(*) FROM patient_key")).scalar_one() == 0
+    engine.dispose()
+    assert not list(bac_ninh.house.settings.contents.rglob(report.attachment.content_hash))
+
+
+def test_who_keeps_a_request_of_an_erased_patient_is_told_that_it_is_withdrawn(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    bach_mai.registers(LAN)
+    bac_ninh.publishes(ct_report(LAN))
+    consent = bach_mai.records(written_request(LAN, to="bach-mai"))
+    assert bach_mai.finds_documents(LAN).ids
+    _erases(bach_mai, LAN)
+    jobs.carry_withdrawals(bach_mai.house)
+    with bac_ninh.house.storage.read() as unit:
+        kept = unit.receipts.kept(consent.id)
+        assert kept is not None and kept.withdrawn is not None
+
+
+def test_only_the_officer_erases_and_says_why(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    report = bac_ninh.publishes(ct_report(LAN))
+    for role in set(Role) - {Role.DATA_PROTECTION_OFFICER}:
+        with pytest.raises(ErasureRefused):
+            _erases(bac_ninh, LAN, role)
+    with pytest.raises(InvalidValue):
+        _erases(bac_ninh, LAN, why="vì vậy")
+    assert bac_ninh.fetches(report).status == 200
+
+
+def test_an_erased_patient_who_comes_again_is_registered_anew(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    bac_ninh.publishes(ct_report(LAN))
+    _erases(bac_ninh, LAN)
+    bac_ninh.registers(LAN)
+    report = bac_ninh.publishes(ct_report(LAN, "Lần mới."))
+    assert bac_ninh.finds_own_documents(LAN).ids == [report.id]
