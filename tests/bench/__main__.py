@@ -10,10 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, footprint, growth, imaging, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, imaging, publish, search, transfer
 from tests.bench.rows import Row
 
-LETTERS = {"a": publish, "b": search, "c": federation, "d": transfer, "i": imaging, "g": footprint, "h": growth}
+LETTERS = {
+    "a": publish,
+    "b": search,
+    "c": federation,
+    "d": transfer,
+    "e": feeds,
+    "g": footprint,
+    "h": growth,
+    "i": imaging,
+}
 
 
 def main() -> int:
