@@ -14,7 +14,7 @@ from dataclasses import replace
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.register import contradicts_index, standing
-from hie_node.house import new_id
+from hie_node.house import House, new_id
 from registry.errors import NotFound, VersionConflict
 from registry.identifiers import PatientIdentifier
 from registry.people import NOTHING_KNOWN, SourceRecord
@@ -70,6 +70,12 @@ def waiting(act: Act) -> tuple[tuple[Quarantined, SourceRecord | None], ...]:
         found = unit.quarantine.waiting()
         act.items = [one.id for one in found]
         return tuple((one, unit.patients.record(one.patient)) for one in found)
+
+
+def how_many_wait(house: House) -> int:
+    """How many; of whom is not told."""
+    with house.storage.read() as unit:
+        return len(unit.quarantine.waiting())
 
 
 def reject(act: Act, quarantine_id: str) -> None:
