@@ -24,6 +24,9 @@ from registry.identifiers import check_uid
 
 BREAKS = (PeerError, BrokenMultipart, Unreadable, ArchiveUnavailable)
 BREAKS_BORNE = 20
+LIST_LIMIT = 256 << 20
+"""Bytes of the headers of one study."""
+
 PAUSE, LONGEST_PAUSE = 0.25, 10.0
 """Seconds before a broken line is tried again: doubled each time."""
 
@@ -81,12 +84,16 @@ def _study(house: House, caller: Caller, uid: str, folder: Path) -> Fetched:
         except BREAKS:
             result.breaks += 1
     while missing := _missing(opened, uid, folder, result):
+        before = _arrived(folder)
         for one in missing:
             try:
-                _all_at_once(opened(one), folder, result)
+                _all_at_once(opened(one.command), folder, result)
             except BREAKS:
                 result.breaks += 1
                 break
+        else:
+            # a holder that sends something else than it lists must not be asked for ever
+            result.breaks += len(missing) if _arrived(folder) == before else 0
         if result.breaks > BREAKS_BORNE:
             raise Incomplete(len(_arrived(folder)), len(missing))
     if not _arrived(folder):
@@ -110,10 +117,10 @@ def _all_at_once(answer: RetrievedStudy | RelayedStudy, folder: Path, result: Fe
     return result
 
 
-def _missing(open_: Open, uid: str, folder: Path, result: Fetched) -> list[RetrieveStudy]:
+def _missing(open_: Open, uid: str, folder: Path, result: Fetched) -> list[Listed]:
     """What the holder lists and is not here, key images first."""
     try:
-        listed = _listed(open_(RetrieveStudy(uid, metadata_only=True)))
+        listed = _listed(open_(RetrieveStudy(uid, metadata_only=True)), uid)
     except BREAKS:
         result.breaks += 1
         if result.breaks > BREAKS_BORNE:
@@ -121,16 +128,42 @@ def _missing(open_: Open, uid: str, folder: Path, result: Fetched) -> list[Retri
         time.sleep(min(LONGEST_PAUSE, PAUSE * 2**result.breaks))
         return _missing(open_, uid, folder, result)
     arrived = _arrived(folder)
-    wanted = [one for one in listed if one["00080018"]["Value"][0] not in arrived]
-    wanted.sort(key=lambda one: one.get("00080060", {}).get("Value") not in (["KO"], ["PR"]))
-    return [RetrieveStudy(uid, one["0020000E"]["Value"][0], one["00080018"]["Value"][0]) for one in wanted]
+    wanted = [one for one in listed if one.sop_instance_uid not in arrived]
+    return sorted(wanted, key=lambda one: not one.is_key)
 
 
-def _listed(answer: RetrievedStudy | RelayedStudy) -> list[dict[str, Any]]:
-    if isinstance(answer, RelayedStudy):
-        found: list[dict[str, Any]] = json.loads(b"".join(answer.content))
-        return found
-    return [dicom_json.metadata(chunks) for _, chunks in answer.instances]
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object as its holder lists it; `is_key` for what points at images: key objects, presentation states."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    is_key: bool
+
+    @property
+    def command(self) -> RetrieveStudy:
+        return RetrieveStudy(self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)
+
+
+def _listed(answer: RetrievedStudy | RelayedStudy, uid: str) -> list[Listed]:
+    """Raises Unreadable for a list that is none."""
+    if not isinstance(answer, RelayedStudy):
+        return [_one(dicom_json.metadata(chunks), uid) for _, chunks in answer.instances]
+    content = b""
+    for piece in answer.content:
+        content += piece
+        if len(content) > LIST_LIMIT:
+            raise Unreadable("headers of a study", "too long")
+    try:
+        return [_one(said, uid) for said in json.loads(content)]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Unreadable("headers of a study", "not DICOM JSON") from error
+
+
+def _one(said: dict[str, Any], uid: str) -> Listed:
+    series, instance = (check_uid(said[tag]["Value"][0], "UID") for tag in ("0020000E", "00080018"))
+    return Listed(uid, series, instance, said.get("00080060", {}).get("Value") in (["KO"], ["PR"]))
 
 
 def _arrived(folder: Path) -> set[str]:

@@ -57,10 +57,14 @@ def set_aside(act: Act, parts: Sequence[tuple[ReadInstance, Content]], mention: 
             and (put := act.house.contents.put(aside.id, content.chunks()))
         ]
     with act.unit() as unit:
-        now = unit.quarantine.waiting_of(uid, mention.identifier) or aside
-        if now.id != aside.id:
-            raise VersionConflict("quarantine", expected=aside.id, found=now.id)
-        unit.quarantine.save(replace(aside, instances=(*now.instances, *added)))
+        now = unit.quarantine.waiting_of(uid, mention.identifier)
+        if (known is not None and now is None) or (now is not None and now.id != aside.id):
+            # somebody decided, or set aside, at this moment
+            raise VersionConflict("quarantine", expected=aside.id, found=now.id if now else "decided")
+        kept = now.instances if now else ()
+        there = {one.sop_instance_uid for one in kept}
+        fresh = (one for one in added if one.sop_instance_uid not in there)
+        unit.quarantine.save(replace(aside, instances=(*kept, *fresh)))
         act.items.append(aside.id)
 
 
