@@ -17,7 +17,7 @@ from adapters.dicom.dicom_json import attributes
 from adapters.dicom.dictionary import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from adapters.dicom.file_head import data_set_of
 from adapters.dicom.network.commands import ANSWER, Request, Status, write_command
-from adapters.dicom.network.errors import BadCommand
+from adapters.dicom.network.errors import BadCommand, NetworkFault
 from adapters.dicom.network.find import Identifier
 from adapters.dicom.rewriting import implicit
 from hie_node.dimse.association import Aborted, Association, Message
@@ -96,10 +96,11 @@ class Retrieval:
                 await self._retrieve(out, open_, command)
             except (RegistryError, TransferStopped):
                 self._give_up(instances[self._done - before :])
-            except Aborted:
+            except (Aborted, NetworkFault):
                 if out is self._line:
                     raise
-                self._give_up_all()
+                self._give_up_all()  # a destination that breaks off or talks nonsense is none
+                break
             if self._is_cancelled:
                 return await self._finish(Status.CANCELLED)
         return await self._finish(self._counts.status)
