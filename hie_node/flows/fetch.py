@@ -325,7 +325,7 @@ def _open(
                 range_=range_,
             )
         )
-        if stream.status in (401, 403, 404, 410):
+        if stream.status in (403, 404, 410):
             raise NotFound("this entry of another hospital")
         if stream.status != (206 if range_ else 200):
             raise PeerBroken(f"status-{stream.status}")

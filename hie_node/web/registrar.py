@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Response
 
 from consent.requesters import Role
+from hie_node.flows.quarantine import how_many_wait
 from hie_node.flows.reviews import Doubt, decide_review, open_doubts, read_doubt, read_person, undo_link
 from hie_node.web.differences import Difference, difference
 from hie_node.web.front import Page, Refused, Visit
@@ -38,7 +39,8 @@ class Row:
 
 def reviews_page(visit: Visit) -> Response:
     done = visit.facts().get("decided", "")
-    return visit.page("reviews.html", reviews=open_doubts(visit.act("open-reviews")), done=done)
+    reviews, aside = open_doubts(visit.act("open-reviews")), how_many_wait(visit.house)
+    return visit.page("reviews.html", reviews=reviews, aside=aside, done=done)
 
 
 def review_page(visit: Visit) -> Response:

@@ -10,7 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, identity, ordering, publish, search, soap, transfer
+from tests.bench import (
+    federation,
+    feeds,
+    footprint,
+    growth,
+    identity,
+    imaging,
+    ordering,
+    publish,
+    search,
+    soap,
+    transfer,
+)
 from tests.bench.rows import Row
 
 LETTERS = {
@@ -22,8 +34,9 @@ LETTERS = {
     "f": identity,
     "g": footprint,
     "h": growth,
-    "i": soap,
+    "i": imaging,
     "o": ordering,
+    "s": soap,
 }
 
 
