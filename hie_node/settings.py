@@ -196,6 +196,20 @@ class Notices:
 
 
 @dataclass(frozen=True, slots=True)
+class Atna:
+    """A collector of audit messages (IHE ATNA, syslog over TLS) that gets every row of the record.
+
+    host       its name, as in its certificate; empty: none
+    port       of syslog over TLS (RFC 5425)
+    authority  PEM file with who signed its certificate; empty: the authorities of this machine
+    """
+
+    host: str = ""
+    port: int = 6514
+    authority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -220,6 +234,7 @@ class Settings:
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
     notices                  how people are told
+    atna                     where audit messages are collected, if anywhere
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     """
@@ -243,6 +258,7 @@ class Settings:
     data_protection_officer: str = ""
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
+    atna: Atna = field(default_factory=Atna)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
 
@@ -321,7 +337,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -343,12 +359,14 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
         notices=_table(Notices, "notices", values.get("notices", {})),
+        atna=_table(Atna, "atna", values.get("atna", {})),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
     _check_kinds(made.notices, "notices")
+    _check_kinds(made.atna, "atna")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     return made

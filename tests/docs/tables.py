@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Limits, Mllp, Notices, Settings
+from hie_node.settings import Atna, Limits, Mllp, Notices, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,9 +60,8 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    told = {
-        name: text for name, text in field_words(Settings).items() if name not in ("home", "limits", "mllp", "notices")
-    }
+    apart = ("home", "limits", "mllp", "notices", "atna")
+    told = {name: text for name, text in field_words(Settings).items() if name not in apart}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -79,6 +78,11 @@ def mllp() -> str:
 
 def notices() -> str:
     rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def atna() -> str:
+    rows = ([f"`{name}`", _default(Atna, name), text] for name, text in field_words(Atna).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -173,6 +177,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "mllp": mllp,
     "notices": notices,
+    "atna": atna,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,
