@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
+from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
     capability,
     find_imaging_studies,
@@ -45,6 +45,7 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *withdraw_receipt.TRANSACTIONS,
     *record_between_peers.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
+    *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
 )

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from urllib3.util import make_headers
 
+from adapters.dicom.archive import WebArchive
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.engine import make_engine
@@ -17,12 +19,13 @@ from adapters.trust.directory import LiveDirectory
 from adapters.trust.files import read_private
 from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
+from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
 from hie_node.quotas import Quotas
-from hie_node.settings import Settings, UnsafeSettings
+from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
 from registry.matching import CorroboratedNumber
-from registry.ports import Matcher
+from registry.ports import Archive, Matcher
 from registry.weighing import Weighing
 
 MODEL_FILE = "matching_model.json"
@@ -57,6 +60,7 @@ def build(settings: Settings) -> House:
         policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
         quotas=Quotas(storage, settings.limits),
         page_key=_derived(kek, b"page tokens"),
+        archives={each.name: _archive(settings, each) for each in settings.pacs},
     )
 
 
@@ -72,6 +76,17 @@ def _matcher(settings: Settings) -> Matcher:
     Weighing finds far more and made false merges where the strict rule made none, so nobody gets it unasked.
     """
     return Weighing(model_of(settings)) if (settings.home / MODEL_FILE).exists() else CorroboratedNumber()
+
+
+def _archive(settings: Settings, pacs: Pacs) -> Archive:
+    if pacs.ae_title:
+        return DimseArchive(settings, DicomSystem(pacs.ae_title, (), pacs.host, pacs.port))
+    headers = {}
+    if pacs.password_file:
+        secret = read_private(settings.home / pacs.password_file, lab=settings.lab).decode().strip()
+        headers = make_headers(basic_auth=secret)
+    authority = str(settings.home / pacs.authority) if pacs.authority else None
+    return WebArchive(pacs.url.rstrip("/"), settings.patient_id_system, headers, authority)
 
 
 def _transport(settings: Settings) -> PeerTransport:

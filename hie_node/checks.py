@@ -16,7 +16,7 @@ from hie_node.flows.audit import verify
 from hie_node.flows.heads import ask_keepers
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
-from hie_node.operations import hl7_listens
+from hie_node.operations import dicom_listens, hl7_listens
 from hie_node.settings import Settings
 
 State = Literal["ok", "warning", "failed"]
@@ -89,6 +89,20 @@ def _hl7(house: House) -> Iterator[Check]:
         yield Check("hl7 v2", "warning", f"{at}; nobody answers there now")
 
 
+def _dicom(house: House) -> Iterator[Check]:
+    settings, port = house.settings, house.settings.dicom
+    if not settings.dicom_port:
+        yield Check("dicom", "ok", "off: dicom_port is 0")
+        return
+    how = "mutual TLS" if port.client_authority else "TLS" if port.tls else "no TLS"
+    who = f"{len(port.systems)} systems listed" if port.systems else "any system that reaches it may store"
+    at = f"{settings.dicom_aet} at {port.host}:{settings.dicom_port}, {how}, {who}"
+    if dicom_listens(settings):
+        yield Check("dicom", "ok", at)
+    else:
+        yield Check("dicom", "warning", f"{at}; nobody answers there now")
+
+
 def _certificates(house: House) -> Iterator[Check]:
     for name in ("node", "house"):
         left = certificates.days_left((house.settings.tls / f"{name}.crt").read_bytes(), now=house.now())
@@ -110,6 +124,7 @@ def _database(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         waiting = unit.jobs.waiting()
         reviews = len(unit.patients.reviews())
+        aside = len(unit.quarantine.waiting())
     kind = house.settings.database_url.split(":")[0]
     yield Check("database", "ok", f"{kind}, {waiting} jobs waiting", "database", {"kind": kind, "n": waiting})
     if reviews:
@@ -120,6 +135,9 @@ def _database(house: House) -> Iterator[Check]:
             "reviews",
             {"n": reviews},
         )
+    if aside:
+        text = f"images of {aside} studies wait for the registrar, their patient is in doubt: hie quarantine list"
+        yield Check("quarantine", "warning", text)
 
 
 def _alarms(house: House) -> Iterator[Check]:
@@ -159,5 +177,5 @@ def peers(house: House) -> Iterator[Check]:
         yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
 
 
-NEAR = (_settings, _hl7, _certificates, _disk, _database, _alarms)
+NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database, _alarms)
 """What is looked at in milliseconds and without asking anybody."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands import audit, consent, lab, mpi, node, patients, peers, records
+from hie_node.commands import audit, consent, lab, mpi, node, pacs, patients, peers, quarantine, records
 from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ node.add_to(app)
 records.add_to(app)
 app.add_typer(patients.app, name="patients")
 app.add_typer(mpi.app, name="mpi")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(pacs.app, name="pacs")
 app.add_typer(consent.app, name="consent")
 app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from hie_node.quotas import Quotas
 from hie_node.settings import Settings
 from registry.answers import Community
 from registry.identifiers import HomeCommunityId
-from registry.ports import Matcher
+from registry.ports import Archive, Matcher
 
 
 def _now() -> datetime:
@@ -44,6 +44,7 @@ class House:
     policy: BasePolicy
     quotas: Quotas
     page_key: bytes = field(repr=False)
+    archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
     now: Callable[[], datetime] = field(default=_now)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import orjson
 
@@ -17,6 +18,7 @@ from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import EMERGENCY_NOTICE
+from hie_node.archives import look
 from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
@@ -40,7 +42,7 @@ class Task:
 
     name: str
     every: float
-    run: Callable[[], None]
+    run: Callable[[], object]
     due: float = 0.0
 
 
@@ -58,6 +60,10 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("reviews", 600.0, lambda: watch_reviews(house)),
         Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
         Task("forget", 600.0, lambda: forget(house)),
+    ]
+    tasks += [
+        Task(f"pacs {each.name}", each.look_every, partial(look, house, each.name, days=each.days))
+        for each in house.settings.pacs
     ]
     while not stopping():
         now = time.monotonic()

@@ -19,6 +19,9 @@ HL7 = Counter("hie_hl7_messages_total", "Answered HL7 v2 messages", ["event", "c
 MLLP_CLOSED = Counter("hie_mllp_closed_total", "HL7 connections that this node ended", ["reason"])
 MLLP_OPEN = Gauge("hie_mllp_connections", "HL7 connections that are open", multiprocess_mode="livesum")
 ALARMS = Counter("hie_alarms_total", "What somebody has to look at", ["kind"])
+DICOM_ENDED = Counter("hie_dicom_ended_total", "DICOM associations that did not end in order", ["reason"])
+DICOM_OPEN = Gauge("hie_dicom_associations", "DICOM associations that are open", multiprocess_mode="livesum")
+ARCHIVED = Counter("hie_archived_studies_total", "Studies seen in the hospital's own PACS", ["outcome"])
 SEALED = Counter("hie_sealed_rows_total", "Rows of the record of disclosures brought under a seal")
 
 

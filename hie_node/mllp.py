@@ -210,7 +210,7 @@ async def _serve(settings: Settings, answer: Answer) -> None:
         ssl=context,
         **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
     )
-    renewal = asyncio.create_task(_renew(context, tls)) if context and tls else None
+    renewal = asyncio.create_task(renew(context, tls)) if context and tls else None
     await stopping.wait()
     server.close()
     await door.close()
@@ -226,7 +226,7 @@ def _tls(settings: Settings) -> ServerTls | None:
     return ServerTls(settings.tls / "house.crt", settings.tls / "house.key", signers)
 
 
-async def _renew(context: ssl.SSLContext, tls: ServerTls) -> None:
+async def renew(context: ssl.SSLContext, tls: ServerTls) -> None:
     """A renewed certificate is shown at the next handshake, without a restart."""
     seen = [file.stat().st_mtime_ns for file in tls.files]
     while True:

@@ -56,6 +56,8 @@ def readiness(house: House) -> list[str]:
         problems.append(str(failure))
     if house.settings.mllp_port and not hl7_listens(house.settings):
         problems.append("the door for HL7 does not answer; is the mllp process alive, is its port free?")
+    if house.settings.dicom_port and not dicom_listens(house.settings):
+        problems.append("the DICOM port does not answer; is the dicom process alive, is its port free?")
     if shutil.disk_usage(house.settings.home).free < NO_ROOM:
         problems.append("the disk is full: nothing can be recorded, so nothing is shown or stored")
     if not house.settings.contents.is_dir():
@@ -65,9 +67,18 @@ def readiness(house: House) -> list[str]:
 
 def hl7_listens(settings: Settings) -> bool:
     """Whether somebody takes connections at the port for HL7."""
-    host = settings.mllp.host if settings.mllp.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 (compared)
+    return _listens(settings.mllp.host, settings.mllp_port)
+
+
+def dicom_listens(settings: Settings) -> bool:
+    """Whether somebody takes connections at the DICOM port."""
+    return _listens(settings.dicom.host, settings.dicom_port)
+
+
+def _listens(host: str, port: int) -> bool:
+    host = host if host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 (compared)
     try:
-        socket.create_connection((host, settings.mllp_port), timeout=1.0).close()
+        socket.create_connection((host, port), timeout=1.0).close()
     except OSError:
         return False
     return True

@@ -265,6 +265,10 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
         )
         _count(result, stored)
         refused += [f"{printable(names[f.sop_instance_uid].name)}: {f.text}" for f in stored.failed]
+        result.warnings += [
+            f"{printable(names[f.sop_instance_uid].name)}: kept aside for a registrar, {f.text}" for f in stored.aside
+        ]
+        result.outcome = "stored" if stored.aside else result.outcome
     if refused:
         result.outcome = "refused" if not result.instances else result.outcome
         result.reason = _few(refused)

@@ -10,6 +10,7 @@ from types import FrameType
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
+from hie_node.dimse.door import run_dicom
 from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
@@ -17,7 +18,7 @@ from hie_node.returning import before_serving
 from hie_node.settings import Settings, UnsafeSettings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.warmth import keep_warm
-from hie_node.workers import WorkerLimits, run_workers
+from hie_node.workers import WorkerLimits, listen, run_worker
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
 SCANS = "/consents/"
@@ -34,13 +35,17 @@ def serve(settings: Settings) -> int:
     house.storage.close()
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
+    listening = listen(settings.run / "workers.sock")
+    worker = partial(_worker, settings, workers, listening)
     children = [
-        Child("workers", partial(_workers, settings, workers)),
+        *(Child(f"worker {number}", worker) for number in range(1, workers.processes + 1)),
         Child("edge", partial(_edge, settings, workers), front=True),
         Child("jobs", partial(_jobs, settings)),
     ]
     if settings.mllp_port:
         children.append(Child("mllp", partial(_mllp, settings)))
+    if settings.dicom_port:
+        children.append(Child("dicom", partial(_dicom, settings)))
     return Supervisor(children).run()
 
 
@@ -67,15 +72,10 @@ def _prepare(settings: Settings) -> None:
     (settings.run / "pid").write_text(f"{os.getpid()}\n", "ascii")
 
 
-def _workers(settings: Settings, limits: WorkerLimits) -> None:
+def _worker(settings: Settings, limits: WorkerLimits, listening: socket.socket) -> None:
     log.configure()
     house = build(settings)
-    run_workers(
-        partial(application, house),
-        socket_file=settings.run / "workers.sock",
-        limits=limits,
-        in_each=partial(keep_warm, house),
-    )
+    run_worker(partial(application, house), listening=listening, limits=limits, in_each=partial(keep_warm, house))
 
 
 def _edge(settings: Settings, workers: WorkerLimits) -> None:
@@ -108,6 +108,11 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
 def _mllp(settings: Settings) -> None:
     log.configure()
     run_mllp(settings, build)
+
+
+def _dicom(settings: Settings) -> None:
+    log.configure()
+    run_dicom(settings, build)
 
 
 def _jobs(settings: Settings) -> None:

@@ -13,12 +13,15 @@ from datetime import date
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from consent.working_days import Calendar
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
 
 T = TypeVar("T")
+AE_TITLE = 16
+"""Characters of an AE title. Source: DICOM PS3.5: 6.2."""
 
 
 class UnsafeSettings(Exception):
@@ -210,6 +213,105 @@ class Atna:
 
 
 @dataclass(frozen=True, slots=True)
+class DicomSystem:
+    """A modality, archive or viewer of this hospital: its AE title, where it calls from (empty: anywhere), and where
+    it listens, if it does: only then can images be sent to it."""
+
+    ae_title: str
+    addresses: tuple[str, ...] = ()
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+
+    def is_calling(self, title: str, address: str) -> bool:
+        """Whether it is this system that calls by `title` from `address`."""
+        listed = not self.addresses or any(ip_address(address) in ip_network(each) for each in self.addresses)
+        return title == self.ae_title and listed
+
+
+@dataclass(frozen=True, slots=True)
+class Dicom:
+    """The DICOM port; its number is `dicom_port` of [node], 0 for none, its name `dicom_aet`.
+
+    host               address to listen at; off loopback only with client certificates, or all systems by address
+    tls                with the certificate of the house door
+    client_authority   PEM file: callers must show a certificate of these signers
+    systems            who may call; empty: whoever reaches the port may store. Only listed systems are shown records
+    associations       at once; beyond, the one that was silent longest makes room
+    threads            requests worked on at once
+    associate_seconds  s from the connection to the request for an association
+    pdu_seconds        s for one PDU to arrive or to be taken
+    message_seconds    s for one object to arrive
+    idle_seconds       s that an association may be silent
+    """
+
+    host: str = "127.0.0.1"
+    tls: bool = False
+    client_authority: str = ""
+    systems: tuple[DicomSystem, ...] = ()
+    associations: int = 500
+    threads: int = 4
+    associate_seconds: float = 10.0
+    pdu_seconds: float = 30.0
+    message_seconds: float = 900.0
+    idle_seconds: float = 300.0
+
+    @property
+    def is_loopback(self) -> bool:
+        return Listener(self.host, 0, "").is_loopback
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for a port that strangers on the network could use."""
+        try:
+            for system in self.systems:
+                for each in system.addresses:
+                    ip_network(each)
+        except ValueError as error:
+            raise UnsafeSettings(f"[[dicom.systems]] addresses: {error}") from error
+        if any(not 0 < len(system.ae_title) <= AE_TITLE or not system.ae_title.isascii() for system in self.systems):
+            raise UnsafeSettings(f"[[dicom.systems]] ae_title: expected 1 to {AE_TITLE} ASCII characters")
+        if self.client_authority and not self.tls:
+            raise UnsafeSettings("[dicom] client_authority needs tls = true")
+        listed = bool(self.systems) and all(system.addresses for system in self.systems)
+        if not (self.is_loopback or listed or self.client_authority):
+            raise UnsafeSettings(
+                "[dicom] host is not a loopback address: an AE title is no login, so list each system with its "
+                "addresses in [[dicom.systems]], or set tls = true and client_authority"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Pacs:
+    """An archive of this hospital whose studies are indexed here and stay there.
+
+    url            of its DICOMweb service; empty for one that speaks only DIMSE (C-FIND and C-GET)
+    ae_title       of an archive without DICOMweb, at host and port
+    password_file  `user:password` for the DICOMweb service, a file that nobody else may read
+    authority      PEM file of who signed its certificate; empty: the authorities of this machine
+    days           of studies that each look asks for, back from today
+    look_every     s between two looks
+    """
+
+    name: str
+    url: str = ""
+    ae_title: str = ""
+    host: str = ""
+    port: int = 0
+    password_file: str = ""
+    authority: str = ""
+    days: int = 3
+    look_every: float = 30.0
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for an archive that cannot be reached, or only in the clear."""
+        if bool(self.url) == bool(self.ae_title and self.host and self.port):
+            raise UnsafeSettings(f"[[pacs]] {self.name}: give either url, or ae_title, host and port")
+        place = urlsplit(self.url)
+        if self.url and place.scheme != "https" and not Listener(place.hostname or "", 0, "").is_loopback:
+            raise UnsafeSettings(f"[[pacs]] {self.name}: url must begin with https:// off this machine")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -224,8 +326,8 @@ class Settings:
     ops                      health and metrics; a loopback address
     lab                      a node for training and tests: invented people only, relaxed checks, and it says so
     mllp_port                where HL7 v2 is heard (MLLP); 0: nowhere
-    dicom_port               kept for the DICOM listener, which is not there yet
-    dicom_aet                the name that the DICOM listener will answer to
+    dicom_port               where DICOM is spoken (C-STORE, C-FIND, C-MOVE, C-GET); 0: nowhere
+    dicom_aet                the AE title that is answered to
     workers                  processes that answer requests; one is enough for a hospital
     threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
@@ -237,6 +339,8 @@ class Settings:
     atna                     where audit messages are collected, if anywhere
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
+    dicom                    who may call over DICOM, and how
+    pacs                     archives of this hospital whose studies stay where they are
     """
 
     home: Path
@@ -261,6 +365,8 @@ class Settings:
     atna: Atna = field(default_factory=Atna)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
+    dicom: Dicom = field(default_factory=Dicom)
+    pacs: tuple[Pacs, ...] = ()
 
     @property
     def contents(self) -> Path:
@@ -308,8 +414,13 @@ class Settings:
         if self.mllp_port:
             self.mllp.check()
         self.notices.check()
+        if self.dicom_port:
+            self.dicom.check()
+        for archive in self.pacs:
+            archive.check()
         if self.lab:
-            if not (self.house.is_loopback and self.peer.is_loopback and self.mllp.is_loopback):
+            doors = (self.house, self.peer, self.mllp, self.dicom)
+            if not all(door.is_loopback for door in doors):
                 raise UnsafeSettings("a lab node listens on loopback only; set lab = false for a real one")
             return
         if os.geteuid() == 0:
@@ -337,7 +448,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -360,6 +471,8 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         mllp=_mllp(dict(values.get("mllp", {}))),
         notices=_table(Notices, "notices", values.get("notices", {})),
         atna=_table(Atna, "atna", values.get("atna", {})),
+        dicom=_dicom(dict(values.get("dicom", {}))),
+        pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
@@ -369,6 +482,11 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     _check_kinds(made.atna, "atna")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
+    _check_kinds(made.dicom, "dicom")
+    for archive in made.pacs:
+        _check_kinds(archive, "pacs")
+    for system in made.dicom.systems:
+        _check_kinds(system, "dicom.systems")
     return made
 
 
@@ -385,6 +503,14 @@ def _mllp(values: dict[str, Any]) -> Mllp:
     )
     authorities = {name.upper(): system for name, system in values.pop("authorities", {}).items()}
     return _table(Mllp, "mllp", {**values, "senders": senders, "authorities": authorities})
+
+
+def _dicom(values: dict[str, Any]) -> Dicom:
+    systems = tuple(
+        _table(DicomSystem, "dicom.systems", {**each, "addresses": tuple(each.get("addresses", ()))})
+        for each in values.pop("systems", ())
+    )
+    return _table(Dicom, "dicom", {**values, "systems": systems})
 
 
 def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
@@ -404,6 +530,8 @@ def _check_kinds(table: Any, name: str) -> None:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
             raise ValueError(f"[{name}] {f.name}: expected {_WORDS[str(f.type)]}")
+        if value == f.default:
+            continue
         if isinstance(value, int | float) and not _LEAST.get(f.name, 0) <= value <= _MOST.get(f.name, value):
             raise ValueError(f"[{name}] {f.name}: {value} is out of range")
 
@@ -439,7 +567,8 @@ def write(settings: Settings) -> None:
         lines.append(f"database_url = {_quoted(settings.database_url)}")
     for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
         lines += ["", f"[{name}]", f"host = {_quoted(at.host)}", f"port = {at.port}", f"url = {_quoted(at.url)}"]
-    lines += ["", "[mllp]", f"host = {_quoted(settings.mllp.host)}"]
+    for name, host in (("mllp", settings.mllp.host), ("dicom", settings.dicom.host)):
+        lines += ["", f"[{name}]", f"host = {_quoted(host)}"]
     (settings.home / "node.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
 

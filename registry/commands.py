@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -84,6 +84,13 @@ class StoreInstances:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepInstances:
+    """DICOM storage commitment: are these objects (SOP class, SOP instance UID) kept for good? Answered with Kept."""
+
+    objects: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindStudies:
     """ImagingStudy search and QIDO-RS. Answered with Page[Study]."""
 
@@ -108,6 +115,21 @@ class RetrieveStudy:
     series_instance_uid: str | None = None
     sop_instance_uid: str | None = None
     metadata_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveFrames:
+    """WADO-RS: frames of one image, counted from 1; or, without frames, the value of `tag` (eight hex digits).
+
+    Answered with RetrievedObject, from another hospital with RelayedStudy. `accept` is passed on to it as it came.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    frames: tuple[int, ...] = ()
+    tag: str = ""
+    accept: str = "*/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +239,17 @@ class RetrievedStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievedObject:
+    """One stored object, to be read where it is needed: `read` gives bytes from an offset on, of a length or to the
+    end, as often as asked. `end` has to be called once, with whether everything was passed on."""
+
+    study: Study
+    instance: Instance
+    read: Callable[[int, int | None], Iterator[bytes]]
+    end: Callable[[bool], None]
+
+
+@dataclass(frozen=True, slots=True)
 class RelayedStudy:
     """A multipart answer of a peer that flows through as it is."""
 
@@ -252,13 +285,26 @@ class InstanceFailure:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing instances did; `stored` includes those that were here already."""
+    """What storing instances did; `stored` includes those that were here already.
+
+    aside  kept and not shown, since their patient is in doubt; `failure` is the warning that says so
+    """
 
     studies: tuple[Study, ...]
     stored: tuple[tuple[str, Instance], ...] = ()
     failed: tuple[InstanceFailure, ...] = ()
+    aside: tuple[InstanceFailure, ...] = ()
     unchanged: int = 0
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which objects are durable here; `conflicting` are here as another SOP class than was said."""
+
+    kept: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    conflicting: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ RegistryError
 ├── Gone                      it was here and is deleted
 ├── NotUnique                 several match where one is needed
 ├── VersionConflict           somebody else changed it first
+├── ArchiveUnavailable        the hospital's own PACS does not answer, or not usably
 └── StorageUnavailable        the database or the store cannot take it now; nothing was acknowledged
 
 Texts say what, expected, found, and what happened to the data; never a name or a full identifier.
@@ -207,3 +208,11 @@ class StorageUnavailable(RegistryError):
     def __init__(self, what: str, reason: str) -> None:
         self.what, self.reason = what, reason
         super().__init__(f"{what} is unavailable: {reason}; nothing was acknowledged, try again")
+
+
+class ArchiveUnavailable(RegistryError):
+    """The hospital's own PACS does not answer, or not usably; `reason` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("the archive that holds these images does not answer; try again later")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from typing import Any, Protocol
 
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
@@ -17,7 +17,7 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.matching import Candidate, Verdict
 from registry.people import Link, PatientInQuestion, SourceRecord
 from registry.searches import DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
-from registry.studies import Study
+from registry.studies import Quarantined, ReadInstance, Study
 from registry.submissions import Referral, Visit
 
 
@@ -99,8 +99,19 @@ class Studies(Protocol):
     def study(self, study_id: str) -> Study | None: ...
     def by_uid(self, study_instance_uid: str) -> Study | None: ...
     def save(self, study: Study) -> None: ...
+    def holds(self, study_id: str, sop_instance_uids: Iterable[str]) -> None: ...
+    def holding(self, sop_instance_uids: Sequence[str]) -> Mapping[str, str]: ...
     def find(self, search: StudySearch) -> Iterator[Study]: ...
     def counts(self, search: StudySearch) -> Mapping[tuple[CodedValue, ...], int]: ...
+
+
+class Quarantine(Protocol):
+    """Images whose patient is in doubt."""
+
+    def save(self, aside: Quarantined) -> None: ...
+    def one(self, quarantine_id: str) -> Quarantined | None: ...
+    def waiting(self) -> tuple[Quarantined, ...]: ...
+    def waiting_of(self, study_instance_uid: str, patient: PatientIdentifier) -> Quarantined | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,31 @@ class RemoteEntries(Protocol):
     def entry(self, entry_id: str) -> RemoteEntry | None: ...
     def of_study(self, study_instance_uid: str) -> tuple[RemoteEntry, ...]: ...
     def forget_before(self, moment: datetime) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedStudy:
+    """A study as an archive lists it, and how many objects it has of it."""
+
+    study_instance_uid: str
+    instances: int
+
+
+class Archive(Protocol):
+    """The hospital's own PACS: what lies there is indexed here and fetched when it is asked for.
+
+    A path is a study, a series of it, or an object of that, by their UIDs. All raise ArchiveUnavailable.
+    """
+
+    def listed(self, since: date, until: date) -> Iterator[ArchivedStudy]: ...
+    def instances(self, study_instance_uid: str) -> Iterator[ReadInstance]: ...
+    def metadata(self, path: tuple[str, ...]) -> list[dict[str, Any]] | None:
+        """Headers as DICOM JSON; None where this archive gives none without the objects themselves."""
+        ...
+
+    def opened(self, path: tuple[str, ...]) -> AbstractContextManager[Iterator[tuple[str, str, Iterator[bytes]]]]:
+        """Each object: its UID, its transfer syntax and its file, to be read before the next is asked for."""
+        ...
 
 
 class ContentStore(Protocol):

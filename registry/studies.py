@@ -19,9 +19,9 @@ from registry.people import Demographics
 class Instance:
     """One object of a series, stored as it came.
 
-    transfer_syntax   UID of the syntax the stored bytes are in
-    content_hash      SHA-256, the name in the content store
-    size              bytes of the whole Part-10 file
+    transfer_syntax   UID of the syntax the stored bytes are in; empty where only the archive knows
+    content_hash      SHA-256, the name in the content store; empty where it lies in the archive that the study names
+    size              bytes of the whole Part-10 file; 0 where only the archive knows
     """
 
     sop_instance_uid: str
@@ -69,6 +69,7 @@ class Study:
     examination   the grouping key of `examinations.py`, or None where the header does not tell
     description   as the scanner wrote it
     report_id     the registry id of its report, once the two have found each other
+    archive       name of the hospital's PACS that objects without a content hash lie in
     """
 
     id: str
@@ -90,6 +91,7 @@ class Study:
     updated: datetime | None = None
     home: HomeCommunityId | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    archive: str | None = None
 
     def __post_init__(self) -> None:
         check_uid(self.study_instance_uid, "Study Instance UID")
@@ -104,9 +106,43 @@ class Study:
     def instance_count(self) -> int:
         return sum(len(series.instances) for series in self.series)
 
+    def selected(
+        self, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
+    ) -> tuple[Instance, ...]:
+        """The instances of the study, of one series, or the one of this UID, in their order."""
+        return tuple(
+            instance
+            for series in self.series
+            if series_instance_uid in (None, series.series_instance_uid)
+            for instance in series.instances
+            if sop_instance_uid in (None, instance.sop_instance_uid)
+        )
+
     @property
     def size(self) -> int:
         return sum(instance.size for series in self.series for instance in series.instances)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Objects of one study whose patient is in doubt, kept unseen until a registrar decides.
+
+    id            also the owner of their contents, so that a rejection destroys their key and nobody else's
+    patient       as the header numbers it, qualified by its issuer; `demographics` as it describes it
+    reason        why it was set aside, without a value
+    decision      what was decided, by `closed_by` at `closed`
+    """
+
+    id: str
+    study_instance_uid: str
+    patient: PatientIdentifier
+    demographics: Demographics
+    reason: str
+    received: datetime
+    instances: tuple[Instance, ...] = ()
+    closed: datetime | None = None
+    closed_by: str | None = None
+    decision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

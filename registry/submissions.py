@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -39,9 +39,13 @@ class FilePart:
     length: int
 
     def chunks(self) -> Iterable[bytes]:
+        return self.part()
+
+    def part(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` on, of a length or to the end."""
         with open(self.path, "rb") as file:  # noqa: PTH123 (the path is ours, and may be /dev/fd/N)
-            file.seek(self.offset)
-            left = self.length
+            file.seek(self.offset + start)
+            left = max(0, self.length - start if length is None else min(length, self.length - start))
             while left and (piece := file.read(min(left, 1 << 20))):
                 left -= len(piece)
                 yield piece

@@ -33,15 +33,29 @@ _BULK = PIXELS | {0x00420011, 0x54001010, 0x56000020}
 _WHOLE = re.compile(r"[+-]?\d{1,12}")
 
 
-def metadata(chunks: Iterator[bytes]) -> Json:
-    """The header of a stored file; pixels, waveforms, enclosed documents and long binary values are left out."""
-    return from_header(read_header(chunks, _is_header))
+def metadata(chunks: Iterator[bytes], instance_url: str = "") -> Json:
+    """The header of a stored file. Pixels, waveforms, enclosed documents and long binary values are left out; where
+    the instance has a URL, those of the outermost level are referred to below it."""
+    return from_header(read_header(chunks, _is_header), instance_url)
 
 
-def from_header(header: Header) -> Json:
+def from_header(header: Header, instance_url: str = "") -> Json:
     found = _dataset(header.dataset, header.charset)
+    if instance_url:
+        found |= _left_out(header, instance_url)
     found[f"{CHARSET:08X}"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return dict(sorted(found.items()))
+
+
+def _left_out(header: Header, instance_url: str) -> Json:
+    """Source: DICOM PS3.18: F.2.2 (BulkDataURI)."""
+    there = {tag: element.vr for tag, element in header.dataset.elements.items() if element.value is None}
+    there |= {header.pixels: "OW"} if header.pixels is not None else {}
+    return {
+        f"{tag:08X}": {"vr": _one_vr(vr, header.dataset), "BulkDataURI": f"{instance_url}/bulkdata/{tag:08X}"}
+        for tag, vr in there.items()
+        if vr != "SQ"
+    }
 
 
 def _is_header(tag: int, vr: str, length: int) -> bool:

@@ -20,7 +20,7 @@ UNDEFINED = 0xFFFFFFFF
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _FRAGMENTED = frozenset({"OB", "OW"})
 
 
@@ -79,6 +79,15 @@ class Walker:
     def until(self, stop: Callable[[int], bool]) -> DataSet:
         """The elements before the first one whose tag `stop` names (file meta group; pixels)."""
         return self._dataset(None, depth=0, implicit=self.implicit, kept=True, delimited=False, stop=stop)
+
+    def next_tag(self) -> int:
+        """The tag of the element that stands next, which stays to be read."""
+        return self._tag(self.source.peek(4))
+
+    def head(self) -> int:
+        """Pass over the head of the element that stands next, up to its value; gives the length of the value."""
+        head = self.source.read(8)
+        return self._vr_and_length(head, self._tag(head), self._is_implicit(head, self.implicit, 0))[1]
 
     def _dataset(
         self,
@@ -208,6 +217,6 @@ class Walker:
         if implicit or not (letters.isalpha() and letters.isupper()):
             return value_representation(tag), self._long.unpack(head[4:])[0]
         vr = letters.decode("ascii")
-        if vr in _LONG:
+        if vr in LONG_FORM:
             return vr, self._long.unpack(self.source.read(4))[0]
         return vr, int.from_bytes(head[6:8], "big" if self.order == ">" else "little")

@@ -5,6 +5,7 @@ DicomwebError
 ├── NotAcceptable         406  no form or transfer syntax in common
 └── UnsupportedMedia      415  not multipart/related of application/dicom
 Unreadable (of the registry)
+├── OtherInstance         400  a file whose own header names another instance than its data set
 └── BrokenMultipart       400  a multipart body that cannot be read to its end
     ├── WrongBoundary          the announced boundary does not occur
     ├── MissingEndBoundary     the body was cut
@@ -56,6 +57,13 @@ class UnsupportedMedia(DicomwebError):
         super().__init__(f"expected {expected}")
 
 
+class OtherInstance(registry.Unreadable):
+    """A file whose own header names another instance than its data set."""
+
+    def __init__(self) -> None:
+        super().__init__("DICOM file", "the file's own header and its data set name different instances")
+
+
 class BrokenMultipart(registry.Unreadable):
     """A multipart body that cannot be read to its end."""
 
@@ -90,6 +98,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     BadParameter: (400, "a parameter cannot be used"),
     NotAcceptable: (406, "not available in an accepted form"),
     UnsupportedMedia: (415, "unsupported content type"),
+    OtherInstance: (400, "the content cannot be read"),
     BrokenMultipart: (400, "the body cannot be read"),
     WrongBoundary: (400, "the body cannot be read"),
     MissingEndBoundary: (400, "the body cannot be read"),
@@ -118,6 +127,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.NotUnique: (409, "more than one patient matches"),
     registry.VersionConflict: (409, "changed meanwhile"),
     registry.StorageUnavailable: (503, "try again later"),
+    registry.ArchiveUnavailable: (503, "try again later"),
     consent.ConsentError: (500, "the request failed"),
     consent.InvalidConsent: (400, "the consent is not valid"),
     consent.EvidenceMissing: (400, "the consent is not valid"),

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from adapters.dicom import header_values as values
 from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, is_image
 from adapters.dicom.elements import PIXELS, DataSet, Keep, Walker
+from adapters.dicom.errors import OtherInstance
 from adapters.dicom.sources import WHAT, FileSource, Source, inflated
 from adapters.dicom.texts import UNDECLARED, Charset
 from registry.errors import InvalidValue, Unreadable
@@ -41,11 +43,15 @@ _LONGEST_WANTED = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The elements of a file as far as they were wanted, with the charset in force."""
+    """The elements of a file as far as they were wanted, with the charset in force.
+
+    pixels  the tag of the pixels, where reading ended before them
+    """
 
     transfer_syntax: str
     dataset: DataSet
     charset: Charset
+    pixels: int | None = None
 
 
 def read_instance(
@@ -66,6 +72,31 @@ def read_instance(
         raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
 
 
+def read_header_values(
+    dataset: DataSet, charset: Charset, *, transfer_syntax: str, own_issuer: str, timezone: tzinfo = INDOCHINA
+) -> ReadInstance:
+    """What an archive says of an object that lies there; its size is not known. Raises Unreadable."""
+    header = Header(transfer_syntax, dataset, charset)
+    try:
+        return _instance(header, size=0, own_issuer=own_issuer, zone=timezone)
+    except InvalidValue as error:
+        raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
+
+
+def head_of(chunks: Iterator[bytes]) -> tuple[str, str, Iterator[bytes]]:
+    """SOP instance UID and transfer syntax that the head of a file names, and the whole file again."""
+    held: list[bytes] = []
+
+    def noted() -> Iterator[bytes]:
+        for chunk in chunks:
+            held.append(chunk)
+            yield chunk
+
+    meta = _meta(Source(noted()))
+    uid, syntax = (values.uid(meta.bytes(tag)) for tag in (_MEDIA_SOP_INSTANCE, _TRANSFER_SYNTAX))
+    return uid, syntax, chain(held, chunks)
+
+
 def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     """The elements before the pixels that `keep` wants, of a stored file; no more than these is drawn from `chunks`.
 
@@ -74,10 +105,21 @@ def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
-def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
+def open_data_set(chunks: Iterator[bytes]) -> tuple[str, Source]:
+    """The transfer syntax of a stored file, and its bytes from the data set on. Raises Unreadable."""
+    source = Source(chunks)
+    return values.uid(_meta(source).bytes(_TRANSFER_SYNTAX)), source
+
+
+def _meta(source: Source) -> DataSet:
+    """The file's own header, which tells how the rest is written."""
     _check_preamble(source)
-    meta = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
-    group = meta.until(lambda tag: tag >> 16 != 0x0002)
+    walker = Walker(source, implicit=False, order="<", keep=_all_of_meta, nested=_all_of_meta)
+    return walker.until(lambda tag: tag >> 16 != 0x0002)
+
+
+def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], DataSet]) -> Header:
+    group = _meta(source)
     syntax = values.uid(group.bytes(_TRANSFER_SYNTAX))
     try:
         check_uid(syntax, "Transfer Syntax UID")
@@ -86,11 +128,13 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
     if syntax == DEFLATED:
         source = inflated(source)
     order = ">" if syntax == EXPLICIT_BIG else "<"
-    dataset = walk(Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested))
+    walker = Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested)
+    dataset = walk(walker)
+    pixels = None if source.at_end else walker.next_tag()
     announced = values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
     if announced and _SOP_INSTANCE in dataset.elements and announced != values.uid(dataset.bytes(_SOP_INSTANCE)):
-        raise Unreadable(WHAT, "the file's own header and its data set name different instances")
-    return Header(syntax, dataset, UNDECLARED.of(dataset))
+        raise OtherInstance
+    return Header(syntax, dataset, UNDECLARED.of(dataset), pixels)
 
 
 def _check_preamble(source: Source) -> None:
@@ -170,7 +214,7 @@ def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
 def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
     rows, sop_class = header.dataset.number(_ROWS), check_uid(read.uid(_SOP_CLASS), "SOP Class UID")
     # a file that was cut between two elements shows only here
-    if (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
+    if size and (rows or is_image(sop_class)) and not _HAS_PIXELS & header.dataset.elements.keys():
         raise Unreadable(WHAT, "an image without its pixels: the end of the file is missing")
     return Instance(
         sop_instance_uid=read.uid(_SOP_INSTANCE),

@@ -10,7 +10,6 @@ Source: IHE RAD TF-2: 4.107; DICOM PS3.18: 10.4 (retrieve), 8.7 (media types, Ac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from adapters.dicom import dicom_json
 from adapters.dicom.errors import NotAcceptable, problem
@@ -51,25 +50,44 @@ def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireR
             headers += (("Content-Length", str(result.length)),)
         return WireResponse(200, headers, result.content)
     if request.path.rstrip("/").endswith("/metadata"):
-        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result))
+        # links lead back through who was asked: another hospital's node gives its askers frames by number, and no links
+        base = request.base if request.door != "peer" else ""
+        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result, base))
     announced = _selected(result, request)
     if not announced:
         raise NotFound("instance")
     wanted = _wanted_syntaxes(request)
-    if "*" not in wanted and not all(instance.transfer_syntax in wanted for instance in announced):
+    sent = tuple(one for one in announced if "*" in wanted or one.transfer_syntax in wanted)
+    if not sent:
         raise NotAcceptable(_AS_STORED)
     if "instance" in request.params and not _accepts_multipart(request):
         return _single(result)
-    return _related(result, announced)
+    return _related(result, sent, base=request.base, missing=len(announced) - len(sent))
 
 
-def _related(result: RetrievedStudy, announced: tuple[Instance, ...]) -> WireResponse:
-    """Many parts. The length is known beforehand, since the index knows the size of every instance."""
-    writer = Writer()
-    length = writer.length((_part_headers(instance), instance.size) for instance in announced)
-    parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in result.instances)
-    headers = (("Content-Type", writer.content_type), ("Content-Length", str(length)), _NO_STORE)
-    return WireResponse(200, headers, _closing(writer.body(parts), result))
+def _related(result: RetrievedStudy, sent: tuple[Instance, ...], *, base: str, missing: int) -> WireResponse:
+    """Many parts; 206 and how many are missing where some are stored in no accepted transfer syntax (PS3.18: 10.4.3).
+
+    The length is known beforehand where the index knows the size of every instance.
+    """
+    writer, uids = Writer(), {one.sop_instance_uid for one in sent}
+    length = writer.length((_part_headers(instance), instance.size) for instance in sent)
+    parts = ((_part_headers(instance), _exactly(instance, chunks)) for instance, chunks in _chosen(result, uids))
+    headers: Pairs = (("Content-Type", writer.content_type), _NO_STORE)
+    if all(instance.size for instance in sent):
+        headers += (("Content-Length", str(length)),)
+    if missing:
+        text = f"{missing} instances are stored in no accepted transfer syntax and are not sent"
+        headers += (("Warning", f'299 {base} "{text}"'),)
+    return WireResponse(206 if missing else 200, headers, _closing(writer.body(parts), result))
+
+
+def _chosen(result: RetrievedStudy, uids: set[str]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
+    for instance, chunks in result.instances:
+        if instance.sop_instance_uid in uids:
+            yield instance, chunks
+        else:
+            _let_go(chunks)
 
 
 def _single(result: RetrievedStudy) -> WireResponse:
@@ -77,15 +95,23 @@ def _single(result: RetrievedStudy) -> WireResponse:
     if found is None:
         raise NotFound("instance")
     instance, chunks = found
-    headers = (("Content-Type", _type_of(instance)), ("Content-Length", str(instance.size)), _NO_STORE)
+    headers: Pairs = (("Content-Type", _type_of(instance)), _NO_STORE)
+    if instance.size:
+        headers += (("Content-Length", str(instance.size)),)
     return WireResponse(200, headers, _closing(_exactly(instance, chunks), result))
 
 
-def _metadata(result: RetrievedStudy) -> Iterator[bytes]:
+def _metadata(result: RetrievedStudy, base: str) -> Iterator[bytes]:
     separator = b"["
+    series_of = {
+        one.sop_instance_uid: series.series_instance_uid for series in result.study.series for one in series.instances
+    }
+    study = f"{base}/studies/{result.study.study_instance_uid}"
     try:
-        for _, chunks in result.instances:
-            yield separator + dicom_json.dumped(dicom_json.metadata(chunks))
+        for instance, chunks in result.instances:
+            uid = instance.sop_instance_uid
+            url = f"{study}/series/{series_of[uid]}/instances/{uid}" if base else ""
+            yield separator + dicom_json.dumped(dicom_json.metadata(chunks, url))
             _let_go(chunks)
             separator = b",\n"
     finally:
@@ -95,15 +121,14 @@ def _metadata(result: RetrievedStudy) -> Iterator[bytes]:
 
 def _selected(result: RetrievedStudy, request: WireRequest) -> tuple[Instance, ...]:
     """What the index lists for this request, which is what the flow sends."""
-    series, instance = request.params.get("series"), request.params.get("instance")
-    listed = chain.from_iterable(
-        one.instances for one in result.study.series if series in (None, one.series_instance_uid)
-    )
-    return tuple(one for one in listed if instance in (None, one.sop_instance_uid))
+    return result.study.selected(request.params.get("series"), request.params.get("instance"))
 
 
 def _exactly(instance: Instance, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The stored bytes; a file that is shorter or longer than the index knows breaks the answer off visibly."""
+    if not instance.size:  # it comes from an archive, which alone knows
+        yield from chunks
+        return
     left = instance.size
     for chunk in chunks:
         left -= len(chunk)
@@ -119,7 +144,7 @@ def _part_headers(instance: Instance) -> Pairs:
 
 
 def _type_of(instance: Instance) -> str:
-    return f"{DICOM}; transfer-syntax={instance.transfer_syntax}"
+    return f"{DICOM}; transfer-syntax={instance.transfer_syntax}" if instance.transfer_syntax else DICOM
 
 
 def _closing(body: Iterator[bytes], result: RetrievedStudy) -> Iterator[bytes]:

@@ -64,8 +64,8 @@ def _refusal(instance: Instance, failure: int, text: str) -> InstanceFailure:
 def encode(result: Stored, request: WireRequest) -> WireResponse:
     """200 all stored, 202 some of it or with a warning, 409 nothing."""
     status = 200
-    if result.failed or result.warnings:
-        status = 202 if result.stored else 409
+    if result.failed or result.warnings or result.aside:
+        status = 202 if result.stored or result.aside else 409
     headers: Pairs = (("Content-Type", dicom_json.MEDIA_TYPE), ("Cache-Control", "no-store"))
     warnings = tuple(("Warning", f'299 {request.base} "{_header_text(text)}"') for text in result.warnings)
     return WireResponse(status, headers + warnings, dicom_json.dumped(_response(result, request)))
@@ -81,8 +81,9 @@ def _response(result: Stored, request: WireRequest) -> Json:
     studies = sorted({uid for uid, _ in result.stored})
     # with several studies there is no one URL of all; each instance has its own
     response = attributes(RetrieveURL=f"{request.base}/studies/{studies[0]}") if len(studies) == 1 else {}
-    if result.stored:
-        stored = [_stored(uid, instance, series_of, request.base) for uid, instance in result.stored]
+    stored = [_stored(uid, instance, series_of, request.base) for uid, instance in result.stored]
+    stored += [_kept_aside(one) for one in result.aside]
+    if stored:
         response["00081199"] = {"vr": "SQ", "Value": stored}
     if result.failed:
         response["00081198"] = {"vr": "SQ", "Value": [_failed(failure) for failure in result.failed]}
@@ -96,6 +97,15 @@ def _stored(study_uid: str, instance: Instance, series_of: dict[str, str], base:
         ReferencedSOPClassUID=instance.sop_class_uid,
         ReferencedSOPInstanceUID=instance.sop_instance_uid,
         RetrieveURL=f"{base}/studies/{study_uid}{below}",
+    )
+
+
+def _kept_aside(one: InstanceFailure) -> Json:
+    """Safe here and not to be seen yet, so it has no URL."""
+    return attributes(
+        ReferencedSOPClassUID=one.sop_class_uid,
+        ReferencedSOPInstanceUID=one.sop_instance_uid,
+        WarningReason=one.failure,
     )
 
 

@@ -8,99 +8,73 @@ Source: IHE RAD TF-2: 4.129; DICOM PS3.18: 10.6 (search), 8.3.4 (query parameter
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Iterator
 
 from adapters.dicom import dicom_json
 from adapters.dicom.dicom_json import Json
 from adapters.dicom.dictionary import keyword_of, tag_of
 from adapters.dicom.errors import BadParameter, problem
-from adapters.dicom.header_values import issuer_system
-from adapters.dicom.matching import Matches, date_range, like, name_like, time_range
 from adapters.dicom.negotiation import accepted
+from adapters.dicom.queries import KEYS, Query, Row
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.answers import OutcomeKind
 from registry.commands import FindStudies, Page
-from registry.errors import InvalidValue, NotFound
-from registry.identifiers import PatientIdentifier, check_uid
-from registry.people import PatientInQuestion
-from registry.searches import ANYBODY, PatientSelector, StudySearch
-from registry.studies import Instance, Series, Study
+from registry.errors import NotFound
+from registry.identifiers import check_uid
+from registry.studies import Study
 
 DEFAULT_LIMIT = 50
 LIMIT = 1_000
 OFFSET_LIMIT = 10_000
 
-_STUDY_KEYS = frozenset(
-    {
-        "PatientID",
-        "IssuerOfPatientID",
-        "PatientName",
-        "StudyInstanceUID",
-        "StudyID",
-        "StudyDate",
-        "StudyTime",
-        "StudyDescription",
-        "ModalitiesInStudy",
-        "AccessionNumber",
-        "ReferringPhysicianName",
-    }
-)
-_SERIES_KEYS = frozenset({"SeriesInstanceUID", "Modality", "SeriesNumber"})
-_INSTANCE_KEYS = frozenset({"SOPInstanceUID", "SOPClassUID", "InstanceNumber"})
+_LEVELS = {"studies": "STUDY", "series": "SERIES", "instances": "IMAGE"}
 _CONTROLS = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
 _TAG = re.compile(r"[0-9a-fA-F]{8}")
-
-# the keys that are text, how they match, and where the index keeps what they are compared with
-_TEXTS: dict[str, tuple[Callable[[str], Matches], Callable[[Study], str | None]]] = {
-    "AccessionNumber": (like, lambda study: study.accession_number),
-    "PatientName": (name_like, lambda study: study.extra.get("PatientName")),
-    "ReferringPhysicianName": (name_like, lambda study: study.referrer),
-    "StudyDescription": (name_like, lambda study: study.description),
-    "StudyID": (like, lambda study: study.extra.get("StudyID")),
-}
-
-Row = tuple[Study, Series | None, Instance | None]
 
 
 def decode(request: WireRequest) -> FindStudies:
     """Raises BadParameter for what is unknown, malformed or given twice."""
     _check_accept(request)
-    asked = _asked(request)
     offset, limit = _window(request)
-    if "study" in request.params:
-        study = check_uid(request.params["study"], "Study Instance UID")
-        if "series" in request.params:
-            check_uid(request.params["series"], "Series Instance UID")
-        return FindStudies(StudySearch(study_instance_uids=(study,)))
-    return FindStudies(
-        StudySearch(
-            patient=_patient(asked, request),
-            study_instance_uids=_uids(asked, "StudyInstanceUID"),
-            where=tuple(_conditions(asked)),
-            limit=offset + limit,
-        )
-    )
+    # a number without its authority means another patient at each hospital; only at home there is no doubt
+    own = request.patient_id_system if request.door != "peer" else ""
+    return FindStudies(_query(request).search(own, limit=offset + limit))
 
 
 def encode(page: Page[Study], request: WireRequest) -> WireResponse:
     """200 with what was found, 204 where that is nothing; what is missing is said in Warning headers."""
     offset, limit = _window(request)
-    rows = list(_rows(page.items, request))
+    query = _query(request)
+    rows = [row for study in page.items for row in query.rows(study)]
     if "study" in request.params and not (page.items or page.outcomes or page.withheld):
         raise NotFound("study")
     shown = rows[offset : offset + limit]
     headers: Pairs = (("Cache-Control", "no-store"), *_warnings(page, request, len(rows) - offset - len(shown)))
     if not shown:
         return WireResponse(204, headers)
-    found = [_answer(row, request.base) for row in shown]
+    extra = _included(request)
+    found = [_answer(row, request, extra) for row in shown]
     return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), *headers), dicom_json.dumped(found))
 
 
+def _query(request: WireRequest) -> Query:
+    """Keys of the URL's path and of its parameters together."""
+    asked = _asked(request)
+    for name, keyword in (("study", "StudyInstanceUID"), ("series", "SeriesInstanceUID")):
+        if name in request.params:
+            asked[keyword] = check_uid(request.params[name], keyword)
+    return Query(_level(request), asked)
+
+
 def _level(request: WireRequest) -> str:
-    return request.path.rstrip("/").rsplit("/", 1)[-1]
+    return _LEVELS[request.path.rstrip("/").rsplit("/", 1)[-1]]
+
+
+def _levels_asked(request: WireRequest) -> tuple[str, ...]:
+    """The levels that parameters may speak of: those above the asked one too, as far as the path leaves them open."""
+    levels = tuple(_LEVELS.values())
+    return levels[("study" in request.params) + ("series" in request.params) : levels.index(_level(request)) + 1]
 
 
 def _check_accept(request: WireRequest) -> None:
@@ -109,7 +83,7 @@ def _check_accept(request: WireRequest) -> None:
 
 def _asked(request: WireRequest) -> dict[str, str]:
     """Matching keys by keyword. Universal matching (an empty value) asks for nothing and is no condition."""
-    keys = {"studies": _STUDY_KEYS, "series": _SERIES_KEYS, "instances": _INSTANCE_KEYS}[_level(request)]
+    keys = frozenset().union(*(KEYS[level] for level in _levels_asked(request)))
     found: dict[str, str] = {}
     for name, value in request.query:
         if name in _CONTROLS:
@@ -147,102 +121,27 @@ def _window(request: WireRequest) -> tuple[int, int]:
     return given["offset"], max(1, min(given["limit"], LIMIT))
 
 
-def _patient(asked: dict[str, str], request: WireRequest) -> PatientSelector:
-    number, issuer = asked.get("PatientID"), asked.get("IssuerOfPatientID")
-    if number is None:
-        if issuer is not None:
-            raise BadParameter("IssuerOfPatientID", "needs PatientID beside it")
-        return ANYBODY
-    # a number without its authority means another patient at each hospital; only at home there is no doubt
-    own = request.patient_id_system if request.door != "peer" else ""
-    system = issuer_system(issuer) if issuer else own
-    if not system:
-        raise BadParameter("IssuerOfPatientID", "is needed beside PatientID")
-    if "*" in number or "?" in number:
-        raise BadParameter("PatientID", "one whole number, without wildcards")
-    return PatientSelector(described=PatientInQuestion((PatientIdentifier(system, number),)))
+def _included(request: WireRequest) -> frozenset[str]:
+    """The attributes that `includefield` names, as tags."""
+    named = [field for name, value in request.query if name == "includefield" for field in value.split(",")]
+    tags = (int(field, 16) if _TAG.fullmatch(field) else tag_of(field) for field in named if field != "all")
+    return frozenset(f"{tag:08X}" for tag in tags if tag is not None)
 
 
-def _uids(asked: dict[str, str], keyword: str) -> tuple[str, ...] | None:
-    if keyword not in asked:
-        return None
-    try:
-        return tuple(check_uid(uid) for uid in _listed(asked[keyword]))
-    except InvalidValue as error:
-        raise BadParameter(keyword, error.expected) from error
-
-
-def _conditions(asked: dict[str, str]) -> Iterator[Callable[[Study], bool]]:
-    if "StudyDate" in asked:
-        yield _performed_within(*date_range("StudyDate", asked["StudyDate"]))
-    if "StudyTime" in asked:
-        yield _performed_between(*time_range("StudyTime", asked["StudyTime"]))
-    if "ModalitiesInStudy" in asked:
-        wanted = like(*_listed(asked["ModalitiesInStudy"]))
-        yield lambda study: any(wanted(modality) for modality in study.modalities)
-    for keyword, (matching, read) in _TEXTS.items():
-        if keyword in asked:
-            yield _said(matching(asked[keyword]), read)
-
-
-def _said(matches: Matches, read: Callable[[Study], str | None]) -> Callable[[Study], bool]:
-    return lambda study: matches(read(study) or "")
-
-
-def _performed_within(first: date, last: date) -> Callable[[Study], bool]:
-    return lambda study: study.started is not None and first <= study.started.date() <= last
-
-
-def _performed_between(first: str, last: str) -> Callable[[Study], bool]:
-    return lambda study: study.started is not None and first <= study.started.strftime("%H%M%S") <= last
-
-
-def _listed(value: str) -> list[str]:
-    return re.split(r"[,\\]", value)
-
-
-def _rows(studies: Sequence[Study], request: WireRequest) -> Iterator[Row]:
-    level = _level(request)
-    if level == "studies":
-        yield from ((study, None, None) for study in studies)
-        return
-    asked = _asked(request)
-    for study in studies:
-        for series in study.series:
-            if request.params.get("series") not in (None, series.series_instance_uid):
-                continue
-            if level == "instances":
-                yield from ((study, series, one) for one in series.instances if _instance_fits(one, asked))
-            elif _series_fits(series, asked):
-                yield study, series, None
-
-
-def _series_fits(series: Series, asked: dict[str, str]) -> bool:
-    return _fits(
-        asked, SeriesInstanceUID=series.series_instance_uid, Modality=series.modality, SeriesNumber=series.number
-    )
-
-
-def _instance_fits(instance: Instance, asked: dict[str, str]) -> bool:
-    return _fits(
-        asked,
-        SOPInstanceUID=instance.sop_instance_uid,
-        SOPClassUID=instance.sop_class_uid,
-        InstanceNumber=instance.number,
-    )
-
-
-def _fits(asked: dict[str, str], **found: Any) -> bool:
-    return all(like(*_listed(value))(str(found[keyword])) for keyword, value in asked.items())
-
-
-def _answer(row: Row, base: str) -> Json:
+def _answer(row: Row, request: WireRequest, extra: frozenset[str]) -> Json:
+    """The row's own attributes, those of the levels above that the path leaves open, and what else was asked for."""
     study, series, instance = row
-    if series is None:
-        return dicom_json.of_study(study, base)
-    if instance is None:
-        return dicom_json.of_series(study, series, base)
-    return dicom_json.of_instance(study, series, instance, base)
+    levels = [dicom_json.of_study(study, request.base)]
+    if series is not None:
+        levels.append(dicom_json.of_series(study, series, request.base))
+    if series is not None and instance is not None:
+        levels.append(dicom_json.of_instance(study, series, instance, request.base))
+    fixed = ("study" in request.params) + ("series" in request.params)
+    found: Json = {}
+    for place, level in enumerate(levels):
+        own = place >= min(fixed, len(levels) - 1)
+        found |= {tag: said for tag, said in level.items() if own or tag in extra}
+    return dict(sorted(found.items()))
 
 
 def _warnings(page: Page[Study], request: WireRequest, more: int) -> Iterator[tuple[str, str]]:
@@ -283,6 +182,8 @@ def _transaction(path: str, title: str) -> Transaction:
 TRANSACTION = _transaction("/studies", "Search for studies")
 TRANSACTIONS = (
     TRANSACTION,
+    _transaction("/series", "Search for series"),
+    _transaction("/instances", "Search for instances"),
     _transaction("/studies/<study>/series", "Search for the series of a study"),
     _transaction("/studies/<study>/instances", "Search for the instances of a study"),
     _transaction("/studies/<study>/series/<series>/instances", "Search for the instances of a series"),

@@ -47,6 +47,13 @@ class Source:
             self.position += len(taken)
             count -= len(taken)
 
+    def rest(self) -> Iterator[bytes]:
+        """All bytes that were not read, as they come."""
+        held, self._buffer, self._at = self._buffer[self._at :], b"", 0
+        if held:
+            yield held
+        yield from self._pieces
+
     def check(self, count: int) -> None:
         """Refuse a length that goes past the end, before anything is read or reserved for it."""
         if self.size is not None and self.position + count > self.size:

@@ -5,7 +5,8 @@ Source: IHE MHD 4.2.3, 2:3.65
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from adapters.fhir.elements import (
     referenced_id,
 )
 from adapters.fhir.issues import Issue, Unprocessable, operation_outcome
+from adapters.fhir.json_format import to_json
 from adapters.fhir.lists import read_folder, read_submission_set
 from adapters.fhir.provided_bundle import (
     Entry,
@@ -41,6 +43,7 @@ from registry.errors import UnresolvedReference
 from registry.submissions import PatientMention, Submission, SubmittedDocument
 
 MAX_BYTES = 10 * 1024 * 1024
+_UUID_URL = re.compile(r"urn:uuid:[0-9A-Fa-f-]{36}")
 _KINDS = {"set": "List", "folder": "List", "document": "DocumentReference", "binary": "Binary"}
 
 
@@ -59,7 +62,8 @@ def decode(request: WireRequest) -> ProvideSubmission:
 
 def encode(provided: Provided, request: WireRequest) -> WireResponse:
     """One line for each entry, in the order they came in; the same bundle again gets the same lines."""
-    lines = [_line(kind, key, provided) for kind, key in request.kept["plan"]]
+    nouns = _by_key(provided)
+    lines = [_line(kind, key, provided, nouns) for kind, key in request.kept["plan"]]
     told = [*request.kept["warnings"], *(Issue("warning", "informational", text) for text in provided.warnings)]
     if told:
         at = next(index for index, (kind, _) in enumerate(request.kept["plan"]) if kind == "set")
@@ -114,12 +118,17 @@ def _described_source(element: Element, resource: Resource) -> Subject | None:
     return Subject(numbers=read_identifiers(whole.get("identifier")), demographics=read_demographics(whole))
 
 
+Nouns = Mapping[str, DocumentEntry | Folder]
+
+
 class _Reader:
     """Turns the entries of one bundle into nouns; references among them become the ids they will have."""
 
     def __init__(self, bundle: ProvidedBundle, mention: PatientMention, record_id: str, request: WireRequest) -> None:
         self._bundle, self._mention, self._record_id, self._request = bundle, mention, record_id, request
         self._ids = {entry.full_url: str(uuid4()) for entry in bundle.of("document")}
+        self._new = {url: f"DocumentReference/{new}" for url, new in self._ids.items()}
+        self._own = frozenset(self._ids.values())
         self._folders: dict[str, Folder] = {}
 
     def submission(self) -> Submission:
@@ -180,7 +189,7 @@ class _Reader:
         if not target and named.get("value"):
             return document_id(named.get("system"), named["value"])
         rewritten = target.removeprefix("DocumentReference/")
-        return rewritten if rewritten in self._ids.values() else self._existing(element, at)
+        return rewritten if rewritten in self._own else self._existing(element, at)
 
     def _existing(self, element: Element, at: str) -> str:
         found = referenced_id(element, "DocumentReference", base=self._request.base)
@@ -190,9 +199,16 @@ class _Reader:
 
     def _rewritten(self, resource: Resource) -> Resource:
         """The resource with references into the bundle replaced by what they will be."""
-        known = {url: f"DocumentReference/{new}" for url, new in self._ids.items()}
-        written: Resource = _replace_references(resource, known.get)
+        if self._mentions_no_other(resource):
+            return resource
+        written: Resource = _replace_references(resource, self._new.get)
         return written
+
+    def _mentions_no_other(self, resource: Resource) -> bool:
+        """Most documents speak of themselves only, and their text is searched faster than their tree is walked."""
+        text = to_json(resource).decode()
+        mentioned = set(_UUID_URL.findall(text))
+        return self._new.keys().isdisjoint(mentioned) and all(_UUID_URL.fullmatch(url) for url in self._new)
 
 
 def _replace_references(value: Any, new: Callable[[str], str | None]) -> Any:
@@ -229,12 +245,13 @@ def _plan(bundle: ProvidedBundle, submission: Submission) -> list[tuple[str, str
     """What each line of the answer is about: the kind of entry, and how its noun is found again."""
     documents = {entry.at: doc for entry, doc in zip(bundle.of("document"), submission.documents, strict=True)}
     folders = {entry.at: folder for entry, folder in zip(bundle.of("folder"), submission.folders, strict=True)}
+    carried = {bundle.binary(document).at: document.at for document in reversed(bundle.of("document"))}
     plan: list[tuple[str, str]] = []
     for entry in bundle.entries:
         if entry.kind == "document":
             key = documents[entry.at].entry.unique_id
         elif entry.kind == "binary":
-            key = next(documents[d.at].entry.unique_id for d in bundle.of("document") if bundle.binary(d) is entry)
+            key = documents[carried[entry.at]].entry.unique_id
         elif entry.kind == "folder":
             key = folders[entry.at].id
         else:
@@ -243,14 +260,21 @@ def _plan(bundle: ProvidedBundle, submission: Submission) -> list[tuple[str, str
     return plan
 
 
-def _line(kind: str, key: str, provided: Provided) -> dict[str, Any]:
+def _by_key(provided: Provided) -> Nouns:
+    """Documents by their unique id, folders by their id."""
+    documents = {entry.unique_id: entry for entry in provided.documents}
+    return {**documents, **{folder.id: folder for folder in provided.folders}}
+
+
+def _line(kind: str, key: str, provided: Provided, nouns: Nouns) -> dict[str, Any]:
     if kind == "patch":
         return {"response": {"status": "200 OK", "location": f"DocumentReference/{key}"}}
     if kind == "patient":
         owner = next((entry.record_id for entry in provided.documents), None)
         owner = owner or (provided.submission_set.record_id if provided.submission_set else None)
         return {"response": {"status": "200 OK", "location": f"Patient/{owner or key}"}}
-    item = _stored(kind, key, provided)
+    # a set was not kept where all in it was here already
+    item = provided.submission_set if kind == "set" else nouns[key]
     if item is None:
         return {"response": {"status": "200 OK"}}
     about = _about(item)
@@ -259,15 +283,6 @@ def _line(kind: str, key: str, provided: Provided) -> dict[str, Any]:
     etag = f'W/"{about["versionId"]}"'
     response = filled(status="201 Created", location=location, etag=etag, lastModified=about.get("lastUpdated"))
     return {"response": response}
-
-
-def _stored(kind: str, key: str, provided: Provided) -> DocumentEntry | SubmissionSet | Folder | None:
-    """The noun behind a line; None for a set that was not kept, since all in it was here already."""
-    if kind == "set":
-        return provided.submission_set
-    if kind == "folder":
-        return next(folder for folder in provided.folders if folder.id == key)
-    return next(entry for entry in provided.documents if entry.unique_id == key)
 
 
 def _about(item: DocumentEntry | SubmissionSet | Folder) -> Resource:

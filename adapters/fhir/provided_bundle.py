@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from adapters.fhir import Resource
@@ -45,18 +46,23 @@ class Entry:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProvidedBundle:
     """A whole bundle, in order."""
 
     profile: Profile
     entries: tuple[Entry, ...]
 
-    def of(self, kind: Kind) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self.entries if entry.kind == kind)
+    @cached_property
+    def _kinds(self) -> Mapping[Kind, tuple[Entry, ...]]:
+        return {kind: tuple(entry for entry in self.entries if entry.kind == kind) for kind in _REQUESTS}
 
-    def at(self, full_url: str, kind: Kind) -> Entry | None:
-        return next((entry for entry in self.of(kind) if full_url and entry.full_url == full_url), None)
+    @cached_property
+    def _binaries(self) -> Mapping[str, Entry]:
+        return {entry.full_url: entry for entry in self.of("binary")}
+
+    def of(self, kind: Kind) -> tuple[Entry, ...]:
+        return self._kinds[kind]
 
     @property
     def submission_set(self) -> Entry:
@@ -65,7 +71,7 @@ class ProvidedBundle:
     def binary(self, document: Entry) -> Entry:
         """The bytes that a document announces. Raises MissingContent."""
         url = document.resource["content"][0]["attachment"]["url"]
-        found = self.at(url, "binary")
+        found = self._binaries.get(url)
         if found is None or "data" not in found.resource:
             raise MissingContent(f"{document.at}.content[0].attachment.url")
         return found

@@ -1,7 +1,9 @@
-"""The bytes of documents and images: files named by hash, encrypted under a key of their patient.
+"""The bytes of documents and images: named by hash, encrypted under a key of their patient.
 
-A file appears under its name only when its bytes are on the disk: written beside, fsync, rename, fsync of the folder.
-What a killed process leaves lies in `incoming` and is removed at the next start.
+What is small stands in the database, where it becomes durable with the entry that names it and by the same commit: a
+report is a few kilobytes, and a file for each would cost three waits for the disk. What is larger is a file. It appears
+under its name only when its bytes are on the disk: written beside, fsync, rename, fsync of the folder. What a killed
+process leaves lies in `incoming` and is removed at the next start.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import secrets
 import shutil
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from adapters.store.keys import PatientKey, PatientKeys
 from adapters.store.sealed_file import (
@@ -37,12 +40,43 @@ from adapters.store.sealed_file import (
 from registry.errors import NotFound, StorageUnavailable
 from registry.ports import StoredContent
 
+if TYPE_CHECKING:  # a unit of work holds the table of small contents
+    from adapters.store.unit import UnitOfWork
+
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SYNCING_THREADS = 8
 
 
+SMALL = 64 << 10
+"""Bytes up to which content stands in the database."""
+
+ReadAt = Callable[[int, int], bytes]
+"""Bytes of sealed content: from an offset, so many or fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallContent:
+    """Content in memory, measured and not stored yet."""
+
+    stored: StoredContent
+    body: bytes = field(repr=False)
+
+
+def small(chunks: Iterable[bytes]) -> SmallContent | None:
+    """The content, where it is small enough for the database; else None, and most of it was not read."""
+    body = bytearray()
+    for piece in chunks:
+        body += piece
+        if len(body) > SMALL:
+            return None
+    sha1 = hashlib.sha1(body, usedforsecurity=False).hexdigest()
+    return SmallContent(StoredContent(hashlib.sha256(body).hexdigest(), sha1, len(body)), bytes(body))
+
+
 class FolderContentStore:
-    """Implements `registry.ports.ContentStore` in one folder. The owner of content is its patient's source record.
+    """Implements `registry.ports.ContentStore` in one folder and, for what is small, in the database.
+
+    The owner of content is its patient's source record.
 
     Several processes may share the folder. A batch belongs to the thread that opened it.
     """
@@ -74,6 +108,15 @@ class FolderContentStore:
             raise
         return stored
 
+    def keep(self, unit: UnitOfWork, owner: str, content: SmallContent) -> StoredContent:
+        """Store small content with the unit: durable once that is, and absent if it is not."""
+        key = self._keys.within(unit, owner)
+        digest = content.stored.content_hash
+        header = Header(key.id, new_prefix(), digest, content.stored.size)
+        sealed = b"".join(seal_chunks(key, header.prefix, ((content.body, True),)))
+        unit.small_contents.put(owner, digest, header.sealed(key) + sealed)
+        return content.stored
+
     @contextmanager
     def batch(self) -> Iterator[None]:
         """What is put inside becomes durable together at the end, and is not there at all after an exception."""
@@ -102,10 +145,12 @@ class FolderContentStore:
         return reading
 
     def exists(self, owner: str, content_hash: str) -> bool:
-        return _HASH.fullmatch(content_hash) is not None and self._place(owner, content_hash).is_file()
+        if _HASH.fullmatch(content_hash) is None:
+            return False
+        return self._place(owner, content_hash).is_file() or self._small(owner, content_hash) is not None
 
     def erase(self, owner: str) -> None:
-        """Destroy the owner's key, which makes every copy unreadable, then remove the files."""
+        """Destroy the owner's key, which makes every copy unreadable, then remove what it had sealed."""
         self._keys.destroy(owner)
         with _trouble(), suppress(FileNotFoundError):
             shutil.rmtree(self._home(owner))
@@ -137,7 +182,7 @@ class FolderContentStore:
         """Whether the same content is here already, complete and under this key."""
         try:
             with place.open("rb") as file:
-                _header(file, key, content_hash)
+                _header(*_file(file), key, content_hash)
         except (FileNotFoundError, ContentDamaged):
             return False
         except OSError as error:
@@ -147,14 +192,34 @@ class FolderContentStore:
     def _reading(self, owner: str, content_hash: str, start: int, length: int | None) -> Iterator[bytes]:
         if _HASH.fullmatch(content_hash) is None:
             raise NotFound("content")
-        with _opened(self._place(owner, content_hash)) as file:
-            found = read_header(_read(file, 0, HEADER))
+        with self._opened(owner, content_hash) as (read_at, size):
+            found = read_header(read_at(0, HEADER))
             if found is None:
                 raise ContentDamaged(content_hash)
             key = self._keys.for_reading(owner, found[0].key_id)
-            header = _header(file, key, content_hash)
+            header = _header(read_at, size, key, content_hash)
             yield b""
-            yield from _range(file, key, header, start=start, length=length)
+            yield from _range(read_at, key, header, start=start, length=length)
+
+    @contextmanager
+    def _opened(self, owner: str, content_hash: str) -> Iterator[tuple[ReadAt, int]]:
+        """The sealed content and its size, from the folder or the database. Raises NotFound."""
+        try:
+            file = self._place(owner, content_hash).open("rb", buffering=0)
+        except FileNotFoundError:
+            sealed = self._small(owner, content_hash)
+            if sealed is None:
+                raise NotFound("content") from None
+            yield (lambda offset, size: sealed[offset : offset + size]), len(sealed)
+            return
+        except OSError as error:
+            raise _unavailable(error) from error
+        with file:
+            yield _file(file)
+
+    def _small(self, owner: str, content_hash: str) -> bytes | None:
+        with self._keys.storage.read() as unit:
+            return unit.small_contents.sealed(owner, content_hash)
 
 
 class _Batch:
@@ -219,48 +284,41 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _header(file: BinaryIO, key: PatientKey, content_hash: str) -> Header:
-    """The header, verified: of this key, of this content, and the file as long as it says."""
-    found = read_header(_read(file, 0, HEADER))
+def _header(read_at: ReadAt, size: int, key: PatientKey, content_hash: str) -> Header:
+    """The header, verified: of this key, of this content, and the whole as long as it says."""
+    found = read_header(read_at(0, HEADER))
     if found is not None:
         header, tag = found
         if (
             header.key_id == key.id
             and header.content_hash == content_hash
-            and header.file_size == os.fstat(file.fileno()).st_size
+            and header.file_size == size
             and header.verify(key, tag)
         ):
             return header
     raise ContentDamaged(content_hash)
 
 
-def _range(file: BinaryIO, key: PatientKey, header: Header, *, start: int, length: int | None) -> Iterator[bytes]:
+def _range(read_at: ReadAt, key: PatientKey, header: Header, *, start: int, length: int | None) -> Iterator[bytes]:
     end = header.size if length is None else min(header.size, start + length)
     # an empty range still proves the file: its one chunk is read, so damage is never served as silence
     for number in range(start // CHUNK, min(chunk_count(header.size), max(1, -(-end // CHUNK)))):
         offset, size = chunk_span(number)
-        block = header.open_chunk(key, number, _read(file, offset, size))
+        block = header.open_chunk(key, number, read_at(offset, size))
         first = max(0, start - number * CHUNK)
         last = min(len(block), end - number * CHUNK)
         if first < last:
             yield block if (first, last) == (0, len(block)) else block[first:last]
 
 
-def _read(file: BinaryIO, offset: int, size: int) -> bytes:
-    with _trouble():
-        return os.pread(file.fileno(), size, offset)
+def _file(file: BinaryIO) -> tuple[ReadAt, int]:
+    """A file as sealed content, and its size."""
 
+    def read_at(offset: int, size: int) -> bytes:
+        with _trouble():
+            return os.pread(file.fileno(), size, offset)
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    try:
-        file = path.open("rb", buffering=0)
-    except FileNotFoundError:
-        raise NotFound("content") from None
-    except OSError as error:
-        raise _unavailable(error) from error
-    with file:
-        yield file
+    return read_at, os.fstat(file.fileno()).st_size
 
 
 @contextmanager

@@ -117,11 +117,14 @@ def _translate(context: ExceptionContext) -> None:
     """Any failed statement dooms its unit, on SQLite as on PostgreSQL; trouble of the database gets its own noun."""
     if context.connection is not None and not context.connection.invalidated and not context.is_disconnect:
         context.connection.info["doomed"] = True
-    reason = _trouble(context.original_exception)
-    if context.is_disconnect:
-        reason = "the connection was lost"
+    reason = translated(context.original_exception, lost=context.is_disconnect)
     if reason is not None:
         raise StorageUnavailable("database", reason) from context.original_exception
+
+
+def translated(error: BaseException, *, lost: bool) -> str | None:
+    """Why the database cannot do it now, in a code; None where the statement itself was wrong."""
+    return "the connection was lost" if lost else _trouble(error)
 
 
 def _trouble(error: BaseException) -> str | None:

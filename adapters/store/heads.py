@@ -67,7 +67,9 @@ class StoredHeads(Part):
 
     def other_than(self, home: HomeCommunityId, *, size: int, root: str) -> str | None:
         """A head of the same size with another root, if one was told."""
-        return self._connection.execute(_OTHER_ROOT, {"home": str(home), "size": size, "root": root}).scalar()
+        values = {"home": str(home), "size": size, "root": root}
+        found: str | None = self._connection.execute(_OTHER_ROOT, values).scalar()
+        return found
 
     def of(self, home: HomeCommunityId, *, most: int) -> tuple[str, ...]:
         """As that hospital signed them, the largest first."""

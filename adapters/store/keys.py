@@ -21,7 +21,7 @@ from adapters.store.schema import patient_key
 from registry.errors import Gone, InvalidValue, StorageUnavailable
 
 if TYPE_CHECKING:  # a unit of work holds the table of this file
-    from adapters.store.unit import Storage
+    from adapters.store.unit import Storage, UnitOfWork
 
 _KEPT = 4096
 _WRAPPED = select(patient_key.c.wrapped).where(patient_key.c.owner == bindparam("owner"))
@@ -46,15 +46,20 @@ class WrappedKeys(Part):
 
 @dataclass(frozen=True, slots=True)
 class PatientKey:
-    """The key of one patient. `id` tells which key sealed a file, without telling the key."""
+    """The key of one patient. `id` tells which key sealed a content, without telling the key.
+
+    wrapped  the form in which the table holds it: another key of the same owner has another
+    """
 
     owner: str
     id: bytes
     cipher: AESGCM = field(repr=False)
+    wrapped: bytes = field(repr=False)
 
     @staticmethod
-    def of(owner: str, secret: bytes) -> PatientKey:
-        return PatientKey(owner, hashlib.sha256(b"hie-node content key id\0" + secret).digest()[:8], AESGCM(secret))
+    def of(owner: str, secret: bytes, wrapped: bytes) -> PatientKey:
+        name = hashlib.sha256(b"hie-node content key id\0" + secret).digest()[:8]
+        return PatientKey(owner, name, AESGCM(secret), wrapped)
 
 
 class PatientKeys:
@@ -63,18 +68,25 @@ class PatientKeys:
     def __init__(self, storage: Storage, key_encryption_key: bytes) -> None:
         if len(key_encryption_key) != 32:
             raise InvalidValue("key-encryption key", expected="32 bytes")
-        self._storage, self._wrap = storage, AESGCM(key_encryption_key)
+        self.storage, self._wrap = storage, AESGCM(key_encryption_key)
         self._kept: OrderedDict[str, PatientKey] = OrderedDict()
         self._lock = Lock()
+
+    def within(self, unit: UnitOfWork, owner: str) -> PatientKey:
+        """The key that the table holds, for what is written in the same unit; a new one where the owner has none."""
+        wrapped = unit.wrapped_keys.wrapped(owner)
+        if wrapped is None:
+            wrapped = self._new(owner)
+            unit.wrapped_keys.add(owner, wrapped)
+        return self._opened(owner, wrapped)
 
     def for_writing(self, owner: str) -> PatientKey:
         """The key that the table holds now, so that nothing is written under one that was just destroyed elsewhere."""
         known = self._read(owner)
         if known is not None:
             return known
-        secret, nonce = AESGCM.generate_key(256), os.urandom(12)
-        with self._storage.begin() as unit:
-            unit.wrapped_keys.add(owner, nonce + self._wrap.encrypt(nonce, secret, owner.encode()))
+        with self.storage.begin() as unit:
+            unit.wrapped_keys.add(owner, self._new(owner))
         made = self._read(owner)  # another process may have been faster
         if made is None:
             raise StorageUnavailable("key of a patient", "it was destroyed in the same moment")
@@ -93,22 +105,33 @@ class PatientKeys:
 
     def destroy(self, owner: str) -> None:
         """Durable when it returns: nothing of this owner can be read any more."""
-        with self._storage.begin() as unit:
+        with self.storage.begin() as unit:
             unit.wrapped_keys.destroy(owner)
+            unit.small_contents.erase(owner)
         with self._lock:
             self._kept.pop(owner, None)
-        self._storage.flush()
+        self.storage.flush()
 
     def _read(self, owner: str) -> PatientKey | None:
-        with self._storage.read() as unit:
+        with self.storage.read() as unit:
             wrapped = unit.wrapped_keys.wrapped(owner)
-        if wrapped is None:
-            return None
+        return None if wrapped is None else self._opened(owner, wrapped)
+
+    def _new(self, owner: str) -> bytes:
+        """A new key, wrapped."""
+        secret, nonce = AESGCM.generate_key(256), os.urandom(12)
+        return nonce + self._wrap.encrypt(nonce, secret, owner.encode())
+
+    def _opened(self, owner: str, wrapped: bytes) -> PatientKey:
+        with self._lock:
+            kept = self._kept.get(owner)
+        if kept is not None and kept.wrapped == wrapped:
+            return kept
         try:
             secret = self._wrap.decrypt(wrapped[:12], wrapped[12:], owner.encode())
         except InvalidTag:
             raise StorageUnavailable("key of a patient", "the node's key does not open it") from None
-        key = PatientKey.of(owner, secret)
+        key = PatientKey.of(owner, secret, wrapped)
         with self._lock:
             self._kept[owner] = key
             self._kept.move_to_end(owner)

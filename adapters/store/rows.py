@@ -10,10 +10,11 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters.store.codec import load
+from adapters.store.session import Session
 from registry.searches import Cursor
 
 Noun = TypeVar("Noun")
@@ -32,10 +33,10 @@ class Part:
 
     __slots__ = ("_connection", "_writing")
 
-    def __init__(self, connection: Connection, *, writing: bool) -> None:
+    def __init__(self, connection: Session, *, writing: bool) -> None:
         self._connection, self._writing = connection, writing
 
-    def _row(self, statement: Select[Any], **values: Any) -> Row[Any] | None:
+    def _row(self, statement: Select[Any], **values: Any) -> Any:
         return self._connection.execute(_locked(statement) if self._writing else statement, values).first()
 
     def _noun(self, kind: type[Noun], statement: Select[Any], **values: Any) -> Noun | None:
@@ -70,7 +71,7 @@ def once(table: Table, dialect: str) -> Any:
     return insert.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 
-def insert_once(connection: Connection, table: Table, values: Values) -> bool:
+def insert_once(connection: Session, table: Table, values: Values) -> bool:
     """False, and nothing changed, where a unique column holds the value already. Does not doom the unit."""
     return connection.execute(once(table, connection.dialect.name), values).rowcount == 1
 
@@ -83,7 +84,7 @@ def _upsert(table: Table, dialect: str, columns: frozenset[str]) -> Any:
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
-def upsert(connection: Connection, table: Table, values: Values) -> None:
+def upsert(connection: Session, table: Table, values: Values) -> None:
     """Insert, or replace the row with the same primary key."""
     connection.execute(_upsert(table, connection.dialect.name, frozenset(values)), values)
 
@@ -101,7 +102,7 @@ class Listing:
 
     def newest_first(
         self,
-        connection: Connection,
+        connection: Session,
         wanted: Values,
         *,
         record_ids: Sequence[str] | None,
@@ -117,7 +118,7 @@ class Listing:
         rows = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=itemgetter(0, 1), reverse=True)
         return (row.body for row in rows)
 
-    def _stream(self, connection: Connection, wanted: Values, after: Cursor | None, chunk: int) -> Iterator[Row[Any]]:
+    def _stream(self, connection: Session, wanted: Values, after: Cursor | None, chunk: int) -> Iterator[Row[Any]]:
         place = (moment(after.performed), after.id) if after else None
         size = max(10, min(chunk + 1, _LARGEST_CHUNK))
         while True:
@@ -133,7 +134,7 @@ class Listing:
     def _page(self, conditions: frozenset[str], continued: bool) -> Select[Any]:
         return _page(self, conditions, continued)
 
-    def counts(self, connection: Connection, wanted: Values, record_ids: Sequence[str] | None) -> dict[str, int]:
+    def counts(self, connection: Session, wanted: Values, record_ids: Sequence[str] | None) -> dict[str, int]:
         """How many rows there are of each sensitivity."""
         values = wanted if record_ids is None else {**wanted, "record_ids": list(record_ids)}
         return {row[0]: row[1] for row in connection.execute(_counted(self, frozenset(values)), values)}

@@ -211,6 +211,24 @@ study = Table(
 Index("ix_study_newest", study.c.record_id, desc(study.c.started), desc(study.c.id))
 Index("ix_study_started", desc(study.c.started), desc(study.c.id))
 
+# a SOP instance belongs to one study for ever: who asks for it by its UID alone finds it here
+study_instance = Table(
+    "study_instance",
+    metadata,
+    Column("sop_instance_uid", Key, primary_key=True),
+    Column("study_id", Key, ForeignKey("study.id"), nullable=False, index=True),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("study_instance_uid", Key, nullable=False, index=True),
+    Column("received", Key, nullable=False),
+    Column("waits", Boolean, nullable=False, index=True),
+    _body(),
+)
+
 remote_entry = Table(
     "remote_entry",
     metadata,
@@ -433,4 +451,14 @@ patient_key = Table(
     Column("owner", Key, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
     CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
+)
+
+# documents of a few kilobytes: a file for each would cost three waits for the disk
+small_content = Table(
+    "small_content",
+    metadata,
+    Column("owner", Key, nullable=False),
+    Column("content_hash", Key, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner", "content_hash"),
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import bindparam, select, update
 
 from adapters.store.codec import dump, dump_as, load, load_as
-from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment
-from adapters.store.schema import study
+from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment, once
+from adapters.store.schema import study, study_instance
 from registry.coded import CodedValue
 from registry.errors import DuplicateUniqueId
 from registry.searches import StudySearch
@@ -20,6 +20,10 @@ Labels = tuple[CodedValue, ...]
 
 _BY_ID = select(study.c.body).where(study.c.id == bindparam("id"))
 _BY_UID = select(study.c.body).where(study.c.study_instance_uid == bindparam("uid"))
+_AT_ONCE = 500
+_HOLDING = select(study_instance.c.sop_instance_uid, study_instance.c.study_id).where(
+    any_of(study_instance.c.sop_instance_uid, "uids")
+)
 _studies = Listing(
     study,
     "started",
@@ -59,6 +63,23 @@ class StoredStudies(Part):
             return
         if not insert_once(self._connection, study, values):
             raise DuplicateUniqueId(study_.study_instance_uid)
+
+    def holds(self, study_id: str, sop_instance_uids: Iterable[str]) -> None:
+        """These instances belong to this study from now on. Raises DuplicateUniqueId where one belongs to another."""
+        rows = [{"sop_instance_uid": uid, "study_id": study_id} for uid in sop_instance_uids]
+        if rows and self._connection.execute(once(study_instance, self._connection.dialect.name), rows).rowcount < len(
+            rows
+        ):
+            raise DuplicateUniqueId(study_id)
+
+    def holding(self, sop_instance_uids: Sequence[str]) -> Mapping[str, str]:
+        """The id of the study that each of these instances belongs to; those that are nowhere are left out."""
+        found: dict[str, str] = {}
+        for start in range(0, len(sop_instance_uids), _AT_ONCE):
+            uids = list(sop_instance_uids[start : start + _AT_ONCE])
+            rows = self._connection.execute(_HOLDING, {"uids": uids})
+            found |= {row.sop_instance_uid: row.study_id for row in rows}
+        return found
 
     def find(self, search: StudySearch) -> Iterator[Study]:
         """Newest first, lazily and without end at `search.limit`: how many are shown is decided by the flow."""

@@ -7,12 +7,11 @@ with storage.begin() as unit:
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from adapters.store.alarms import Breadths, Deliveries, StoredAlarms
@@ -27,15 +26,19 @@ from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
+from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredRemoteEntries
 from adapters.store.restores import Restores
+from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
+from adapters.store.small_contents import SmallContents
 from adapters.store.studies import StoredStudies
 from adapters.store.tokens import StoredTokens
+from adapters.store.writing import OneWriter
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, RemoteEntries, Studies
+from registry.ports import Documents, Patients, Quarantine, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -57,19 +60,22 @@ class UnitOfWork:
         "messages",
         "patients",
         "people_of_the_house",
+        "quarantine",
         "receipts",
         "remote",
         "restores",
         "sessions",
+        "small_contents",
         "studies",
         "tokens",
         "wrapped_keys",
     )
 
-    def __init__(self, connection: Connection, *, writing: bool) -> None:
+    def __init__(self, connection: Session, *, writing: bool) -> None:
         self.patients: Patients = StoredPatients(connection, writing=writing)
         self.documents: Documents = StoredDocuments(connection, writing=writing)
         self.studies: Studies = StoredStudies(connection, writing=writing)
+        self.quarantine: Quarantine = StoredQuarantine(connection, writing=writing)
         self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
         self.consents: Consents = StoredConsents(connection, writing=writing)
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
@@ -86,15 +92,16 @@ class UnitOfWork:
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
         self.sessions = Sessions(connection, writing=writing)
+        self.small_contents = SmallContents(connection, writing=writing)
         self.wrapped_keys = WrappedKeys(connection, writing=writing)
 
 
 class Storage:
     """The database of a node, shared by the threads of a process.
 
-    On SQLite one unit writes at a time: threads queue for their turn here, so that only other processes are met by
-    SQLite's own lock, which is waited for by polling. On PostgreSQL units run side by side (read committed); what
-    they read by id is locked, and a deadlock or a serialization failure is StorageUnavailable: the caller may retry.
+    On SQLite one unit writes at a time and those that wait share a commit (`adapters/store/writing.py`). On PostgreSQL
+    units run side by side (read committed); what they read by id is locked, and a deadlock or a serialization failure
+    is StorageUnavailable: the caller may retry.
     """
 
     def __init__(self, engine: Engine, *, patience: float = WRITER_PATIENCE_SECONDS) -> None:
@@ -102,42 +109,46 @@ class Storage:
         snapshot = {} if is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._writing = engine.execution_options(hie_writing=True)
         self._reading = engine.execution_options(hie_writing=False, **snapshot)
-        self._turn = threading.Lock() if is_sqlite else None
-        self._patience = patience
+        self._statements = Statements(engine.dialect)
+        self._writer = OneWriter(lambda: self._opened(self._writing), patience=patience) if is_sqlite else None
+        self._readers: list[Session] = []
         self._inside = threading.local()
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
         """Write: committed at the end of the block, rolled back on any exception."""
-        with (
-            self._one_at_a_time(),
-            self._queued(),
-            _connected(self._writing) as connection,
-            _transaction(connection),
-        ):
-            yield UnitOfWork(connection, writing=True)
+        one = self._side_by_side() if self._writer is None else self._writer.unit()
+        with self._one_at_a_time(), one as session:
+            yield UnitOfWork(session, writing=True)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Read: one consistent snapshot, which neither waits for writers nor holds them up."""
-        with _connected(self._reading) as connection, _transaction(connection):
-            yield UnitOfWork(connection, writing=False)
+        if self._writer is None:
+            session = self._opened(self._reading)
+            with session.connection, _transaction(session):
+                yield UnitOfWork(session, writing=False)
+            return
+        session = self._reader()
+        try:
+            with _transaction(session):
+                yield UnitOfWork(session, writing=False)
+        finally:
+            self._put_back(session)
 
     def flush(self) -> None:
         """SQLite: empty the write-ahead log into the file, so that what was deleted is not in the log any more."""
-        if self._turn is None:
+        if self._writer is None:
             return
-        with _taken(self._turn, self._patience):
-            connection = self._writing.raw_connection()
-            try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error as error:
-                raise StorageUnavailable("database", error.sqlite_errorname) from error
-            finally:
-                connection.close()
+        with self._writer.alone() as session:
+            session.command("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close all connections."""
+        if self._writer is not None:
+            self._writer.close()
+        while self._readers:
+            self._readers.pop().connection.close()
         self._writing.dispose()
 
     @contextmanager
@@ -150,42 +161,44 @@ class Storage:
         finally:
             self._inside.writing = False
 
-    def _queued(self) -> AbstractContextManager[object]:
-        if self._turn is None:
-            return nullcontext()
-        return _taken(self._turn, self._patience)
+    @contextmanager
+    def _side_by_side(self) -> Iterator[Session]:
+        session = self._opened(self._writing)
+        with session.connection, _transaction(session):
+            yield session
+
+    def _reader(self) -> Session:
+        """The reader used last, which has its pages and statements at hand."""
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._opened(self._reading)
+
+    def _put_back(self, session: Session) -> None:
+        if session.connection.in_transaction() or session.connection.invalidated:
+            session.connection.close()
+        else:
+            self._readers.append(session)
+
+    def _opened(self, engine: Engine) -> Session:
+        try:
+            return Session(engine.connect(), self._statements)
+        except PoolExhausted as error:
+            raise StorageUnavailable("database", "all connections are in use") from error
 
 
 @contextmanager
-def _taken(turn: threading.Lock, patience: float) -> Iterator[None]:
-    if not turn.acquire(timeout=patience):
-        raise StorageUnavailable("database", "earlier writers did not finish in time")
+def _transaction(session: Session) -> Iterator[None]:
+    session.absolve()
+    transaction = session.connection.begin()
     try:
         yield
-    finally:
-        turn.release()
-
-
-@contextmanager
-def _connected(engine: Engine) -> Iterator[Connection]:
-    try:
-        connection = engine.connect()
-    except PoolExhausted as error:
-        raise StorageUnavailable("database", "all connections are in use") from error
-    with connection:
-        yield connection
-
-
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    connection.info.pop("doomed", None)
-    transaction = connection.begin()
-    try:
-        yield
-        if connection.info.pop("doomed", False):
+        if session.doomed:
             # PostgreSQL would answer a COMMIT here with a silent ROLLBACK
             raise StorageUnavailable("database", "a statement of this unit had failed")
     except BaseException:
         transaction.rollback()
         raise
+    finally:
+        session.absolve()
     transaction.commit()

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
+from adapters.dicom import dicom_json
 from adapters.dicom.multipart import media_type
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
+from hie_node.flows.archives import archive_of, brought, from_archive
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
 from hie_node.flows.streaming import Begun, Transfer, verified
 from hie_node.flows.written_requests import addressed_to, signed_requests
 from registry.coded import CodedValue
-from registry.commands import RelayedStudy, Retrieved, RetrieveDocument, RetrievedStudy, RetrieveStudy
+from registry.commands import (
+    RelayedStudy,
+    Retrieved,
+    RetrievedObject,
+    RetrieveDocument,
+    RetrievedStudy,
+    RetrieveFrames,
+    RetrieveStudy,
+)
 from registry.directory import Peer
 from registry.documents import Attachment, DocumentEntry
 from registry.errors import NotFound, NotUnique
@@ -56,24 +67,44 @@ def _still(act: Act, item: Thing) -> bool:
     return True
 
 
-def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy:
+def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStudy:
     """WADO-RS from this node's own store: a study, a series or one instance."""
     with act.unit() as unit:
         study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
-        wanted = _wanted(study, command)
+        wanted = study.selected(command.series_instance_uid, command.sop_instance_uid)
         if not wanted:
             raise NotFound("instance")
+    if any(not instance.content_hash for instance in wanted):
+        return _from_archive(act, study, wanted, command)
     return RetrievedStudy(study, _instances(act, study, wanted))
 
 
-def _wanted(study: Study, command: RetrieveStudy) -> list[Instance]:
-    return [
-        instance
-        for series in study.series
-        if command.series_instance_uid in (None, series.series_instance_uid)
-        for instance in series.instances
-        if command.sop_instance_uid in (None, instance.sop_instance_uid)
-    ]
+def _from_archive(
+    act: Act, study: Study, wanted: Sequence[Instance], command: RetrieveStudy
+) -> RetrievedStudy | RelayedStudy:
+    """From the hospital's own PACS, as it comes. Objects that were handed in here as well come from there too."""
+    path = tuple(
+        uid for uid in (study.study_instance_uid, command.series_instance_uid, command.sop_instance_uid) if uid
+    )
+    if command.metadata_only and (headers := archive_of(act.house, study).metadata(path)) is not None:
+        transfer = Transfer(act, lambda: _still(act, study))
+        return RelayedStudy(dicom_json.MEDIA_TYPE, _passed(transfer, iter([dicom_json.dumped(headers)])))
+    return RetrievedStudy(study, Begun(_archived(act, study, wanted, path)))
+
+
+def _archived(
+    act: Act, study: Study, wanted: Sequence[Instance], path: tuple[str, ...]
+) -> Iterator[tuple[Instance, Iterator[bytes]]]:
+    with Transfer(act, lambda: _still(act, study)) as transfer:
+        for instance, chunks in from_archive(act.house, study, wanted, path):
+            yield instance, transfer.pass_on(chunks)
+        transfer.finish()
+
+
+def _passed(transfer: Transfer, content: Iterator[bytes]) -> Iterator[bytes]:
+    with transfer:
+        yield from transfer.pass_on(content)
+        transfer.finish()
 
 
 def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
@@ -82,6 +113,27 @@ def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[t
         for instance in wanted:
             yield instance, transfer.pass_on(act.house.contents.open(study.record_id, instance.content_hash))
         transfer.finish()
+
+
+def retrieve_frames(act: Act, command: RetrieveFrames) -> RetrievedObject:
+    """WADO-RS frames and bulk data from this node's own store."""
+    with act.unit() as unit:
+        study = permitted_one(act, unit, unit.studies.by_uid(command.study_instance_uid), "study")
+        found = study.selected(command.series_instance_uid, command.sop_instance_uid)
+        if not found:
+            raise NotFound("instance")
+    transfer = Transfer(act, lambda: _still(act, study)).__enter__()
+    stored: Callable[..., Iterator[bytes]]
+    if found[0].content_hash:
+        stored = partial(act.house.contents.open, study.record_id, found[0].content_hash)
+    else:
+        path = (command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
+        stored = brought(act.house, study, found[0], path).part
+
+    def read(start: int, length: int | None) -> Iterator[bytes]:
+        return transfer.pass_on(stored(start=start, length=length))
+
+    return RetrievedObject(study, found[0], read, transfer.end)
 
 
 def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
@@ -136,6 +188,37 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         raise PeerBroken("other-type", peer.home)
     flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
     return RelayedStudy(content_type, flowing, stream.length)
+
+
+def fetch_frames(act: Act, command: RetrieveFrames) -> RetrievedObject | RelayedStudy:
+    """WADO-RS frames and bulk data over the network, from where the study was listed."""
+    uid = command.study_instance_uid
+    with act.house.storage.read() as unit:
+        own = unit.studies.by_uid(uid)
+    if own is not None:
+        return retrieve_frames(act, command)
+    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    stack = ExitStack()
+    stream = _open(act, peer, stack, path=_frames_path(command), accept=command.accept, receipts=receipts)
+    content_type = stream.headers.get("content-type", "")
+    if not _is_pixels(content_type):
+        stack.close()
+        raise PeerBroken("other-type", peer.home)
+    flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
+    return RelayedStudy(content_type, flowing, stream.length)
+
+
+def _frames_path(command: RetrieveFrames) -> str:
+    instance = RetrieveStudy(command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
+    below = f"/frames/{','.join(map(str, command.frames))}" if command.frames else f"/bulkdata/{command.tag}"
+    return _wado_path(instance) + below
+
+
+def _is_pixels(content_type: str) -> bool:
+    """Octets, or an image format that a browser runs no script of."""
+    kind = media_type(content_type)
+    value = kind.parameters.get("type", "") if kind.value == "multipart/related" else kind.value
+    return value == "application/octet-stream" or (value.startswith("image/") and "svg" not in value)
 
 
 def _is_imaging(content_type: str, command: RetrieveStudy) -> bool:

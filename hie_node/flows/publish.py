@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
+from adapters.store.contents import SmallContent, small
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
@@ -67,12 +68,25 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
 
 def _publish_once(act: Act, submission: Submission) -> Provided:
     act.items.clear()
+    contents = [small(document.content.chunks()) for document in submission.documents]
+    if all(contents):
+        return _publish_small(act, submission, [content for content in contents if content])
     owner, known = _owner(act, submission)
     stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
     with act.unit() as unit:
         record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
         if record.id != owner:
             raise OwnerChanged
+        return _index(act, unit, submission, record, stored)
+
+
+def _publish_small(act: Act, submission: Submission, contents: Sequence[SmallContent]) -> Provided:
+    """Patient, contents, index and record become durable by one commit."""
+    for content, document in zip(contents, submission.documents, strict=True):
+        _checked(content.stored, document)
+    with act.unit() as unit:
+        record = resolve_mention(act, unit, submission.patient, new_record_id=new_id())
+        stored = [act.house.contents.keep(unit, record.id, content) for content in contents]
         return _index(act, unit, submission, record, stored)
 
 

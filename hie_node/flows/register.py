@@ -262,13 +262,17 @@ def resolve_mention(act: Act, unit: UnitOfWork, mention: PatientMention, *, new_
         record = SourceRecord(new_record_id, mention.identifier, mention.demographics, mention.numbers)
         return save_record(act, unit, record, None).record
     known = standing(unit, known)
-    named = () if mention.record_id is not None else (mention.identifier,)
-    described = PatientInQuestion((*named, *mention.numbers), mention.demographics)
-    comparison = compare(described, known)
-    if comparison.contradicted or comparison.conflicting_numbers:
+    if contradicts_index(known, mention):
         raise PatientMismatch("patient", expected="the person registered under this number", found="somebody else")
     learnt = _with_what_is_new(known, mention)
     return known if learnt == known else save_record(act, unit, learnt, known).record
+
+
+def contradicts_index(known: SourceRecord, mention: PatientMention) -> bool:
+    """A message speaks of somebody else than the record that its number leads to."""
+    named = () if mention.record_id is not None else (mention.identifier,)
+    comparison = compare(PatientInQuestion((*named, *mention.numbers), mention.demographics), known)
+    return comparison.contradicted or comparison.conflicting_numbers
 
 
 def mentioned(unit: UnitOfWork, mention: PatientMention) -> SourceRecord | None:

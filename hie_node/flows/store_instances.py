@@ -9,15 +9,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from adapters.dicom.file_head import same_object
 from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.publish import OwnerChanged, with_study
-from hie_node.flows.register import resolve_mention
+from hie_node.flows.quarantine import doubt_about, set_aside
+from hie_node.flows.register import resolve_mention, standing
 from hie_node.house import new_id
-from registry.commands import InstanceFailure, Stored, StoreInstances
+from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
 from registry.documents import DocumentEntry, DocumentStatus
-from registry.errors import SubmissionRejected, VersionConflict
+from registry.errors import DuplicateUniqueId, SubmissionRejected, VersionConflict
 from registry.identifiers import DICOM_UID, PatientIdentifier
 from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
@@ -28,13 +30,16 @@ from registry.submissions import Content, PatientMention
 MISMATCH = 43264
 CANNOT_UNDERSTAND = 49152
 DUPLICATE_INSTANCE = 273
+COERCION = 45056
+"""Source: DICOM PS3.18 Table I.2.1-1, PS3.4: B.2.3: stored with a warning, here that the patient is in doubt."""
+
 Part = tuple[ReadInstance, Content]
 
 
 def store_instances(act: Act, command: StoreInstances) -> Stored:
     """STOW-RS and published DICOM files."""
     act.action, act.direction = "C", "published"
-    groups: dict[str, list[Part]] = defaultdict(list)
+    groups: dict[tuple[str, PatientIdentifier], list[Part]] = defaultdict(list)
     failed: list[InstanceFailure] = list(command.refused)
     for read, content in command.submission.instances:
         uid = read.study.study_instance_uid
@@ -43,13 +48,14 @@ def store_instances(act: Act, command: StoreInstances) -> Stored:
         elif read.patient is None:
             failed.append(_failure(read, CANNOT_UNDERSTAND, "no patient id"))
         else:
-            groups[uid].append((read, content))
+            groups[uid, read.patient].append((read, content))
     results = [_store_study(act.fork(), parts) for parts in groups.values()]
     act.recorded = True
     return Stored(
         studies=tuple(study for result in results for study in result.studies),
         stored=tuple(pair for result in results for pair in result.stored),
         failed=tuple(failed) + tuple(f for result in results for f in result.failed),
+        aside=tuple(one for result in results for one in result.aside),
         unchanged=sum(result.unchanged for result in results),
         warnings=tuple(w for result in results for w in result.warnings),
     )
@@ -60,77 +66,123 @@ def _failure(read: ReadInstance, code: int, text: str) -> InstanceFailure:
 
 
 def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
-    """All instances of one study in this request; they must name one patient."""
+    """All instances of one study and one patient in this request."""
     first = parts[0][0]
-    same = [part for part in parts if part[0].patient == first.patient]
-    strays = [_failure(p[0], MISMATCH, "another patient in the same study") for p in parts if p not in same]
     assert first.patient is not None
-    mention = PatientMention(_as_numbered_here(act, first.patient), first.numbers, first.demographics)
+    mention = PatientMention(as_numbered_here(act, first.patient), first.numbers, first.demographics)
     while True:
-        owner = _owner(act, mention)
-        with act.house.contents.batch():
-            stored = [
-                replace(read.instance, content_hash=put.content_hash, size=put.size)
-                for read, content in same
-                if (put := act.house.contents.put(owner, content.chunks()))
-            ]
         try:
-            with act.unit() as unit:
-                record = resolve_mention(act, unit, mention, new_record_id=owner)
-                if record.id != owner:
-                    raise OwnerChanged
-                result = _index(act, unit, record, [read for read, _ in same], stored)
-        except (OwnerChanged, VersionConflict):
-            continue
+            with act.house.storage.read() as unit:
+                doubt = doubt_about(unit, mention, first.study.study_instance_uid)
+                owner = owner_of(unit, mention, first.study.study_instance_uid) or new_id()
+            if doubt:
+                set_aside(act, parts, mention, doubt)
+                return Stored((), aside=tuple(_failure(read, COERCION, doubt) for read, _ in parts))
+            return _stored(act, parts, mention, owner)
+        except (OwnerChanged, VersionConflict, DuplicateUniqueId):
+            continue  # somebody else stored of it meanwhile
         except SubmissionRejected as refusal:
             return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
-        return replace(result, failed=(*result.failed, *strays))
 
 
-def _as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
+def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str) -> Stored:
+    """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile."""
+    with act.house.contents.batch():
+        stored = [
+            replace(read.instance, content_hash=put.content_hash, size=put.size)
+            for read, content in parts
+            if (put := act.house.contents.put(owner, content.chunks()))
+        ]
+    with act.unit() as unit:
+        uid = parts[0][0].study.study_instance_uid
+        if doubt_about(unit, mention, uid):
+            raise OwnerChanged
+        record = resolve_mention(act, unit, mention, new_record_id=owner)
+        if (owner_of(unit, mention, uid) or record.id) != owner:
+            raise OwnerChanged
+        return index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
+
+
+def owner_of(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
+    """The record whose study it is, even where that was merged into another since; else the one that stands now."""
+    study = unit.studies.by_uid(study_instance_uid)
+    if study is not None:
+        return study.record_id
+    known = unit.patients.record(mention.identifier)
+    return standing(unit, known).id if known is not None else None
+
+
+def as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
     """A modality that writes this hospital's code or name as issuer means the hospital's own patient number."""
     settings = act.house.settings
     own = {issuer_system(text) for text in (str(settings.facility_code), settings.name, *settings.issuers)}
     return PatientIdentifier(settings.patient_id_system, patient.value) if patient.system in own else patient
 
 
-def _owner(act: Act, mention: PatientMention) -> str:
-    with act.house.storage.read() as unit:
-        known = unit.patients.record(mention.identifier)
-        return known.id if known else new_id()
-
-
-def _index(
+def index(
     act: Act, unit: UnitOfWork, record: SourceRecord, reads: Sequence[ReadInstance], stored: Sequence[Instance]
 ) -> Stored:
+    """Make them known as the patient's; what is known of the study already is the same patient's."""
     act.about(record)
     uid = reads[0].study.study_instance_uid
     known = unit.studies.by_uid(uid)
-    if known is not None and known.record_id != record.id:
-        text = "this study is known for another patient"
-        return Stored((), failed=tuple(_failure(read, MISMATCH, text) for read in reads))
     study = known or replace(reads[0].study, id=new_id(), patient=record.identifier, record_id=record.id, version=0)
     present = {i.sop_instance_uid: i for s in study.series for i in s.instances}
+    known_uids = frozenset(present)
+    elsewhere = unit.studies.holding([one.sop_instance_uid for one in stored if one.sop_instance_uid not in present])
     added: list[tuple[Series, Instance]] = []
     failed, accepted, unchanged = [], [], 0
     for read, instance in zip(reads, stored, strict=True):
         before = present.get(instance.sop_instance_uid)
-        if before is not None and before.content_hash != instance.content_hash:
-            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored with other bytes"))
-            continue
-        accepted.append((uid, instance))
-        if before is not None:
+        if instance.sop_instance_uid in elsewhere:
+            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored in another study"))
+        elif before is None or (not before.content_hash and instance.content_hash):
+            accepted.append((uid, instance))
+            added.append((read.series, instance))
+            present[instance.sop_instance_uid] = instance
+        elif _is_same(act, record, before, instance):
+            accepted.append((uid, before))
             unchanged += 1
-            continue
-        present[instance.sop_instance_uid] = instance
-        added.append((read.series, instance))
+        else:
+            failed.append(_failure(read, DUPLICATE_INSTANCE, "this instance is already stored with other bytes"))
     warnings: tuple[str, ...] = ()
     if added:
         study = replace(_with_instances(study, added), version=study.version + 1, updated=act.now)
         study, warnings = _find_its_report(act, unit, study)
         unit.studies.save(study)
+        fresh = [one.sop_instance_uid for _, one in added if one.sop_instance_uid not in known_uids]
+        unit.studies.holds(study.id, fresh)
         act.items.append(study.id)
-    return Stored((study,), tuple(accepted), tuple(failed), unchanged, warnings)
+    return Stored((study,), tuple(accepted), tuple(failed), unchanged=unchanged, warnings=warnings)
+
+
+def _is_same(act: Act, record: SourceRecord, before: Instance, again: Instance) -> bool:
+    """The same object, though the head of its file may be another program's; or it is only known to be in the PACS."""
+    if not again.content_hash or before.content_hash == again.content_hash:
+        return True
+    files = (act.house.contents.open(record.id, one.content_hash) for one in (before, again))
+    return before.transfer_syntax == again.transfer_syntax and same_object(*files)
+
+
+def keep_instances(act: Act, command: KeepInstances) -> Kept:
+    """Storage commitment: an object is kept when it is indexed and its bytes lie in the store."""
+    act.action = "E"
+    uids = [uid for _, uid in command.objects]
+    with act.unit() as unit:
+        holding = unit.studies.holding(uids)
+        studies = [unit.studies.study(study_id) for study_id in sorted(set(holding.values()))]
+        found = {
+            one.sop_instance_uid: (study.record_id, one)
+            for study in studies
+            if study is not None
+            for one in study.selected()
+        }
+        act.items += sorted(set(holding.values()))
+    here = {uid for uid, (owner, one) in found.items() if act.house.contents.exists(owner, one.content_hash)}
+    kept = [each for each in command.objects if each[1] in here and found[each[1]][1].sop_class_uid == each[0]]
+    missing = [each for each in command.objects if each[1] not in here]
+    conflicting = [each for each in command.objects if each[1] in here and each not in kept]
+    return Kept(tuple(kept), tuple(missing), tuple(conflicting))
 
 
 def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> Study:
@@ -141,7 +193,9 @@ def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> S
         series.setdefault(of.series_instance_uid, replace(of, instances=()))
         fresh[of.series_instance_uid].append(instance)
     for uid, instances in fresh.items():
-        ordered = sorted((*series[uid].instances, *instances), key=lambda i: (i.number or 0, i.sop_instance_uid))
+        again = {one.sop_instance_uid for one in instances}
+        kept = (one for one in series[uid].instances if one.sop_instance_uid not in again)
+        ordered = sorted((*kept, *instances), key=lambda i: (i.number or 0, i.sop_instance_uid))
         series[uid] = replace(series[uid], instances=tuple(ordered))
     by_number = sorted(series.values(), key=lambda s: (s.number or 0, s.series_instance_uid))
     return replace(study, series=tuple(by_number))

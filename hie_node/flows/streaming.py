@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from adapters.peers.errors import PeerBroken
 from hie_node.acts import Act
+
+Piece = TypeVar("Piece")
 
 
 class TransferStopped(Exception):
@@ -24,7 +27,7 @@ class Transfer:
         self._act, self._still_permitted = act, still_permitted
         self._pause = act.house.settings.limits.recheck
         self._next_look = act.house.now().timestamp() + self._pause
-        self._sent, self._complete = 0, False
+        self._sent, self._complete, self._ended = 0, False, False
 
     def __enter__(self) -> Transfer:
         return self
@@ -44,6 +47,12 @@ class Transfer:
     def finish(self) -> None:
         """Everything was passed on."""
         self._complete = True
+
+    def end(self, complete: bool) -> None:
+        """The end of a transfer that is no block; what comes after the first is no end."""
+        if not self._ended:
+            self._ended, self._complete = True, complete
+            self.__exit__(None, None, None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -73,17 +82,17 @@ def verified(content: Iterator[bytes], *, sha1: str | None, size: int | None) ->
         yield held
 
 
-class Begun:
+class Begun(Generic[Piece]):
     """Content whose first piece is here already, so that what fails at once is answered and not broken off."""
 
-    def __init__(self, content: Iterator[bytes]) -> None:
+    def __init__(self, content: Iterator[Piece]) -> None:
         self._content = content
         self._first = next(content, None)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self) -> Piece:
         first, self._first = self._first, None
         return next(self._content) if first is None else first
 

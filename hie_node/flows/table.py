@@ -35,9 +35,11 @@ HERE: dict[type, Flow] = {
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
     nouns.StoreInstances: store_instances.store_instances,
+    nouns.KeepInstances: store_instances.keep_instances,
     nouns.FindStudies: find.find_studies,
     nouns.ReadStudy: find.read_study,
     nouns.RetrieveStudy: fetch.retrieve_study,
+    nouns.RetrieveFrames: fetch.retrieve_frames,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
     nouns.MatchPatient: patients.match_patient,
@@ -65,6 +67,7 @@ EVERYWHERE: dict[type, Flow] = {
     nouns.RetrieveDocument: fetch.fetch_document,
     nouns.FindStudies: ask_network.find_studies_everywhere,
     nouns.RetrieveStudy: fetch.fetch_study,
+    nouns.RetrieveFrames: fetch.fetch_frames,
     DescribeNode: describe.describe,
 }
 

@@ -26,7 +26,7 @@ from flask import Flask, Response, request
 
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.supervisor import Child, Supervisor
-from hie_node.workers import WorkerLimits, run_workers
+from hie_node.workers import WorkerLimits, listen, run_worker
 
 SEARCHSET = 5 * 1024
 
@@ -146,7 +146,7 @@ def _serve_nothing(folder: Path, port: int, tls: Path) -> None:
         worker_slots=limits.slots,
         spool_folder=folder / "spool",
     )
-    workers = partial(run_workers, nothing, socket_file=at, limits=limits)
+    workers = partial(run_worker, nothing, listening=listen(at), limits=limits)
     sys.exit(Supervisor([Child("workers", workers), Child("edge", edge, front=True)]).run())
 
 

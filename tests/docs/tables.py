@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Atna, Limits, Mllp, Notices, Settings
+from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    apart = ("home", "limits", "mllp", "notices", "atna")
+    apart = ("home", "limits", "mllp", "notices", "atna", "dicom", "pacs")
     told = {name: text for name, text in field_words(Settings).items() if name not in apart}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
@@ -83,6 +83,17 @@ def notices() -> str:
 
 def atna() -> str:
     rows = ([f"`{name}`", _default(Atna, name), text] for name, text in field_words(Atna).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def dicom() -> str:
+    rows = ([f"`{name}`", _default(Dicom, name), text] for name, text in field_words(Dicom).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def pacs() -> str:
+    told = {"name": "how this node calls it", "host": "and", "port": "where it listens", **field_words(Pacs)}
+    rows = ([f"`{one.name}`", _default(Pacs, one.name), told[one.name]] for one in fields(Pacs))
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -178,6 +189,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "mllp": mllp,
     "notices": notices,
     "atna": atna,
+    "dicom": dicom,
+    "pacs": pacs,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,

@@ -331,11 +331,12 @@ def says_its_pid(file: Path) -> None:
 def main(settings: dict[str, Any]) -> int:
     from hie_node.edge import EdgeLimits, Listener, ServerTls, run_edge
     from hie_node.supervisor import Child, Supervisor
-    from hie_node.workers import WorkerLimits, run_workers
+    from hie_node.workers import WorkerLimits, listen, run_worker
 
     logging.basicConfig(level=logging.INFO)
     folder, ports = Path(settings["folder"]), settings["ports"]
     worker_limits = WorkerLimits(threads=settings["threads"])
+    listening = listen(folder / "workers" / "http.sock")
     own = folder / "server.pem", folder / "server.key"
     listeners = [
         Listener("house", "127.0.0.1", ports["house"], ServerTls(*own)),
@@ -361,7 +362,7 @@ def main(settings: dict[str, Any]) -> int:
 
     def workers() -> None:
         says_its_pid(folder / "workers.pid")
-        run_workers(lambda: application, socket_file=folder / "workers" / "http.sock", limits=worker_limits)
+        run_worker(lambda: application, listening=listening, limits=worker_limits)
 
     return Supervisor([Child("workers", workers), Child("edge", edge, front=True)]).run()
 

@@ -34,6 +34,7 @@ def make_house(folder: Path, **settings: Any) -> House:
         patient_id_system=SYSTEM,
         lab=settings.pop("lab", True),
         mllp_port=settings.pop("mllp_port", 0),
+        dicom_port=settings.pop("dicom_port", 0),
     )
     made = create(folder / "node", node)
     return build(replace(made, mllp=mllp, **settings))

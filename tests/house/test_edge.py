@@ -403,8 +403,3 @@ def test_long_heads_pass_and_no_refusal_is_a_page_or_quotes_the_request(front: F
     ]
     assert [answer.status for answer in refused] == [415, 431, 431]
     assert {answer.json()["resourceType"] for answer in refused} == {"OperationOutcome"}
-    with front.connect("house") as sock:
-        sock.sendall(f"g#t /fhir/{name} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
-        answer = read_answer(sock)
-    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
-    assert name.encode() not in answer.body

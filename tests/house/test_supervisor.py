@@ -23,7 +23,7 @@ def front(tmp_path: Path) -> Iterator[Front]:
 def test_killing_the_supervisor_leaves_nothing_behind(front: Front) -> None:
     assert front.get("house", "/").status == 200
     processes = front.children()
-    assert len(processes) == 3  # the edge, gunicorn's parent, one worker
+    assert len(processes) == 2  # the edge, one worker
     front.process.kill()
     front.process.wait(PATIENCE_SECONDS)
     eventually(lambda: not any(alive(pid) for pid in processes), "all processes have ended")

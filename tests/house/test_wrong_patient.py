@@ -114,7 +114,7 @@ def test_a_message_that_contradicts_its_patient_number_is_refused(lab: Lab) -> N
     with pytest.raises(SubmissionRejected):
         bac_ninh.publishes(ct_report(mistaken))
     outcome = bac_ninh.publishes_files({"1.dcm": CtStudy(mistaken, count=1).slices("bac-ninh")[0]})
-    assert "somebody else" in outcome[0].reason
+    assert any("kept aside" in text for text in outcome[0].warnings)
     assert len(bac_ninh.holds()) == 1
 
 
@@ -174,7 +174,7 @@ def test_images_that_name_another_patient_do_not_join_a_study(lab: Lab) -> None:
     mine, stray = CtStudy(LAN, count=1).slices("bac-ninh"), CtStudy(HOA, count=2).slices("bac-ninh")[1:]
     bac_ninh.publishes_files({"1.dcm": mine[0]})
     outcome = bac_ninh.publishes_files({"2.dcm": stray[0]})
-    assert "another patient" in outcome[0].reason
+    assert "another patient" in outcome[0].warnings[0]
     assert bac_ninh.finds_own_studies(LAN, patient__identifier=f"{bac_ninh.number_of(LAN).system}|BA-0017").total == 1
 
 

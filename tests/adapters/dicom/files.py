@@ -79,6 +79,20 @@ def slice_body(
     return b"".join(parts[tag] for tag in sorted(parts))
 
 
+def implicit_body(number: int = 1, **options: object) -> bytes:
+    """The same slice in Implicit VR Little Endian."""
+    explicit = slice_body(number, **options)  # type: ignore[arg-type]
+    body, at = b"", 0
+    while at < len(explicit):
+        tag, vr = explicit[at : at + 4], explicit[at + 4 : at + 6].decode()
+        long = vr in LONG
+        size = struct.unpack("<L" if long else "<H", explicit[at + (8 if long else 6) : at + (12 if long else 8)])[0]
+        at += 12 if long else 8
+        body += tag + struct.pack("<L", size) + explicit[at : at + size]
+        at += size
+    return body
+
+
 def encapsulate(pixels: bytes) -> bytes:
     head = struct.pack("<HH", 0x7FE0, 0x0010) + b"OB\0\0" + struct.pack("<L", 0xFFFFFFFF)
     return head + item(b"") + item(pixels) + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)

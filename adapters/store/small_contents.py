@@ -1,0 +1,30 @@
+"""Small contents, sealed like a file, in a table: they become durable with the entry that names them."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, select
+
+from adapters.store.rows import Part, upsert
+from adapters.store.schema import small_content
+
+_SEALED = select(small_content.c.sealed).where(
+    small_content.c.owner == bindparam("owner"), small_content.c.content_hash == bindparam("content_hash")
+)
+_ERASE = delete(small_content).where(small_content.c.owner == bindparam("owner"))
+
+
+class SmallContents(Part):
+    """The table, inside a unit of work; it knows neither keys nor contents."""
+
+    __slots__ = ()
+
+    def put(self, owner: str, content_hash: str, sealed: bytes) -> None:
+        """Add, or put in the place of what may be damaged or under a key that was destroyed."""
+        upsert(self._connection, small_content, {"owner": owner, "content_hash": content_hash, "sealed": sealed})
+
+    def sealed(self, owner: str, content_hash: str) -> bytes | None:
+        row = self._connection.execute(_SEALED, {"owner": owner, "content_hash": content_hash}).first()
+        return None if row is None else bytes(row.sealed)
+
+    def erase(self, owner: str) -> None:
+        self._connection.execute(_ERASE, {"owner": owner})
