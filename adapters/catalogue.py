@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from adapters.cdshooks import services
 from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search
 from adapters.fhir import (
+    announce_referral,
     capability,
     find_imaging_studies,
+    ips_summary,
     iti65_provide_document_bundle,
     iti66_find_document_lists,
     iti67_find_document_references,
@@ -13,6 +16,7 @@ from adapters.fhir import (
     iti78_find_patients,
     iti81_find_audit_events,
     iti83_pix,
+    iti90_directory,
     iti104_feed,
     iti105_simplified_publish,
     iti108_access_consent,
@@ -32,8 +36,10 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti67_find_document_references.TRANSACTION,
     iti68_retrieve_document.TRANSACTION,
     *iti78_find_patients.TRANSACTIONS,
+    *ips_summary.TRANSACTIONS,
     *iti81_find_audit_events.TRANSACTIONS,
     *iti83_pix.TRANSACTIONS,
+    *iti90_directory.TRANSACTIONS,
     *iti104_feed.TRANSACTIONS,
     iti105_simplified_publish.TRANSACTION,
     *iti108_access_consent.TRANSACTIONS,
@@ -44,8 +50,10 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     read_imaging_study.TRANSACTION,
     *withdraw_receipt.TRANSACTIONS,
     *record_between_peers.TRANSACTIONS,
+    *announce_referral.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
     *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *services.TRANSACTIONS,
 )

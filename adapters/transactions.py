@@ -33,7 +33,7 @@ class Transaction:
     scope      SMART scope that the caller needs: resource type and one of c, r, u, d, s
     doors      where it can be asked
     discloses  whether its answer shows something of a patient, so that it must be recorded
-    family     `fhir`, `dicomweb`: the base path and the error language
+    family     `fhir`, `dicomweb`, `cds`: the base path and the error language
     open_to_all  answered without a token: what a client has to know before it can get one
     form       accepts the same parameters as application/x-www-form-urlencoded (FHIR `_search`)
     """
@@ -49,6 +49,6 @@ class Transaction:
     scope: tuple[str, str]
     doors: frozenset[Door] = HOUSE
     discloses: bool = True
-    family: Literal["fhir", "dicomweb"] = "fhir"
+    family: Literal["fhir", "dicomweb", "cds"] = "fhir"
     form: bool = False
     open_to_all: bool = False

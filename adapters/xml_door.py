@@ -20,6 +20,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from lxml import etree
@@ -47,6 +48,7 @@ _DECLARATION = re.compile(
     r"""\s*+<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]{0,100}>"""
 )
 _BEFORE_ROOT = re.compile(rb"(?:\s++|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
+_OPENING = re.compile(rb"<[^\s<>/!?]++\s")
 _QUOTED = rb"""(?:"[^"<]*+"|'[^'<]*+')"""
 _ATTRIBUTE = rb"\s++[^\s=<>/]++\s*+=\s*+" + _QUOTED
 
@@ -102,6 +104,145 @@ def parse_xml_bytes(
     _refuse_doctype(text)
     _refuse_attribute_floods(text, max_attributes)
     return _parse(text, max_depth=max_depth, max_elements=max_elements)
+
+
+def stream_xml(
+    chunks: Iterable[bytes],
+    is_part: Callable[[XmlElement, int], bool],
+    *,
+    max_part: int,
+    max_depth: int = MAX_DEPTH,
+    max_attributes: int = MAX_ATTRIBUTES,
+    max_elements: int = MAX_ELEMENTS,
+) -> Iterator[XmlElement]:
+    """A document of any length, part by part: each part whole, and every other element when it ends.
+
+    Nothing that was yielded stays in memory. Raises XmlRefused where the trouble is; what came before it was good.
+
+    is_part  asked for each element outside of parts as it begins, with its depth (the root has 1); it may raise
+    max_part bytes of one part, elements of one part are at most `max_elements`
+    """
+    guard = _Guard(max_attributes)
+    parser, progress = _new_parser(huge=True), _Parts(is_part, max_part, max_depth, max_elements)
+    try:
+        for text in _utf8_chunks(chunks):
+            guard.look(text)
+            parser.feed(text)
+            yield from progress.follow(parser, len(text))
+        parser.close()
+    except etree.XMLSyntaxError as error:
+        yield from progress.follow(parser, 0)
+        raise _malformed(error) from None
+
+
+class _Guard:
+    """What must be seen before the parser sees it, in pieces: a DOCTYPE, and an element with too many attributes."""
+
+    def __init__(self, max_attributes: int) -> None:
+        self._at_most, self._carried, self._is_first = max_attributes, b"", True
+
+    def look(self, text: bytes) -> None:
+        if self._is_first:
+            _refuse_doctype(text)
+            self._is_first = False
+        window = self._carried + text
+        _refuse_attribute_floods(window, self._at_most)
+        opened = window.rfind(b"<")
+        self._carried = window[opened:] if opened > window.rfind(b">") else b""
+        if len(self._carried) > _CHUNK and _OPENING.match(self._carried):
+            raise XmlTooManyAttributes(f"the beginning of an element is longer than {_CHUNK} bytes")
+
+
+class _Parts:
+    """Which part is being read, and how far."""
+
+    def __init__(
+        self, is_part: Callable[[XmlElement, int], bool], max_part: int, max_depth: int, max_elements: int
+    ) -> None:
+        self._is_part, self._max_part, self._max_elements = is_part, max_part, max_elements
+        self._max_depth = max_depth
+        self._depth = self._inside = self._elements = self._bytes = 0
+
+    def follow(self, parser: XmlElement, fed: int) -> Iterator[XmlElement]:
+        self._bytes += fed
+        for event, element in parser.read_events():
+            if event == "start":
+                self._begins(element)
+            else:
+                yield from self._ends(element)
+        if self._bytes > self._max_part:
+            raise XmlTooLarge(f"a part of it has more than {self._max_part} bytes")
+
+    def _begins(self, element: XmlElement) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > self._max_depth:
+            raise XmlTooDeep(f"nested deeper than {self._max_depth} levels", line=element.sourceline)
+        if self._elements > self._max_elements:
+            raise XmlTooLarge(f"a part of it has more than {self._max_elements} elements", line=element.sourceline)
+        if self._depth == 1 and element.getroottree().docinfo.doctype:
+            raise DoctypeRefused("a DOCTYPE is not accepted")
+        if not self._inside and self._is_part(element, self._depth):
+            self._inside = self._depth
+
+    def _ends(self, element: XmlElement) -> Iterator[XmlElement]:
+        depth, self._depth = self._depth, self._depth - 1
+        if self._inside and depth > self._inside:
+            return
+        yield element
+        self._inside = self._elements = self._bytes = 0
+        parent = element.getparent()
+        if parent is not None:
+            parent.remove(element)
+
+
+def _utf8_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same text in UTF-8, piece by piece. The first piece tells the encoding."""
+    decoder: codecs.IncrementalDecoder | None = None
+    encoding, held = "", ""
+    for chunk in _at_least(chunks, 1000):
+        if decoder is None:
+            encoding, chunk = _encoding_of(chunk)  # noqa: PLW2901
+            decoder = codecs.getincrementaldecoder(encoding)()
+        for start in range(0, len(chunk), _CHUNK):
+            text = held + _decoded(decoder, chunk[start : start + _CHUNK], encoding)
+            held = ""
+            if encoding == "cp1258":
+                text, held = _composed(text)
+            yield text.encode("utf-8")
+    if decoder is not None:
+        yield unicodedata.normalize("NFC", held + _decoded(decoder, b"", encoding, final=True)).encode("utf-8")
+
+
+def _at_least(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The first piece holds the whole beginning, however small the pieces come."""
+    first, is_open = b"", True
+    for chunk in chunks:
+        if not is_open:
+            yield chunk
+            continue
+        first += chunk
+        if len(first) >= size:
+            yield first
+            is_open = False
+    if is_open:
+        yield first
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, encoding: str, *, final: bool = False) -> str:
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError:
+        raise EncodingRefused(f"the bytes are not {encoding}") from None
+
+
+def _composed(text: str) -> tuple[str, str]:
+    """This code page spells one letter as two; the last one waits for what may follow it."""
+    cut = len(text)
+    while cut and unicodedata.combining(text[cut - 1]):
+        cut -= 1
+    cut = max(0, cut - 1)
+    return unicodedata.normalize("NFC", text[:cut]), unicodedata.normalize("NFC", text[cut:])
 
 
 def _as_utf8(body: bytes) -> bytes:
@@ -169,8 +310,8 @@ def _refuse_attribute_floods(text: bytes, at_most: int) -> None:
         raise XmlTooManyAttributes(f"an element has more than {at_most} attributes", line=line, column=column)
 
 
-def _parse(text: bytes, *, max_depth: int, max_elements: int) -> XmlElement:
-    parser = etree.XMLPullParser(
+def _new_parser(*, huge: bool) -> XmlElement:
+    return etree.XMLPullParser(
         events=("start", "end"),
         encoding="utf-8",  # decided above; a declaration inside the text no longer counts
         resolve_entities=False,
@@ -180,8 +321,12 @@ def _parse(text: bytes, *, max_depth: int, max_elements: int) -> XmlElement:
         attribute_defaults=False,
         remove_comments=True,
         remove_pis=True,
-        huge_tree=len(text) > _LIBRARY_MAX_TEXT,
+        huge_tree=huge,
     )
+
+
+def _parse(text: bytes, *, max_depth: int, max_elements: int) -> XmlElement:
+    parser = _new_parser(huge=len(text) > _LIBRARY_MAX_TEXT)
     progress = _Progress(max_depth, max_elements)
     try:
         for start in range(0, len(text), _CHUNK):

@@ -183,7 +183,7 @@ class Act:
 
     def weigh(self, item: DocumentEntry | Study, consents: Sequence[Consent]) -> Decision:
         """Decide on one item without writing it down."""
-        return self.decide(_item(item), consents)
+        return self.decide(item_of(item), consents)
 
     def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
         ask = AccessRequest(self.caller.requester, self.house.home, item)
@@ -217,7 +217,8 @@ def note_emergency(act: Act, unit: UnitOfWork, record_id: str | None) -> Emergen
     return access
 
 
-def _item(item: DocumentEntry | Study) -> Item:
+def item_of(item: DocumentEntry | Study) -> Item:
+    """What rules look at of a document or a study."""
     if isinstance(item, Study):
         return Item(labels_of(item.sensitivity), item.id, item.study_instance_uid, item.started)
     authors = {a.person for a in item.authors if a.person} | {a.institution for a in item.authors if a.institution}

@@ -9,12 +9,15 @@ import base64
 import binascii
 from collections.abc import Mapping
 
+from adapters.trust.hook_tokens import read_hook_token
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
 from adapters.trust.receipts import read_receipt
 from adapters.trust.scopes import Scopes
-from consent.errors import InvalidReceipt, TokenRefused
+from consent.errors import InvalidReceipt, ScopeMissing, TokenRefused
 from consent.receipts import ConsentReceipt
+from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node.acts import Caller
+from hie_node.clients import registered
 from hie_node.flows.peer_call import RECEIPT_HEADER
 from hie_node.house import House
 
@@ -36,6 +39,38 @@ def at_the_house_door(house: House, headers: Mapping[str, str]) -> tuple[Caller,
         bearer(headers), keys=house.keys.ever(), base=house.settings.house.url, home=house.home, now=house.now()
     )
     return Caller(access.requester, "house"), access.scopes
+
+
+def at_a_cds_service(house: House, headers: Mapping[str, str], *, path: str) -> tuple[Caller, Scopes]:
+    """An access token of this node, or the system's own token for this very service (CDS Hooks), which is spent."""
+    try:
+        return at_the_house_door(house, headers)
+    except TokenRefused as refusal:
+        if refusal.reason == "missing":
+            raise
+    with house.storage.begin() as unit:
+        token = read_hook_token(
+            bearer(headers),
+            client_of=lambda client_id: registered(unit.people_of_the_house.client(client_id)),
+            audience=house.settings.house.url + path,
+            now=house.now(),
+        )
+        unit.tokens.spend("cds-hooks", token.token_id, expires=token.expires)
+    client = token.client
+    purpose = PurposeOfUse.TREAT
+    if purpose not in client.purposes:
+        raise ScopeMissing
+    asker = Requester(
+        client.client_id,
+        Role.SYSTEM,
+        house.home,
+        client.name,
+        house.settings.name,
+        purpose,
+        client_id=client.client_id,
+        token_id=token.token_id,
+    )
+    return Caller(asker, "house"), client.scopes
 
 
 def at_the_peer_door(

@@ -21,9 +21,12 @@ from adapters.trust.keys import SigningKeys, key_encryption_key
 from consent.policy import VIET_NAM
 from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
+from hie_node.mappings import LiveMappings
 from hie_node.quotas import Quotas
 from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
 from registry import weights
+from registry.code_maps import CodeMaps, read_map
+from registry.errors import InvalidValue
 from registry.matching import CorroboratedNumber
 from registry.ports import Archive, Matcher
 from registry.weighing import Weighing
@@ -61,6 +64,8 @@ def build(settings: Settings) -> House:
         quotas=Quotas(storage, settings.limits),
         page_key=_derived(kek, b"page tokens"),
         archives={each.name: _archive(settings, each) for each in settings.pacs},
+        mappings=LiveMappings(settings.home),
+        code_maps=_code_maps(settings),
     )
 
 
@@ -87,6 +92,17 @@ def _archive(settings: Settings, pacs: Pacs) -> Archive:
         headers = make_headers(basic_auth=secret)
     authority = str(settings.home / pacs.authority) if pacs.authority else None
     return WebArchive(pacs.url.rstrip("/"), settings.patient_id_system, headers, authority)
+
+
+def _code_maps(settings: Settings) -> CodeMaps:
+    """The hospital's own maps, each a file of its folder `codes`; a broken one is named instead of left out."""
+    maps = []
+    for file in sorted((settings.home / "codes").glob("*.json")):
+        try:
+            maps.append(read_map(file.read_text("utf-8")))
+        except (InvalidValue, UnicodeDecodeError) as error:
+            raise UnsafeSettings(f"{file}: {error}") from error
+    return CodeMaps(tuple(maps))
 
 
 def _transport(settings: Settings) -> PeerTransport:

@@ -69,6 +69,8 @@ def _settings(house: House) -> Iterator[Check]:
     )
     if s.lab:
         yield Check("lab", "warning", "this is a lab node: invented people only", "lab")
+    if not s.lab and not s.sign_in.demands_second_factor(lab=False):
+        yield Check("second factor", "warning", "off: second_factor is not-demanded in node.toml", "no-second-factor")
     if not s.data_protection_officer:
         yield Check(
             "emergency access", "warning", "off: no data_protection_officer is named in node.toml", "no-officer"

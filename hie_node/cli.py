@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from hie_node.commands import audit, consent, lab, mpi, node, pacs, patients, peers, quarantine, records
+from hie_node.commands import (
+    audit,
+    codes,
+    consent,
+    feeds,
+    lab,
+    ledger,
+    mpi,
+    node,
+    pacs,
+    patients,
+    peers,
+    quarantine,
+    records,
+    referrals,
+)
 from hie_node.commands.output import complain, confess, home_option
 
 app = typer.Typer(
@@ -21,6 +36,7 @@ app = typer.Typer(
 )
 node.add_to(app)
 records.add_to(app)
+referrals.add_to(app)
 app.add_typer(patients.app, name="patients")
 app.add_typer(mpi.app, name="mpi")
 app.add_typer(quarantine.app, name="quarantine")
@@ -28,6 +44,9 @@ app.add_typer(pacs.app, name="pacs")
 app.add_typer(consent.app, name="consent")
 app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(feeds.app, name="feeds")
+app.add_typer(codes.app, name="codes")
 lab.add_to(app)
 
 

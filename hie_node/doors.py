@@ -24,7 +24,7 @@ from adapters.fhir.issues import FhirError, Issue
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
-from hie_node import log, operations, tokens_door
+from hie_node import cross_origin, log, operations, tokens_door
 from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
@@ -43,6 +43,7 @@ BASES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("network", "fhir", "/network/fhir"),
         ("house", "dicomweb", "/dicomweb"),
         ("network", "dicomweb", "/network/dicomweb"),
+        ("house", "cds", "/cds-services"),
     ),
     "peer": (("peer", "fhir", "/fhir"), ("peer", "dicomweb", "/dicomweb")),
 }
@@ -93,6 +94,9 @@ def _mount(app: Flask, house: House, transaction: Transaction, *, door: str, bas
     if transaction.form:
         routes.append(("POST", path.rstrip("/") + "/_search"))
     view = partial(_answer, house, transaction, door, base)
+    if transaction.family == "cds":
+        cross_origin.mount(app, house, base + path, method)
+        view = partial(cross_origin.allowed, house, view)
     for verb, where in routes:
         app.add_url_rule(
             (base + where).rstrip("/") or "/",

@@ -3,6 +3,7 @@
 The same steps whether it came over MLLP or in a file. It is acknowledged when its effect is durable; that it had its
 effect is written in the same unit, so a resend after a lost acknowledgement is acknowledged again and changes nothing.
 A control id alone does not make a resend: some systems count from one each morning, and their reports must not be lost.
+The message itself is kept in the same unit (hie_node/feeds.py); a refused one as well, so that it can be read again.
 """
 
 from __future__ import annotations
@@ -11,24 +12,27 @@ import base64
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from adapters.hl7v2.ack import ACCEPTED, Verdict, answers, sender_of, verdict
 from adapters.hl7v2.authorities import Receiver
 from adapters.hl7v2.catalogue import EXCHANGES, exchange_of
 from adapters.hl7v2.errors import Hl7Fault, SenderNotAllowed
-from adapters.hl7v2.exchanges import Exchange, Read, Reply
+from adapters.hl7v2.exchanges import Exchange, Reply
+from adapters.hl7v2.mapping import SenderMapping, mapped, mapping_of
 from adapters.hl7v2.message import Message, read_message
 from adapters.store.unit import UnitOfWork
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import log, metrics
+from hie_node import feeds, log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.flows.table import flow_for
 from hie_node.house import House
-from registry.errors import RegistryError
+from registry.commands import FeedPatient, ProvideSubmission
+from registry.errors import RegistryError, StorageUnavailable
+from registry.feeds import REFUSED, FeedItem
 from registry.vietnamese import composed
 
 _EVENTS = {event for exchange in EXCHANGES for event in exchange.events}
@@ -44,17 +48,23 @@ class Handled:
     again: bool = False
     commands: int = 0
     notes: tuple[str, ...] = ()
+    documents: int = 0
 
 
-def handle(house: House, data: bytes, *, address: str | None = None) -> Handled:
-    """Answer one message, whatever it is. `address` is where it came from over the network."""
+def handle(house: House, data: bytes, *, address: str | None = None, replayed: FeedItem | None = None) -> Handled:
+    """Answer one message, whatever it is. `address` is where it came from over the network.
+
+    replayed  the item of the log that this message is: what becomes of it is written there by whoever asks
+    """
     started = time.perf_counter()
     message: Message | None = None
     try:
         message = read_message(data)
-        handled = _answered(house, message, data, address)
+        handled = _answered(house, message, data, address, replayed)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong becomes an answer
         handled = _refused(house, message, data, error)
+        if replayed is None and not isinstance(error, SenderNotAllowed):  # a stranger must not fill the disk
+            _keep_refused(house, message, data, handled)
     seconds = time.perf_counter() - started
     metrics.HL7.labels(handled.event, handled.verdict.code).inc()
     metrics.observe(f"HL7 {handled.event}", "mllp" if address else "file", handled.verdict.number, seconds)
@@ -70,6 +80,25 @@ def handle(house: House, data: bytes, *, address: str | None = None) -> Handled:
         **facts,
     )
     return handled
+
+
+def handle_together(house: House, messages: Sequence[bytes], *, address: str | None = None) -> list[Handled]:
+    """Messages of one sender, in order, with one wait for the disk; their answers may leave when this returns."""
+    if len(messages) > 1:
+        # what the database cannot take together is tried one by one, so that each gets the answer that fits it
+        with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
+            return [handle(house, each, address=address) for each in messages]
+    return [handle(house, each, address=address) for each in messages]
+
+
+def became(handled: Handled) -> feeds.Became:
+    """For the log of feeds."""
+    if handled.verdict.code != ACCEPTED.code:
+        judged = handled.verdict
+        reason = " ".join(filter(None, (judged.code, str(judged.number), judged.location, judged.text)))
+        return feeds.Became(REFUSED, reasons=(reason,), notes=handled.notes)
+    outcome = "unchanged" if handled.again or not handled.commands else "stored"
+    return feeds.Became(outcome, handled.documents, notes=handled.notes)
 
 
 def refuse(house: House, head: bytes, error: Exception) -> Handled:
@@ -92,19 +121,54 @@ def receiver(house: House) -> Receiver:
     )
 
 
-def _answered(house: House, message: Message, data: bytes, address: str | None) -> Handled:
+def _answered(house: House, message: Message, data: bytes, address: str | None, replayed: FeedItem | None) -> Handled:
     if address is not None:
         _check_sender(house, message, address)
-    here = receiver(house)
+    message, here = as_meant(house, message, house.mappings.current())
     exchange = exchange_of(message, is_lab=here.is_lab)
     read = exchange.decode(message, here)
+    if exchange.reply is not None:
+        results = [_one(house, message, exchange, command) for command in read.commands]
+        reply = exchange.reply(results, message, here)
+        told = answers(sender_of(message, data), ACCEPTED, now=here.now, reply=reply, notes=message.deviations)
+        return Handled(tuple(told), ACCEPTED, _event(message), commands=len(results))
     identity = (_sender(message), message.control_id[:255], _digest(data))
-    again = exchange.reply is None and _had_effect(house, identity)
-    results = [] if again else _carried_out(house, message, exchange, read, identity)
-    reply = exchange.reply(results, message, here) if exchange.reply else None
-    notes = (*message.deviations, *read.notes)
-    told = answers(sender_of(message, data), ACCEPTED, now=here.now, reply=reply, notes=notes)
-    return Handled(tuple(told), ACCEPTED, _event(message), again, len(read.commands), notes)
+    again = replayed is None and _had_effect(house, identity)
+    commands = [] if again else _still_news(house, read.commands, replayed)
+    notes = (*message.deviations, *read.notes, *((STALE,) if len(commands) < len(read.commands) and not again else ()))
+    told = answers(sender_of(message, data), ACCEPTED, now=here.now, notes=notes)
+    documents = sum(len(one.submission.documents) for one in commands if isinstance(one, ProvideSubmission))
+    handled = Handled(tuple(told), ACCEPTED, _event(message), again, len(commands), notes, documents)
+    _carry_out(house, message, exchange, commands, _last_step(house, message, data, handled, identity, replayed))
+    return handled
+
+
+STALE = "replayed: a later message of this patient was accepted since; nothing was changed by this one"
+
+
+def _still_news(house: House, commands: Sequence[object], replayed: FeedItem | None) -> list[object]:
+    """Of a message that is read again, what no later message has overtaken."""
+    if replayed is None:
+        return list(commands)
+    with house.storage.read() as unit:
+        return [each for each in commands if not _is_overtaken(unit, each, replayed)]
+
+
+def _is_overtaken(unit: UnitOfWork, command: object, replayed: FeedItem) -> bool:
+    if isinstance(command, ProvideSubmission):
+        return False
+    if not isinstance(command, FeedPatient):
+        return replayed.outcome != REFUSED
+    known = unit.patients.record(command.identifier)
+    return known is not None and known.updated is not None and known.updated > replayed.received
+
+
+def as_meant(house: House, message: Message, mappings: tuple[SenderMapping, ...]) -> tuple[Message, Receiver]:
+    """The message and this hospital's names, with the habits of its sender taken out."""
+    here, mapping = receiver(house), mapping_of(message, mappings)
+    if mapping is None:
+        return message, here
+    return mapped(message, mapping), replace(here, authorities={**here.authorities, **mapping.authorities})
 
 
 def _check_sender(house: House, message: Message, address: str) -> None:
@@ -120,24 +184,66 @@ def _had_effect(house: House, identity: tuple[str, str, str]) -> bool:
         return unit.messages.had_effect(*identity)
 
 
-def _carried_out(
-    house: House, message: Message, exchange: Exchange, read: Read, identity: tuple[str, str, str]
-) -> list[object]:
-    """Each command through its flow; with the last one becomes durable that the message had its effect."""
-    results = []
+LastStep = Callable[[UnitOfWork], None]
+
+
+def _carry_out(house: House, message: Message, exchange: Exchange, commands: Sequence[object], last: LastStep) -> None:
+    """All commands or none; with the last one becomes durable that the message had its effect."""
+    with house.storage.together() if len(commands) > 1 else contextlib.nullcontext():
+        for place, command in enumerate(commands, 1):
+            _one(house, message, exchange, command, also=last if place == len(commands) else None)
+    if not commands:
+        with house.storage.begin() as unit:
+            last(unit)
+
+
+def _one(
+    house: House, message: Message, exchange: Exchange, command: object, *, also: LastStep | None = None
+) -> object:
     is_query = exchange.reply is not None
-    for place, command in enumerate(read.commands, 1):
-        act = Act(house, _caller(house, message), exchange.name, "E" if is_query else "U", query=_query(message))
-        if place == len(read.commands) and not is_query:
-            act.also = partial(_keep, identity=identity, act=act)
-        results.append(flow_for(command, network=False)(act, command))
-        if not act.recorded:
-            raise AssertionError(f"{exchange.name} answered without a record")
-    return results
+    act = Act(house, _caller(house, message), exchange.name, "E" if is_query else "U", query=_query(message))
+    act.also = also
+    result = flow_for(command, network=False)(act, command)
+    if not act.recorded:
+        raise AssertionError(f"{exchange.name} answered without a record")
+    return result
 
 
-def _keep(unit: UnitOfWork, *, identity: tuple[str, str, str], act: Act) -> None:
-    unit.messages.keep(*identity, now=act.now)
+def _last_step(
+    house: House,
+    message: Message,
+    data: bytes,
+    handled: Handled,
+    identity: tuple[str, str, str],
+    replayed: FeedItem | None,
+) -> LastStep:
+    """That it had its effect, and the message as it came."""
+    kept = None if replayed else feeds.keep(house, data)
+    item = replayed or feeds.new_item(house, feed_of(message), message.control_id, kept)
+
+    def last(unit: UnitOfWork) -> None:
+        unit.messages.keep(*identity, now=item.received)
+        if kept is not None:
+            feeds.write(unit, item, kept, became(handled))
+
+    return last
+
+
+def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled) -> None:
+    """Its sender knows that it had no effect; whoever mends the fault can read it again. Questions are not kept."""
+    if message is not None and any(each.reply and message.kind in each.events for each in EXCHANGES):
+        return
+    with contextlib.suppress(StorageUnavailable):
+        kept = feeds.keep(house, data)
+        name = message.control_id if message else ""
+        item = feeds.new_item(house, feed_of(message), name, kept)
+        with house.storage.begin() as unit:
+            feeds.write(unit, item, kept, became(handled))
+
+
+def feed_of(message: Message | None) -> str:
+    """The name of the feed in the log: which system sent it."""
+    return f"{feeds.HL7} {_sender(message) if message else '?'}"
 
 
 def _caller(house: House, message: Message) -> Caller:

@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
+from adapters.hl7v2.mapping import SenderMapping
 from adapters.peers.transport import PeerTransport
 from adapters.store.contents import FolderContentStore
 from adapters.store.unit import Storage
@@ -17,6 +19,7 @@ from consent.policy import BasePolicy
 from hie_node.quotas import Quotas
 from hie_node.settings import Settings
 from registry.answers import Community
+from registry.code_maps import CodeMaps
 from registry.identifiers import HomeCommunityId
 from registry.ports import Archive, Matcher
 
@@ -28,6 +31,12 @@ def _now() -> datetime:
 def new_id() -> str:
     """A random id: nobody guesses the next one."""
     return str(uuid.uuid4())
+
+
+class Mappings(Protocol):
+    """What single senders of HL7 v2 write differently, as it is configured now."""
+
+    def current(self) -> tuple[SenderMapping, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class House:
     matcher: Matcher
     policy: BasePolicy
     quotas: Quotas
+    mappings: Mappings
+    code_maps: CodeMaps
     page_key: bytes = field(repr=False)
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)

@@ -16,7 +16,7 @@ import orjson
 from adapters.peers.errors import PeerError
 from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import log, metrics
+from hie_node import feeds, log, metrics
 from hie_node.acts import EMERGENCY_NOTICE
 from hie_node.archives import look
 from hie_node.atna import deliver_record
@@ -25,6 +25,7 @@ from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
 from hie_node.flows.heads import offer_head
 from hie_node.flows.peer_call import Asking, call_peer
+from hie_node.flows.referrals import announce_referrals
 from hie_node.house import House
 from hie_node.notices import tell_officer, tell_patient
 from hie_node.watching import ALARM_NOTICE, ask_canaries, notify, watch_breadth, watch_reviews
@@ -59,6 +60,7 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("breadth", 60.0, lambda: watch_breadth(house)),
         Task("reviews", 600.0, lambda: watch_reviews(house)),
         Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
+        Task("referrals", 1.0, lambda: announce_referrals(house)),
         Task("forget", 600.0, lambda: forget(house)),
     ]
     tasks += [
@@ -161,10 +163,15 @@ def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
 
 
 def forget(house: House) -> None:
-    """Spent tokens past their time, ways back to entries that nobody opened for long, messages nobody sends again."""
+    """Spent tokens past their time, what other hospitals listed long ago, old cards, messages nobody sends again."""
     now = house.now()
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
         unit.heads.thin(now - timedelta(days=2))
+        unit.orders.forget_before(
+            answers=now - timedelta(days=house.settings.limits.remember_remote),
+            cards=now - timedelta(days=house.settings.limits.remember_remote),
+        )
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))
+    feeds.forget(house)

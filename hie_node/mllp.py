@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,10 @@ ANSWER_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
 GRACE_SECONDS = 8.0
 RENEWED_EVERY = 60.0
-Answer = Callable[[bytes | Oversized, str], list[bytes]]
+TOGETHER = 50
+"""Messages of a pipelining sender that share one wait for the disk; the first waits for the last of them."""
+
+Answer = Callable[[Sequence[bytes | Oversized], str], list[bytes]]
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +58,7 @@ class Connection:
 
 
 class MllpServer:
-    """All connections of the door. `answer` is called in a thread, for one message of a connection at a time."""
+    """All connections of the door. `answer` is called in a thread, for one group of a connection at a time."""
 
     def __init__(self, bounds: Mllp, answer: Answer) -> None:
         self._bounds, self._answer = bounds, answer
@@ -111,11 +114,13 @@ class MllpServer:
             data = await self._heard(connection)
             if not data:
                 return
-            for frame in self._frames(connection, data):
-                await self._respond(connection, frame)
+            frames = self._frames(connection, data)
+            for start in range(0, len(frames), TOGETHER):
+                group = frames[start : start + TOGETHER]
+                await self._respond(connection, group)
                 if connection.closed_for in ("fault", "does-not-read"):
                     return  # nothing after it may be acknowledged out of order
-                if isinstance(frame, Oversized):
+                if any(isinstance(frame, Oversized) for frame in group):
                     connection.closed_for = "too-large"
             if connection.closed_for:
                 return
@@ -147,11 +152,12 @@ class MllpServer:
             connection.closed_for = "memory"
         return frames
 
-    async def _respond(self, connection: Connection, frame: bytes | Oversized) -> None:
+    async def _respond(self, connection: Connection, group: Sequence[bytes | Oversized]) -> None:
+        """Answer what came together, in its order, once all of it is durable."""
         connection.busy = True
         loop = asyncio.get_running_loop()
         try:
-            answers = await loop.run_in_executor(self._pool, self._answer, frame, connection.address)
+            answers = await loop.run_in_executor(self._pool, self._answer, group, connection.address)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs this connection and no other
             log.fault("mllp", error, "")
             connection.closed_for = "fault"
@@ -183,14 +189,19 @@ def run_mllp(settings: Settings, build: Callable[[Settings], House]) -> None:
     """Serve until SIGTERM. Meant as the `run` of a supervised child. Raises OSError when the port is taken."""
     house = build(settings)
 
-    def answer(frame: bytes | Oversized, address: str) -> list[bytes]:
-        if isinstance(frame, Oversized):
-            return list(hl7v2.refuse(house, frame.head, TooLarge("message", limit=MAX_MESSAGE)).answers)
-        return list(hl7v2.handle(house, frame, address=address).answers)
+    def answer(frames: Sequence[bytes | Oversized], address: str) -> list[bytes]:
+        whole = [frame for frame in frames if isinstance(frame, bytes)]
+        handled = iter(hl7v2.handle_together(house, whole, address=address))
+        told = [next(handled) if isinstance(frame, bytes) else _too_large(house, frame) for frame in frames]
+        return [each for one in told for each in one.answers]
 
     raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, answer))
+
+
+def _too_large(house: House, frame: Oversized) -> hl7v2.Handled:
+    return hl7v2.refuse(house, frame.head, TooLarge("message", limit=MAX_MESSAGE))
 
 
 async def _serve(settings: Settings, answer: Answer) -> None:

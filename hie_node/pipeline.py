@@ -22,7 +22,7 @@ from consent.reasons import Reason
 from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
-from hie_node.authentication import at_the_house_door, at_the_peer_door
+from hie_node.authentication import at_a_cds_service, at_the_house_door, at_the_peer_door
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
@@ -70,7 +70,10 @@ def _authenticated(house: House, transaction: Transaction, request: WireRequest)
         path, _, query = request.target.partition("?")
         caller = at_the_peer_door(house, request.headers, method=request.method, path=path, query=query, body=body)
         return replace(request, body=io.BytesIO(body), length=len(body)), caller
-    caller, scopes = at_the_house_door(house, request.headers)
+    if transaction.family == "cds":
+        caller, scopes = at_a_cds_service(house, request.headers, path=request.path)
+    else:
+        caller, scopes = at_the_house_door(house, request.headers)
     if not scopes.cover(*transaction.scope):
         raise ScopeMissing
     return request, caller

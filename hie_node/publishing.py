@@ -1,4 +1,4 @@
-"""Publish from what exists: insurance files, HL7 v2 messages, DICOM files and folders, documents with a sidecar.
+"""Publish from what exists: insurance files, HL7 v2 messages, CDA, DICOM files and folders, documents with a sidecar.
 
 One file is one outcome: acknowledged, the same as before, or refused with a reason; nothing is skipped in silence.
 """
@@ -8,29 +8,32 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from adapters.dicom.part10 import read_instance
+from adapters.dropped.cda import MAX_BYTES as MAX_CDA_BYTES
+from adapters.dropped.cda import read_cda
 from adapters.dropped.kinds import kind_of
 from adapters.dropped.sidecar import read_sidecar
 from adapters.hl7v2.files import iter_messages
-from adapters.insurance.envelope import MAX_FILE_BYTES, DossierFault
-from adapters.insurance.submission import iter_submissions
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import hl7v2
+from hie_node import feeds, hl7v2, insurance
 from hie_node.acts import Act, Caller
 from hie_node.flows.publish import publish
 from hie_node.flows.store_instances import store_instances
 from hie_node.house import House
 from registry.commands import ProvideSubmission, Stored, StoreInstances
 from registry.errors import RegistryError, StorageUnavailable, TooLarge
+from registry.feeds import REFUSED
 from registry.studies import ReadInstance
 from registry.submissions import Content, FilePart, StudySubmission, Submission
 
 BATCH = 500
 """Instances stored together: few enough to begin early, enough to share the wait for the disk."""
 
+PIECE = 1 << 16
 LARGEST_SIDECAR = 1 << 20
 HEAD = 4096
 HL7_FILE = 256 << 20
@@ -44,6 +47,7 @@ class Published:
     """What became of the files of one kind in one folder, or of one file.
 
     outcome   `stored`, `unchanged`, `replaced` or `refused`
+    noted     whether it is in the log of feeds already
     """
 
     path: Path
@@ -55,6 +59,7 @@ class Published:
     instances: int = 0
     warnings: list[str] = field(default_factory=list)
     reason: str = ""
+    noted: bool = False
 
 
 def publisher(house: House, who: str) -> Caller:
@@ -112,13 +117,22 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
         if kind == "dicom":
             images.append(file)
         elif not (kind == "sidecar" and _document_of(file)):
-            yield _one_file(house, file, kind, who)
+            yield _noted(house, _one_file(house, file, kind, who))
             tell(file)
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        yield _instances(house, batch, who)
+        yield _noted(house, _instances(house, batch, who))
         for file in batch:
             tell(file)
+
+
+def _noted(house: House, result: Published) -> Published:
+    """In the log of feeds, unless it was written there with its bytes, or message by message."""
+    if not result.noted:
+        became = feeds.Became(result.outcome, result.documents, (result.reason,) if result.reason else ())
+        with house.storage.begin() as unit:
+            feeds.write(unit, feeds.new_item(house, result.kind, result.path.name), None, became)
+    return result
 
 
 def _kind(file: Path) -> str:
@@ -145,6 +159,8 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
             return _document(house, file, who)
         if kind == "hl7":
             return _hl7_file(house, file)
+        if kind == "cda":
+            return _clinical_document(house, file, who)
     except StorageUnavailable:
         raise
     except (RegistryError, ConsentError) as refusal:
@@ -162,34 +178,58 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
 def _limit_of(house: House, kind: str) -> int:
     """What is read whole has a lower limit than what flows."""
     limits = house.settings.limits
-    return {"insurance": MAX_FILE_BYTES, "document": limits.document_body}.get(kind, limits.file_body)
+    return limits.document_body if kind == "document" else limits.file_body
 
 
 def _insurance_file(house: House, file: Path, who: str) -> Published:
     """Each dossier of the file is a submission of its own; one that is refused does not stop the others."""
-    settings, result = house.settings, Published(file, "insurance", "unchanged")
-    dossiers = iter_submissions(
-        file.read_bytes(),
-        facility=settings.facility_code,
-        patient_id_system=settings.patient_id_system,
-        home=settings.home_community_id,
+    with file.open("rb") as opened:
+        kept = feeds.keep_file(house, iter(partial(opened.read, PIECE), b""))
+        item = feeds.new_item(house, feeds.INSURANCE, file.name, kept)
+        done = insurance.publish_file(house, feeds.original(house, item), publisher(house, who))
+    with house.storage.begin() as unit:
+        feeds.write(unit, item, kept, done.became)
+    return Published(
+        file,
+        "insurance",
+        done.outcome,
+        documents=done.documents,
+        warnings=done.warnings,
+        reason=_few(done.refused),
+        noted=True,
     )
-    refused, outcomes = [], set()
-    for number, dossier in enumerate(dossiers, start=1):
-        if isinstance(dossier, DossierFault):
-            refused.append(f"dossier {number}: {dossier.error}")
-            continue
-        try:
-            outcomes.add(_submit(house, dossier, who, result))
-        except StorageUnavailable:
-            raise
-        except (RegistryError, ConsentError) as refusal:
-            refused.append(f"dossier {number}: {refusal}")
-    result.outcome = next((o for o in ("stored", "replaced", "unchanged") if o in outcomes), "refused")
-    if refused:
-        result.reason = _few(refused)
-        result.outcome = "refused"
-    return result
+
+
+def _clinical_document(house: House, file: Path, who: str) -> Published:
+    if file.stat().st_size > MAX_CDA_BYTES:
+        raise TooLarge("clinical document", limit=MAX_CDA_BYTES)
+    data = file.read_bytes()
+    kept = feeds.keep(house, data)
+    became = clinical_document(house, data, publisher(house, who))
+    with house.storage.begin() as unit:
+        feeds.write(unit, feeds.new_item(house, feeds.CDA, file.name, kept), kept, became)
+    return Published(
+        file,
+        "cda",
+        became.outcome,
+        documents=became.documents,
+        warnings=list(became.notes),
+        reason=_few(became.reasons),
+        noted=True,
+    )
+
+
+def clinical_document(house: House, data: bytes, caller: Caller) -> feeds.Became:
+    """One CDA document; what is wrong with it becomes the reason."""
+    settings = house.settings
+    try:
+        read = read_cda(data, patient_id_system=settings.patient_id_system, home=settings.home_community_id)
+        provided = publish(Act(house, caller, "publish"), ProvideSubmission(read))
+    except StorageUnavailable:
+        raise
+    except (RegistryError, ConsentError) as refusal:
+        return feeds.Became(REFUSED, reasons=(str(refusal),))
+    return feeds.Became(provided.outcome, len(provided.documents), notes=provided.warnings)
 
 
 def _submit(house: House, submission: Submission, who: str, result: Published) -> str:
@@ -204,7 +244,7 @@ def _hl7_file(house: House, file: Path) -> Published:
     """The messages of a file, in order, as if they had come over the network; a refused one does not stop the rest."""
     if file.stat().st_size > HL7_FILE:
         raise TooLarge("file", limit=HL7_FILE)
-    result = Published(file, "hl7", "unchanged", files=0)
+    result = Published(file, "hl7", "unchanged", files=0, noted=True)
     refused = []
     for number, message in enumerate(iter_messages(file.read_bytes()), start=1):
         handled = hl7v2.handle(house, message)

@@ -69,11 +69,15 @@ class Limits:
     canary_every        seconds between two rounds of questions that must be refused
     keep_dropped        days that an accepted file stays in the drop folder's `done`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
+    order_budget        seconds that a card at the moment of ordering waits for other hospitals: less than a glance
+    order_fresh         seconds for which what other hospitals listed is shown without asking again
+    keep_feeds          days that what a system sent is kept as it came, encrypted, to be looked at and read again
     scan_body           bytes of one scanned written request: some pages at 300 dpi
     session_idle        seconds without a request until a page asks for the password again: a desk is left alone, and
     session_life        seconds until it does so in any case: one shift
     login_tries         wrong passwords for one name until it has to wait, and
     login_wait          seconds counted from the first of them
+    proof_life          seconds for which who somebody is counts as proved, for emergency access and exports
     """
 
     fhir_body: int = 10 << 20
@@ -97,11 +101,15 @@ class Limits:
     canary_every: float = 60.0
     keep_dropped: int = 7
     remember_messages: int = 30
+    order_budget: float = 0.8
+    order_fresh: int = 900
+    keep_feeds: int = 30
     scan_body: int = 10 << 20
     session_idle: int = 900
     session_life: int = 43200
     login_tries: int = 10
     login_wait: int = 900
+    proof_life: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +320,54 @@ class Pacs:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people of this hospital sign in at the pages.
+
+    second_factor       `demanded` of everybody with a password, or `not-demanded`; empty: demanded outside the lab
+    provider            issuer of the hospital's OpenID Connect provider, `https://…`; empty: local accounts only
+    provider_name       as the button says it
+    client_id           of this node at the provider
+    client_secret_file  with the secret of this node there, below the home; readable for nobody else
+    provider_ca_file    PEM file of the authority behind the provider's certificate; empty: the system's
+    role_claim          of the ID token: a text or a list; `a.b` for `b` inside `a`
+    roles               values of that claim and the roles they mean; who has none of them is not let in
+    local_accounts      whether passwords are taken beside the provider
+    """
+
+    second_factor: str = ""
+    provider: str = ""
+    provider_name: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    provider_ca_file: str = ""
+    role_claim: str = "roles"
+    roles: Mapping[str, str] = field(default_factory=dict)
+    local_accounts: bool = True
+
+    def demands_second_factor(self, *, lab: bool) -> bool:
+        return self.second_factor == "demanded" or (not self.second_factor and not lab)
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for what would let the wrong people in."""
+        if self.second_factor not in ("", "demanded", "not-demanded"):
+            raise UnsafeSettings('[sign_in] second_factor: expected "demanded" or "not-demanded"')
+        if self.provider and not self.provider.startswith("https://"):
+            raise UnsafeSettings("[sign_in] provider must begin with https://")
+        if self.provider and not (self.client_id and self.roles):
+            raise UnsafeSettings("[sign_in] provider needs client_id, and [sign_in.roles] with who may do what")
+        wrong = sorted(set(self.roles.values()) - PEOPLES_ROLES)
+        if wrong:
+            raise UnsafeSettings(
+                f"[sign_in.roles] {', '.join(wrong)}: expected one of {', '.join(sorted(PEOPLES_ROLES))}"
+            )
+        if not self.provider and not self.local_accounts:
+            raise UnsafeSettings("[sign_in] local_accounts = false needs a provider, or nobody could sign in")
+
+
+PEOPLES_ROLES = frozenset({"doctor", "nurse", "registrar", "consent-desk", "administrator", "data-protection-officer"})
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One node.
 
@@ -332,6 +388,7 @@ class Settings:
     threads                  requests that each of them answers at once, downloads included
     issuers                  what modalities write as issuer of a patient id when they mean this hospital, besides its
                              facility code and name
+    cds_origins              `https://…` origins whose browsers may call the CDS services; usually none: systems call
     data_protection_officer  who is told of emergency access; without one there is none
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
@@ -341,6 +398,7 @@ class Settings:
     mllp                     who may send HL7 v2, and how
     dicom                    who may call over DICOM, and how
     pacs                     archives of this hospital whose studies stay where they are
+    sign_in                  how people sign in
     """
 
     home: Path
@@ -359,6 +417,7 @@ class Settings:
     workers: int = 1
     threads: int = 32
     issuers: tuple[str, ...] = ()
+    cds_origins: tuple[str, ...] = ()
     data_protection_officer: str = ""
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
@@ -367,6 +426,7 @@ class Settings:
     mllp: Mllp = field(default_factory=Mllp)
     dicom: Dicom = field(default_factory=Dicom)
     pacs: tuple[Pacs, ...] = ()
+    sign_in: SignIn = field(default_factory=SignIn)
 
     @property
     def contents(self) -> Path:
@@ -411,6 +471,7 @@ class Settings:
                 raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
         if not self.ops.is_loopback:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
+        self.sign_in.check()
         if self.mllp_port:
             self.mllp.check()
         self.notices.check()
@@ -418,6 +479,8 @@ class Settings:
             self.dicom.check()
         for archive in self.pacs:
             archive.check()
+        if any(not _is_origin(each) for each in self.cds_origins):
+            raise UnsafeSettings("cds_origins: expected https://host[:port] each, never *")
         if self.lab:
             doors = (self.house, self.peer, self.mllp, self.dicom)
             if not all(door.is_loopback for door in doors):
@@ -427,6 +490,11 @@ class Settings:
             raise UnsafeSettings("hie does not run as root; start it as a user of its own (see docs/administrator.md)")
         if self.database_url.startswith("postgresql") and "sslmode=disable" in self.database_url:
             raise UnsafeSettings("database url: sslmode=disable is for the lab only")
+
+
+def _is_origin(text: str) -> bool:
+    host = text.removeprefix("https://")
+    return text.startswith("https://") and bool(host) and not set(host) & set("/*?#@ ")
 
 
 def load(home: Path) -> Settings:
@@ -448,7 +516,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs", "sign_in"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -462,6 +530,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
             "home_community_id": HomeCommunityId(node["home_community_id"]),
             "issuers": tuple(node.get("issuers", ())),
             "holidays": _days(node.get("holidays", ())),
+            "cds_origins": tuple(node.get("cds_origins", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=_table(Listener, "house", values["house"]),
@@ -473,6 +542,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         atna=_table(Atna, "atna", values.get("atna", {})),
         dicom=_dicom(dict(values.get("dicom", {}))),
         pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
+        sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
@@ -480,6 +550,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     _check_kinds(made.mllp, "mllp")
     _check_kinds(made.notices, "notices")
     _check_kinds(made.atna, "atna")
+    _check_kinds(made.sign_in, "sign_in")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     _check_kinds(made.dicom, "dicom")

@@ -11,12 +11,11 @@ import orjson
 from flask import Flask, Response, request
 
 from adapters.catalogue import TRANSACTIONS
-from adapters.store.people import Client
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
-from adapters.trust.scopes import granted
 from consent.errors import TokenReplayed
 from hie_node import log
+from hie_node.clients import registered
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 
@@ -73,18 +72,6 @@ def _token(house: House) -> Response:
         return _json({"error": "temporarily_unavailable"}, 503, NO_STORE | {"Retry-After": "30"})
 
 
-def _registered(client: Client | None) -> smart.RegisteredClient | None:
-    if client is None or client.disabled:
-        return None
-    return smart.RegisteredClient(
-        client.client_id,
-        client.name,
-        tuple(client.jwks["keys"]),
-        granted(" ".join(client.scopes)),
-        frozenset(client.purposes),
-    )
-
-
 def _form() -> dict[str, str]:
     """The parameters, each once: two readers must not read two requests. Source: RFC 6749 section 3.2."""
     if request.mimetype != "application/x-www-form-urlencoded" or (request.content_length or 0) > FORM_LIMIT:
@@ -112,7 +99,7 @@ def _exchange(house: House) -> dict[str, object]:
     with house.storage.begin() as unit:
         assertion = smart.read_assertion(
             form["client_assertion"],
-            client_of=lambda client_id: _registered(unit.people_of_the_house.client(client_id)),
+            client_of=lambda client_id: registered(unit.people_of_the_house.client(client_id)),
             token_url=f"{house.settings.house.url}/oauth/token",
             now=now,
         )

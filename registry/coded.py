@@ -12,6 +12,10 @@ ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 FORMAT_CODE = "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode"
 SERVICE_CODE = "http://fhir.ehealth.gov.vn/core/CodeSystem/service"
+RESULT_CODE = "http://fhir.ehealth.gov.vn/core/CodeSystem/result"
+"""Indices of results (MA_CHI_SO, QĐ 1227/QĐ-BYT). No public system has a URI for them; this one follows `service`."""
+MEDICINE_CODE = "http://fhir.ehealth.gov.vn/core/CodeSystem/medicine"
+"""Medicines (MA_THUOC), likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,12 @@ class CodedValue:
 
 
 IMAGING_REPORT = CodedValue("18748-4", LOINC, "Diagnostic imaging study")
+LABORATORY_REPORT = CodedValue("11502-2", LOINC, "Laboratory report")
+DISCHARGE_SUMMARY = CodedValue("18842-5", LOINC, "Discharge summary")
+HOSPITAL_SUMMARY = CodedValue("34105-7", LOINC, "Hospital discharge summary")
+EPISODE_SUMMARY = CodedValue("34133-9", LOINC, "Summary of episode note")
+PROGRESS_NOTE = CodedValue("11506-3", LOINC, "Progress note")
+PLAN_OF_CARE = CodedValue("18776-5", LOINC, "Plan of care note")
 REFERRAL_NOTE = CodedValue("57133-1", LOINC, "Referral note")
 NORMAL = CodedValue("N", CONFIDENTIALITY, "normal")
 RESTRICTED = CodedValue("R", CONFIDENTIALITY, "restricted")

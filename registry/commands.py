@@ -12,7 +12,7 @@ from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
 from registry.studies import Instance, Study
-from registry.submissions import StudySubmission, Submission
+from registry.submissions import ExpectedPatient, StudySubmission, Submission
 
 Item = TypeVar("Item")
 
@@ -69,6 +69,13 @@ class ProvideSubmission:
     """ITI-65, ITI-105 and every other way to publish. Answered with Provided."""
 
     submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectPatient:
+    """A peer announces a patient whom it referred to this hospital. Answered with ExpectedPatient."""
+
+    announced: ExpectedPatient
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,19 @@ class ReadPatient:
 
     id: str
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummarisePatient:
+    """IPS `$summary`: by the registry's own id, or by an identifier. Answered with Summarised."""
+
+    record_id: str = ""
+    identifier: PatientIdentifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDirectory:
+    """mCSD: the communities of the network. Answered with tuple[Peer, ...]; the door chooses among them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,19 @@ def _modality(value: str) -> str:
     return "MR" if value in ("MRI", "MR") else value
 
 
+# what is longer stands first: "cột sống thắt lưng" ends like a lung, and "cột sống ngực" is no chest
 _REGION_WORDS: tuple[tuple[str, str], ...] = (
+    ("cot song co", "cervical_spine"),
+    ("cot song nguc", "thoracic_spine"),
+    ("that lung", "lumbar_spine"),
+    ("thoracic spine", "thoracic_spine"),
+    ("tspine", "thoracic_spine"),
+    ("mach mau nao", "brain_vessels"),
+    ("mach nao", "brain_vessels"),
+    ("tuoi mau nao", "brain_perfusion"),
+    ("mach canh", "neck_vessels"),
+    ("mach vanh", "coronary_heart"),
+    ("tuyen yen", "pituitary"),
     ("so nao", "brain"),
     ("nao", "brain"),
     ("brain", "brain"),
@@ -96,10 +108,8 @@ _REGION_WORDS: tuple[tuple[str, str], ...] = (
     ("abdomen", "abdomen"),
     ("tieu khung", "pelvis"),
     ("pelvis", "pelvis"),
-    ("cot song co", "cervical_spine"),
     ("cspine", "cervical_spine"),
     ("cervical", "cervical_spine"),
-    ("cot song that lung", "lumbar_spine"),
     ("lspine", "lumbar_spine"),
     ("lumbar", "lumbar_spine"),
     ("khop goi", "joint"),

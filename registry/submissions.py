@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from registry.clinical import Medication, Problem, Result, Service
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.identifiers import FacilityCode, PatientIdentifier
-from registry.people import NOTHING_KNOWN, Demographics
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
+from registry.people import NOTHING_KNOWN, Demographics, PatientInQuestion
 from registry.studies import ReadInstance
 
 
@@ -115,12 +117,22 @@ class StudySubmission:
     instances: tuple[tuple[ReadInstance, Content], ...]
 
 
+WHOLE_VISIT = "*"
+"""What is composed of a whole visit, as if it were a part: a message that has less does not replace it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One stay or consultation, keyed by the hospital's own episode key (MA_LK).
+    """One stay or consultation, keyed by the hospital's own episode key (MA_LK, PV1-19).
 
-    kept     tables of the message that are kept but not read yet: name to number of rows
-    source   the message as it came, to be read again by a later version
+    kind         `ambulatory`, `inpatient`, `emergency`; empty where it is not said
+    cancelled    it never took place
+    sensitivity  what closes all of it to others
+    kept         tables of the message that are kept but not read yet: name to number of rows
+    published    keys (`source_key`) of the documents that came of it, each with the part of the message it came of
+    parts        parts that the message had; what came of a part that it has, and is no longer in it, is taken back
+    unsaid       fields that the message does not speak of: they stay as they were
+    source       the message as it came, to be read again by a later version
     """
 
     key: str
@@ -132,11 +144,63 @@ class Visit:
     kept: dict[str, int] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     source: bytes = b""
+    kind: str = ""
+    cancelled: bool = False
+    medications: tuple[Medication, ...] = ()
+    services: tuple[Service, ...] = ()
+    results: tuple[Result, ...] = ()
+    sensitivity: tuple[CodedValue, ...] = ()
+    published: dict[str, str] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = frozenset()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Its diagnoses; the words belong to the first, or stand alone."""
+        text, when = self.diagnosis_text or "", self.discharged or self.admitted
+        if not self.diagnoses:
+            return (Problem(None, text, when),) if text else ()
+        first, *others = self.diagnoses
+        return (Problem(first, text, when), *(Problem(code, "", when) for code in others))
+
+    def following(self, earlier: Visit) -> Visit:
+        """As it stands after this message: what the message does not speak of is as it was, and closed stays closed."""
+        standing = {key: part for key, part in earlier.published.items() if part not in self.parts}
+        return replace(
+            self,
+            **{name: getattr(earlier, name) for name in self.unsaid},
+            published=standing | self.published,
+            parts=self.parts | earlier.parts,
+            sensitivity=tuple(dict.fromkeys((*self.sensitivity, *earlier.sensitivity))),
+            source=self.source or earlier.source,
+        )
+
+    def taken_back(self, earlier: Visit) -> tuple[str, ...]:
+        """Keys of documents that the earlier message gave and this one, which has the same part, does not."""
+        return tuple(key for key, part in earlier.published.items() if part in self.parts and key not in self.published)
+
+    def is_less_than(self, earlier: Visit) -> bool:
+        """Whether the earlier message had parts that this one does not have."""
+        return not earlier.parts <= self.parts
+
+
+class Told(StrEnum):
+    """Whether the receiving hospital knows of a referral."""
+
+    NOT_YET = "not-yet"
+    WITHHELD = "withheld"
+    ANNOUNCED = "announced"
+    UNREACHABLE = "unreachable"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """A patient is sent from one hospital to another (TT 01/2025, form PL VI; insurance table 13)."""
+    """A patient is sent from one hospital to another (TT 01/2025, form PL VI; insurance table 13).
+
+    opened  when this node heard of it
+    told    whether the receiving hospital knows: without the patient's request it must not (Law 91/2025 Art. 26)
+    """
 
     number: str
     sender: FacilityCode
@@ -144,3 +208,30 @@ class Referral:
     signed: datetime | None = None
     diagnoses: tuple[CodedValue, ...] = ()
     reason: str | None = None
+    opened: datetime | None = None
+    told: Told = Told.NOT_YET
+
+    def following(self, earlier: Referral | None) -> Referral:
+        """The same slip told again: who was told stays told, unless it now goes elsewhere."""
+        if earlier is None or earlier.receiver != self.receiver:
+            return self
+        return replace(self, opened=earlier.opened, told=earlier.told)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferredDocument:
+    """A document that its holder would show the receiving hospital, by the holder's own id."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPatient:
+    """Who is on the way to this hospital, as the sending one announced it at the patient's request."""
+
+    sender: HomeCommunityId
+    referral: Referral
+    patient: PatientInQuestion
+    received: datetime | None = None
+    documents: tuple[ReferredDocument, ...] = ()

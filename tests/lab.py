@@ -447,6 +447,7 @@ class Hospital:
     def works(self) -> None:
         """One round of what the node does by itself."""
         jobs.carry_withdrawals(self.house)
+        jobs.announce_referrals(self.house)
         self.seals()
 
     def holds(self) -> list[DocumentEntry]:

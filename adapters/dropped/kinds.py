@@ -9,7 +9,7 @@ from typing import Literal
 
 from adapters.insurance.tables import names_by_tag
 
-Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "unknown"]
+Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "cda", "unknown"]
 
 FIRST_BYTES = 4096
 """How many bytes are enough to tell."""
@@ -59,6 +59,8 @@ def _kind_of_xml(text: str) -> Kind:
     tag = root.group(1).upper()
     if tag in _ENVELOPES or tag in names_by_tag():
         return "insurance"
+    if tag == "CLINICALDOCUMENT":
+        return "cda"
     return "fhir" if FHIR_NAMESPACE in root.group(2) else "unknown"
 
 

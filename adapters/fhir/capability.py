@@ -161,8 +161,10 @@ def _interaction(method: str, path: str) -> str | None:
 
 
 def _search_parameters(row: Transaction) -> Mapping[str, str]:
-    found: Mapping[str, str] = _of_module(row, "SEARCH_PARAMETERS") or {}
-    return found
+    """A module that speaks of several resource types has a table for each."""
+    found: Mapping[str, Any] = _of_module(row, "SEARCH_PARAMETERS") or {}
+    one: Mapping[str, str] = found.get(row.scope[0], found)
+    return one
 
 
 def _of_module(row: Transaction, name: str) -> Any:

@@ -158,8 +158,12 @@ class _Reader:
         if _media_type(binary.resource["contentType"]) != _media_type(announced):
             at = f"{entry.at}.content[0].attachment.contentType"
             raise Unprocessable(Issue("error", "business-rule", "The Binary has another contentType.", (at,)))
+        resource = self._rewritten(entry.resource)
+        if binary.is_fhir_document:
+            attachment = resource["content"][0]["attachment"]
+            resource["content"][0]["attachment"] = {k: v for k, v in attachment.items() if k not in ("size", "hash")}
         return submitted_document(
-            self._rewritten(entry.resource),
+            resource,
             read_bytes(binary.resource["data"], f"{binary.at}.data"),
             patient=self._mention.identifier,
             record_id=self._record_id,

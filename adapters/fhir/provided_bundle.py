@@ -6,6 +6,7 @@ Source: IHE MHD 4.2.3, 2:3.65.4.1.2, profile Minimal.ProvideBundle
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from adapters.fhir import Resource
 from adapters.fhir.document_rules import PROVIDE_BUNDLES, Profile
 from adapters.fhir.issues import Issue, Unprocessable
+from adapters.fhir.json_format import to_json
 from adapters.fhir.lists import kind_of_list
 from registry.errors import MissingContent
 
@@ -24,7 +26,7 @@ _REQUESTS: Mapping[Kind, re.Pattern[str]] = {
     "set": re.compile(r"POST List"),
     "document": re.compile(r"POST DocumentReference"),
     "patch": re.compile(rf"PATCH DocumentReference/({_ID})"),
-    "binary": re.compile(r"POST Binary"),
+    "binary": re.compile(r"POST (?:Binary|Bundle)"),
     "folder": re.compile(rf"POST List|PUT List/({_ID})"),
     "patient": re.compile(rf"(?:GET|PUT) Patient/({_ID})|PUT Patient\?\S{{1,1000}}|POST Patient"),
 }
@@ -37,6 +39,7 @@ class Entry:
 
     target  the id in the request's URL: what is patched, or which folder is updated
     at      FHIRPath of its resource
+    is_fhir_document  its bytes are ours, so that what was announced of another writing of them says nothing
     """
 
     kind: Kind
@@ -44,6 +47,7 @@ class Entry:
     resource: Resource
     target: str | None
     at: str
+    is_fhir_document: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,15 @@ def _entry(element: dict[str, Any], index: int) -> Entry:
     target = next((group for group in found.groups() if group), None)
     if kind in ("document", "binary") and not element.get("fullUrl"):
         raise _refused("required", "The entry needs a fullUrl to be referred to.", f"Bundle.entry[{index}].fullUrl")
-    return Entry(kind, element.get("fullUrl", ""), resource, target, at)
+    is_document = resource.get("resourceType") == "Bundle"
+    resource = _as_binary(resource) if is_document else resource
+    return Entry(kind, element.get("fullUrl", ""), resource, target, at, is_document)
+
+
+def _as_binary(document: Resource) -> Resource:
+    """A FHIR document is kept as the bytes that it is in JSON, whatever form the message had (2:3.65.4.1.2.1)."""
+    data = b64encode(to_json(document)).decode()
+    return {"resourceType": "Binary", "contentType": "application/fhir+json", "data": data}
 
 
 def _kind(resource: Resource, asked: str, at: str) -> Kind:
@@ -149,9 +161,10 @@ def _kind(resource: Resource, asked: str, at: str) -> Kind:
             return "patient"
         case None if asked.startswith("GET Patient/"):
             return "patient"
+        case "Bundle" if resource.get("type") == "document" and asked == "POST Bundle":
+            return "binary"
         case "Bundle":
-            told = "FHIRDocumentNotSupported: send the FHIR document as a Binary."
-            raise _refused("not-supported", told, at)
+            raise _refused("not-supported", "Of bundles only FHIR documents (type document) are taken here.", at)
         case _:
             raise _refused("structure", "This entry is none of those that the profile knows.", at)
 

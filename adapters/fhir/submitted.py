@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha1, sha256
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -21,7 +22,9 @@ from adapters.fhir.document_reference import (
     relation_target,
 )
 from adapters.fhir.elements import Element
+from adapters.fhir.inside import look_inside
 from adapters.fhir.issues import Issue, Unprocessable
+from consent.closed_lists import sensitivity
 from registry.documents import DocumentEntry
 from registry.errors import NonIdenticalHash, NonIdenticalSize
 from registry.identifiers import HomeCommunityId, PatientIdentifier, check_unique_id
@@ -59,12 +62,15 @@ def submitted_document(
     )
     entry = read_document_reference(resource, filing, home=home, target=target)
     check_unique_id(entry.entry_uuid)
+    inside = look_inside(content, entry.attachment.content_type)
+    if labels := sensitivity(inside.codes, medicines=inside.medicines):
+        entry = replace(entry, sensitivity=tuple(dict.fromkeys((*entry.sensitivity, *labels))))
     return SubmittedDocument(
         entry=entry,
         content=Bytes(content),
         announced_hash=announced_hash,
         announced_size=announced_size,
-        texts=_texts(entry, content),
+        texts=(*_texts(entry, content), *inside.texts),
         codes=(*entry.categories, *entry.events, *((entry.type,) if entry.type else ())),
     )
 

@@ -1,6 +1,7 @@
-"""ADT: who the patients of this hospital are, what changed, and which two numbers are one patient.
+"""ADT: who the patients of this hospital are, what changed, which two numbers are one patient, and their visits.
 
-Visits are not kept yet: a transfer or a discharge is acknowledged and noted, so that a feed need not be filtered.
+A visit is known by its number (PV1-19). An event says what it is about and nothing else: a transfer leaves the times as
+they were, a cancelled discharge takes back the discharge alone.
 
 Source: HL7 2.8, chapter 3; IHE ITI TF-2: 3.8 (Patient Identity Feed), 3.30 (Patient Identity Management), 3.31
 """
@@ -12,6 +13,7 @@ from adapters.hl7v2.errors import Malformed, MissingField
 from adapters.hl7v2.exchanges import Exchange, Read, events
 from adapters.hl7v2.message import Message, Segment
 from adapters.hl7v2.patient import ReadPatient, own_or_refused, read_patient
+from adapters.hl7v2.visit import read_visit
 from registry.commands import FeedPatient, LinkPatients, MergePatients
 
 MAX_MERGES = 50
@@ -19,12 +21,13 @@ MAX_MERGES = 50
 
 
 def decode_feed(message: Message, receiver: Receiver) -> Read:
-    """One patient: registered, or revised where the number is known."""
+    """One patient: registered, or revised where the number is known; and the visit, where the message is about one."""
     pid = message.one("PID")
     patient = read_patient(pid, message, receiver)
     if patient.demographics.name is None:
         raise MissingField(pid.location(5))
-    return Read((FeedPatient(patient.identifier, patient.record, unsaid=patient.unsaid),))
+    visit = read_visit(message, patient.mention, receiver)
+    return Read((FeedPatient(patient.identifier, patient.record, unsaid=patient.unsaid), *visit))
 
 
 def decode_merge(message: Message, receiver: Receiver) -> Read:
@@ -64,9 +67,12 @@ def decode_link(message: Message, receiver: Receiver) -> Read:
 
 
 def decode_visit(message: Message, receiver: Receiver) -> Read:
-    """What happens in a visit changes nothing of what this node knows."""
-    read_patient(message.one("PID"), message, receiver)
-    return Read(notes=("visits are not kept yet; this event changed nothing",))
+    """What happened in a visit. Who the patient is stays as it was; a PID that speaks of somebody else is refused."""
+    patient = read_patient(message.one("PID"), message, receiver)
+    visit = read_visit(message, patient.mention, receiver)
+    return Read(
+        visit, () if visit else ("PV1-19 is empty, so it is not known which visit this is; nothing was changed",)
+    )
 
 
 FEED = Exchange(
@@ -92,7 +98,7 @@ LINK = Exchange(
 )
 VISIT = Exchange(
     "ITI-31",
-    "Patient Encounter Management, acknowledged only",
+    "Patient Encounter Management",
     source="IHE ITI TF-2: 3.31",
     events=events("ADT", "A02", "A03", "A06", "A07", "A11", "A12", "A13"),
     decode=decode_visit,

@@ -1,4 +1,4 @@
-"""The documents that a dossier gives: one per CT or MRI report and one per referral slip.
+"""The documents that a dossier gives: reports, results, papers, referral slips, and the visit as text and as data.
 
 The unique id follows from where a document stands and what it says, so the same file twice is the same document;
 the source key follows from where it stands alone, so a corrected report replaces the earlier one.
@@ -7,21 +7,36 @@ the source key follows from where it stands alone, so a corrected report replace
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha1
 from uuid import UUID, uuid5
 
+from adapters.fhir import visit_document
 from adapters.insurance.closed import document_sensitivity, icd_codes
+from adapters.insurance.envelope import Dossier
+from adapters.insurance.forms import FORMS, form_text
 from adapters.insurance.imaging import MODALITIES, Report
 from adapters.insurance.rows import Deviations, Row
-from adapters.insurance.values import Moment
-from adapters.insurance.wording import CONTENT_TYPE, LANGUAGE, referral_text, report_text
-from registry.coded import DCM, FORMAT_CODE, HIV, IMAGING_REPORT, REFERRAL_NOTE, SERVICE_CODE, CodedValue
+from adapters.insurance.values import Moment, read_moment
+from adapters.insurance.wording import CONTENT_TYPE, LANGUAGE, referral_text, report_text, results_text, visit_text
+from registry.clinical import Finding
+from registry.coded import (
+    DCM,
+    EPISODE_SUMMARY,
+    FORMAT_CODE,
+    HIV,
+    IMAGING_REPORT,
+    LABORATORY_REPORT,
+    REFERRAL_NOTE,
+    SERVICE_CODE,
+    CodedValue,
+)
 from registry.documents import Attachment, Author, DocumentEntry
 from registry.errors import InvalidValue
 from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
-from registry.submissions import Bytes, PatientMention, SubmittedDocument
+from registry.submissions import WHOLE_VISIT, Bytes, PatientMention, SubmittedDocument, Visit
 
 PRACTITIONER = "urn:hie-node:practitioner"
 """The health identifier of a person who works at a hospital (MA_BS_DOC_KQ); no public system has a name for it."""
@@ -51,9 +66,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What tells one document of a dossier from another."""
+    """What tells one document of a dossier from another. `part` is what it came of: a table, or the whole visit."""
 
-    table: str
+    part: str
     code: str
     number: int
     title: str
@@ -61,15 +76,29 @@ class _Facts:
     category: CodedValue
     format: CodedValue
     codes: tuple[CodedValue, ...]
+    content_type: str = CONTENT_TYPE
     events: tuple[CodedValue, ...] = ()
     setting: CodedValue | None = None
     author: str = ""
     performed: Moment | None = None
+    ended: Moment | None = None
     written: Moment | None = None
     examination: str | None = None
 
+    @property
+    def place(self) -> tuple[str | int, ...]:
+        return (self.part, self.code, self.number)
 
-def report_documents(reports: Iterable[Report], origin: Origin, strange: Deviations) -> Iterator[SubmittedDocument]:
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A document, and which part of the message it came of."""
+
+    part: str
+    document: SubmittedDocument
+
+
+def report_documents(reports: Iterable[Report], origin: Origin, strange: Deviations) -> Iterator[Part]:
     """A document for each report."""
     for report in reports:
         _tell_of_its_time(report, strange)
@@ -90,10 +119,103 @@ def report_documents(reports: Iterable[Report], origin: Origin, strange: Deviati
             written=report.resulted,
             examination=report.examination.key if report.examination else None,
         )
-        yield _document(report_text(report, origin.facility), facts, origin)
+        yield _text(report_text(report, origin.facility), facts, origin)
 
 
-def referral_document(slip: Row, number: int, origin: Origin, written: Moment | None) -> SubmittedDocument:
+def results_document(rows: Sequence[Row], origin: Origin) -> Iterator[Part]:
+    """Everything of table 4 that is no report of its own, on one page."""
+    if not rows:
+        return
+    moments = [moment for row in rows if (moment := read_moment(row.get("NGAY_KQ", "")))]
+    latest = max(moments, key=lambda each: each.at, default=None)
+    facts = _Facts(
+        "XML4",
+        "",
+        0,
+        "Kết quả cận lâm sàng",
+        LABORATORY_REPORT,
+        LABORATORY_REPORT,
+        _ANY_TEXT,
+        origin.diagnoses,
+        written=latest,
+        performed=latest,
+    )
+    yield _text(results_text(rows, origin.facility), facts, origin)
+
+
+def paper_documents(dossier: Dossier, origin: Origin) -> Iterator[Part]:
+    """Course, discharge, summary, appointment: one document for each form that has something to say."""
+    for form in FORMS:
+        rows = dossier.rows(form.table)
+        text = form_text(form, rows, origin.facility)
+        if not text:
+            continue
+        last = rows[-1]
+        facts = _Facts(
+            form.table,
+            "",
+            1,
+            form.title,
+            form.type,
+            form.type,
+            _ANY_TEXT,
+            origin.diagnoses,
+            author=last.get(form.author, ""),
+            written=read_moment(last.get(form.dated, "")),
+        )
+        yield _text(text, facts, origin)
+
+
+def visit_documents(head: Row, visit: Visit, reports: Sequence[Report], origin: Origin) -> Iterator[Part]:
+    """The visit as a page to read, and as data where it says when it was."""
+    came, left = read_moment(head.get("NGAY_VAO", "")), read_moment(head.get("NGAY_RA", ""))
+    title = "Tóm tắt lượt khám, chữa bệnh"
+    written = left or came
+    facts = _Facts(
+        WHOLE_VISIT,
+        "",
+        1,
+        title,
+        EPISODE_SUMMARY,
+        EPISODE_SUMMARY,
+        _ANY_TEXT,
+        origin.diagnoses,
+        performed=came,
+        ended=left,
+        written=written,
+    )
+    text = visit_text(head, visit)
+    yield _text(text, facts, origin)
+    if written is None:
+        return
+    data = visit_document.visit_document(
+        visit,
+        origin.patient,
+        [_finding(report) for report in reports],
+        home=origin.home,
+        name=origin.name,
+        written=written.at,
+    )
+    facts = replace(facts, code="data", title=f"{title} (dữ liệu)", content_type=visit_document.CONTENT_TYPE)
+    yield Part(WHOLE_VISIT, _document(data, facts, origin, texts=(text,)))
+
+
+def _finding(report: Report) -> Finding:
+    """A report as a fact, unless its words are for a person to read first."""
+    said = report.result.get("KET_LUAN", "")
+    told = "" if document_sensitivity((said,)) else said
+    codes = (report.type, CodedValue(report.code, SERVICE_CODE, report.name or None))
+    performed, resulted = report.performed, report.resulted
+    return Finding(
+        report.name or report.code,
+        told,
+        codes,
+        performed.at if performed and not performed.day_only else None,
+        resulted.at if resulted and not resulted.day_only else None,
+    )
+
+
+def referral_document(slip: Row, number: int, origin: Origin, written: Moment | None) -> Part:
     """The slip as a referral note."""
     codes = icd_codes(" ; ".join((slip.get("MA_BENH_CHINH", ""), slip.get("MA_BENH_KT", ""))))
     facts = _Facts(
@@ -107,7 +229,7 @@ def referral_document(slip: Row, number: int, origin: Origin, written: Moment | 
         tuple(dict.fromkeys((*origin.diagnoses, *codes))),
         written=written,
     )
-    return _document(referral_text(slip, origin.facility), facts, origin)
+    return _text(referral_text(slip, origin.facility), facts, origin)
 
 
 def _tell_of_its_time(report: Report, strange: Deviations) -> None:
@@ -124,21 +246,24 @@ def _tell_of_its_time(report: Report, strange: Deviations) -> None:
         strange.note(place, "NGAY_KQ is before NGAY_TH_YL")
 
 
-def _document(text: str, facts: _Facts, origin: Origin) -> SubmittedDocument:
-    content = text.encode("utf-8")
-    place = (facts.table, facts.code, facts.number)
-    unique = origin.name(*place, text)
-    labels = origin.labels or document_sensitivity((text,))
+def _text(text: str, facts: _Facts, origin: Origin) -> Part:
+    return Part(facts.part, _document(text.encode("utf-8"), facts, origin, texts=(text,)))
+
+
+def _document(content: bytes, facts: _Facts, origin: Origin, *, texts: tuple[str, ...]) -> SubmittedDocument:
+    told = sha1(content, usedforsecurity=False).hexdigest()
+    unique = origin.name(*facts.place, told)
+    labels = origin.labels or document_sensitivity(texts)
     entry = DocumentEntry(
         id=str(unique),
-        entry_uuid=f"urn:uuid:{origin.name(*place, text, 'entry')}",
+        entry_uuid=f"urn:uuid:{origin.name(*facts.place, told, 'entry')}",
         unique_id=f"urn:uuid:{unique}",
         patient=origin.patient.identifier,
         record_id="",
         attachment=Attachment(
-            content_type=CONTENT_TYPE,
+            content_type=facts.content_type,
             size=len(content),
-            hash=sha1(content).hexdigest(),  # noqa: S324 (the hash that IHE prescribes)
+            hash=told,
             content_hash="",
             language=LANGUAGE,
             title=facts.title,
@@ -152,7 +277,8 @@ def _document(text: str, facts: _Facts, origin: Origin) -> SubmittedDocument:
         sensitivity=labels,
         authors=(_author(facts.author, origin.facility),),
         date=facts.written.at if facts.written else facts.performed.at if facts.performed else None,
-        start=facts.performed.at if facts.performed and not facts.performed.day_only else None,
+        start=_exact(facts.performed),
+        stop=_exact(facts.ended),
         source_patient=origin.patient.identifier,
         source_demographics=origin.patient.demographics,
         home=origin.home,
@@ -161,11 +287,15 @@ def _document(text: str, facts: _Facts, origin: Origin) -> SubmittedDocument:
     return SubmittedDocument(
         entry,
         Bytes(content),
-        source_key=f"insurance:{origin.name(*place)}",
+        source_key=f"insurance:{origin.name(*facts.place)}",
         # A document that is closed for certain leaves no doubt for a person to resolve by reading its words.
-        texts=() if HIV in labels else (text,),
+        texts=() if HIV in labels else texts,
         codes=facts.codes,
     )
+
+
+def _exact(moment: Moment | None) -> datetime | None:
+    return moment.at if moment and not moment.day_only else None
 
 
 def _author(code: str, facility: FacilityCode) -> Author:

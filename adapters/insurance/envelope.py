@@ -9,24 +9,30 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 
 from lxml import etree
 
 from adapters.insurance.rows import Deviations, Row, read_rows, tag_of
 from adapters.insurance.tables import names_by_tag, tables
-from adapters.insurance.values import Moment, read_moment
-from adapters.xml_door import XmlElement, XmlRefused, XmlTooLarge, parse_xml_bytes
+from adapters.insurance.values import read_moment
+from adapters.xml_door import XmlElement, XmlRefused, XmlTooLarge, parse_xml_bytes, stream_xml
 from registry.errors import RegistryError, TooLarge, Unreadable
 
-MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_FILE_ELEMENTS = 3_000_000
+MAX_DOSSIER_BYTES = 64 * 1024 * 1024
+"""A file may hold any number of dossiers; one of them is in memory at a time."""
+
+MAX_LOOSE = 32
+"""Tables of a file without HOSO, which are one dossier."""
+
 MAX_TABLE_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 32
 FILE = "insurance file"
 
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]{0,200}\?>")
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _TABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
 
 
@@ -37,7 +43,7 @@ class Dossier:
     number       its place in the file, from 1
     tables       rows by table name (XML1 … XML15, or what the sender called it), in their order
     deviations   what was strange and was kept
-    source       the dossier as it came
+    source       the dossier as it came, in UTF-8
     """
 
     number: int
@@ -57,94 +63,99 @@ class DossierFault:
     error: RegistryError
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A dossier before its tables are read: the element that holds it, and the whole file where it is alone in it."""
-
-    element: XmlElement
-    whole: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The file as a whole; its dossiers are read when they are asked for.
+@dataclass(slots=True)
+class Heads:
+    """What the envelope has said so far.
 
     facility    MACSKCB as written, empty where it is missing
-    created     NGAYLAP
-    announced   SOLUONGHOSO, how many dossiers the sender says there are
+    created     NGAYLAP, and
+    announced   SOLUONGHOSO, how many dossiers the sender says there are, both as written
+    found       how many dossiers came
     """
 
-    facility: str
-    created: Moment | None = None
-    announced: int | None = None
-    deviations: tuple[str, ...] = ()
-    parts: tuple[_Part, ...] = field(default=(), repr=False)
+    facility: str = ""
+    created: str = ""
+    announced: str = ""
+    found: int = 0
+    is_there: bool = True
 
-    def dossiers(self) -> Iterator[Dossier | DossierFault]:
-        """Each dossier, or why it cannot be read."""
-        for number, part in enumerate(self.parts, 1):
-            try:
-                yield _dossier(number, part)
-            except RegistryError as error:
-                yield DossierFault(number, error)
+    def hear(self, tag: str, text: str) -> None:
+        """An element of the envelope; what is said first counts."""
+        name = _HEADS.get(tag)
+        if name and not getattr(self, name):
+            setattr(self, name, text)
 
     @property
-    def records(self) -> tuple[Dossier, ...]:
-        """All dossiers; raises what is wrong with the first that cannot be read."""
-        return tuple(_dossier(number, part) for number, part in enumerate(self.parts, 1))
+    def deviations(self) -> tuple[str, ...]:
+        """What is strange about the file as a whole, once it has ended."""
+        return tuple(_strange_heads(self)) if self.is_there else ("the envelope GIAMDINHHS is missing",)
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Take the file apart as far as its dossiers. Raises Unreadable, TooLarge."""
-    if len(body) > MAX_FILE_BYTES:
-        raise TooLarge(FILE, limit=MAX_FILE_BYTES)
-    root = _parse(body, FILE, max_bytes=MAX_FILE_BYTES, max_elements=MAX_FILE_ELEMENTS)
-    tag = tag_of(root)
-    if tag == "GIAMDINHHS":
-        return _envelope(root, body)
-    if tag in names_by_tag() or tag in ("HOSO", "FILEHOSO"):
-        return Envelope("", parts=(_Part(root, body),), deviations=("the envelope GIAMDINHHS is missing",))
-    raise Unreadable(FILE, f"line {root.sourceline}: expected GIAMDINHHS or the root of a table, found another element")
+_HEADS = {"MACSKCB": "facility", "NGAYLAP": "created", "SOLUONGHOSO": "announced"}
+_PARTS = frozenset({"HOSO", "FILEHOSO", "CHUKYDONVI"})
 
 
-def _envelope(root: XmlElement, body: bytes) -> Envelope:
-    heads = dict.fromkeys(("MACSKCB", "NGAYLAP", "SOLUONGHOSO"), "")
-    dossiers: list[XmlElement] = []
+def read_dossiers(chunks: Iterable[bytes], heads: Heads) -> Iterator[Dossier | DossierFault]:
+    """Each dossier of a file, or why it cannot be read; `heads` fills on the way. One dossier is in memory at a time.
+
+    Raises Unreadable where the file itself is broken; the dossiers before that place were good.
+    """
     loose: list[XmlElement] = []
-    for element in _outside_tables(root):
-        tag = tag_of(element)
-        if tag in heads:
-            heads[tag] = heads[tag] or (element.text or "").strip()
-        elif tag == "HOSO":
-            dossiers.append(element)
-        elif tag == "FILEHOSO":
-            loose.append(element)
-    if loose and not dossiers:
-        dossiers = [_gathered(loose)]
-    elif loose:
-        raise Unreadable(FILE, f"line {loose[0].sourceline}: FILEHOSO outside of every HOSO")
-    if not dossiers:
+    try:
+        for element in stream_xml(chunks, _is_part(heads), max_part=MAX_DOSSIER_BYTES, max_depth=MAX_DEPTH):
+            yield from _of_the_file(element, heads, loose)
+    except XmlTooLarge as refused:
+        raise (TooLarge(FILE, limit=MAX_DOSSIER_BYTES) if "bytes" in refused.reason else _unreadable(refused)) from None
+    except XmlRefused as refused:
+        raise _unreadable(refused) from None
+    if loose:
+        heads.found += 1
+        yield _read(heads.found, _gathered(loose))
+    if not heads.found:
         raise Unreadable(FILE, "expected at least one HOSO, found none")
-    announced = int(heads["SOLUONGHOSO"]) if re.fullmatch(r"\d{1,9}", heads["SOLUONGHOSO"], re.ASCII) else None
-    created = read_moment(heads["NGAYLAP"])
-    alone = body if len(dossiers) == 1 else None
-    return Envelope(
-        heads["MACSKCB"],
-        created,
-        announced,
-        tuple(_strange_heads(heads["MACSKCB"], created, announced, len(dossiers))),
-        tuple(_Part(element, alone) for element in dossiers),
-    )
 
 
-def _outside_tables(root: XmlElement) -> Iterator[XmlElement]:
-    """Elements of the envelope itself, not of what it holds."""
-    waiting = list(reversed(root))
-    while waiting:
-        element = waiting.pop()
-        yield element
-        if tag_of(element) not in ("HOSO", "FILEHOSO", "CHUKYDONVI"):
-            waiting.extend(reversed(element))
+def _is_part(heads: Heads) -> Callable[[XmlElement, int], bool]:
+    def asked(element: XmlElement, depth: int) -> bool:
+        tag = tag_of(element)
+        if depth == 1 and tag != "GIAMDINHHS":
+            heads.is_there = False
+            if tag not in names_by_tag() and tag not in ("HOSO", "FILEHOSO"):
+                said = "expected GIAMDINHHS or the root of a table, found another element"
+                raise Unreadable(FILE, f"line {element.sourceline}: {said}")
+            return True
+        return tag in _PARTS
+
+    return asked
+
+
+def _of_the_file(element: XmlElement, heads: Heads, loose: list[XmlElement]) -> Iterator[Dossier | DossierFault]:
+    tag = tag_of(element)
+    is_root = element.getparent() is None
+    if tag == "HOSO" or (is_root and tag != "GIAMDINHHS"):
+        if loose:
+            raise Unreadable(FILE, f"line {element.sourceline}: FILEHOSO outside of every HOSO")
+        heads.found += 1
+        yield _read(heads.found, element)
+    elif tag == "FILEHOSO":
+        if heads.found or len(loose) == MAX_LOOSE:
+            raise Unreadable(FILE, f"line {element.sourceline}: FILEHOSO outside of every HOSO")
+        alone = deepcopy(element)
+        alone.tail = None
+        loose.append(alone)
+    else:
+        heads.hear(tag, (element.text or "").strip())
+
+
+def _read(number: int, element: XmlElement) -> Dossier | DossierFault:
+    try:
+        return _dossier(number, element)
+    except RegistryError as error:
+        return DossierFault(number, error)
+
+
+def _unreadable(refused: XmlRefused) -> Unreadable:
+    return Unreadable(FILE, str(refused))
 
 
 def _gathered(files: Sequence[XmlElement]) -> XmlElement:
@@ -153,27 +164,27 @@ def _gathered(files: Sequence[XmlElement]) -> XmlElement:
     return dossier
 
 
-def _strange_heads(facility: str, created: Moment | None, announced: int | None, found: int) -> Iterator[str]:
-    if not facility:
+def _strange_heads(heads: Heads) -> Iterator[str]:
+    if not heads.facility:
         yield "MACSKCB is missing from the envelope"
-    if created is None:
+    if read_moment(heads.created) is None:
         yield "NGAYLAP is missing from the envelope or is no date"
-    if announced != found:
+    announced = int(heads.announced) if _COUNT.fullmatch(heads.announced) else None
+    if announced != heads.found:
         said = "no number" if announced is None else str(announced)
-        yield f"SOLUONGHOSO says {said}, the file holds {found}"
+        yield f"SOLUONGHOSO says {said}, the file holds {heads.found}"
 
 
-def _dossier(number: int, part: _Part) -> Dossier:
+def _dossier(number: int, element: XmlElement) -> Dossier:
     strange = Deviations()
     found: dict[str, tuple[Row, ...]] = {}
-    for name, root in _tables(part.element, f"{FILE}, dossier {number}", strange):
+    for name, root in _tables(element, f"{FILE}, dossier {number}", strange):
         if name in found:
             strange.note(name, "the table stands more than once; its rows are read one after the other")
         found[name] = found.get(name, ()) + tuple(read_rows(root, name, strange))
     if not any(found.values()):
         raise Unreadable(f"{FILE}, dossier {number}", "expected at least one table with a row, found none")
-    source = part.whole if part.whole is not None else etree.tostring(part.element, encoding="utf-8", with_tail=False)
-    return Dossier(number, found, strange.texts(), source)
+    return Dossier(number, found, strange.texts(), etree.tostring(element, encoding="utf-8", with_tail=False))
 
 
 def _tables(element: XmlElement, where: str, strange: Deviations) -> Iterator[tuple[str, XmlElement]]:
@@ -231,11 +242,12 @@ def _content(holder: XmlElement, where: str) -> XmlElement | None:
         raise Unreadable(where, "NOIDUNGFILE: expected base64 or XML, found neither") from None
 
 
-def _parse(body: bytes, where: str, *, max_bytes: int = MAX_TABLE_BYTES, max_elements: int = 500_000) -> XmlElement:
+def _parse(body: bytes, where: str) -> XmlElement:
+    limit = MAX_TABLE_BYTES
     try:
-        return parse_xml_bytes(body, max_bytes=max_bytes, max_depth=MAX_DEPTH, max_elements=max_elements)
+        return parse_xml_bytes(body, max_bytes=limit, max_depth=MAX_DEPTH)
     except XmlTooLarge as refused:
-        raise TooLarge(where, limit=max_bytes) if len(body) > max_bytes else Unreadable(where, str(refused)) from None
+        raise TooLarge(where, limit=limit) if len(body) > limit else Unreadable(where, str(refused)) from None
     except XmlRefused as refused:
         raise Unreadable(where, str(refused)) from None
 

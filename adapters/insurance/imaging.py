@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from adapters.insurance.rows import Row
 from adapters.insurance.values import Moment, read_moment
-from registry.coded import IMAGING_REPORT, LOINC, CodedValue
+from registry.code_maps import loinc_of
+from registry.coded import IMAGING_REPORT, CodedValue
 from registry.examinations import Examination, by_service_code, from_header
 from registry.vietnamese import folded
 
@@ -23,28 +24,6 @@ _MODALITY_WORDS = (
     ("CT", ("cat lop vi tinh", "clvt", "ct scanner", "ct scan")),
 )
 _MACHINES = {"CL": "CT", "MRI": "MR"}
-
-_TYPES: dict[tuple[str, str, bool | None], tuple[str, str]] = {
-    ("CT", "brain", None): ("24725-4", "Head CT"),
-    ("CT", "brain", False): ("30799-1", "Head CT WO"),
-    ("CT", "brain", True): ("24727-0", "Head CT W contrast"),
-    ("CT", "chest", None): ("24627-2", "Chest CT"),
-    ("CT", "chest", False): ("29252-4", "Chest CT WO"),
-    ("CT", "chest", True): ("24628-0", "Chest CT W"),
-    ("CT", "abdomen", None): ("41806-1", "Abdomen CT"),
-    ("CT", "upper_abdomen", None): ("41806-1", "Abdomen CT"),
-    ("CT", "abdomen_pelvis", None): ("44115-4", "Abdomen+pelvis CT"),
-    ("CT", "abdomen_pelvis", True): ("36813-4", "Abdomen+pelvis CT W"),
-    ("CT", "cervical_spine", None): ("24932-6", "Cervical spine CT"),
-    ("MR", "brain", None): ("24590-2", "Brain MRI"),
-    ("MR", "brain", False): ("30657-1", "Brain MRI WO"),
-    ("MR", "brain", True): ("24589-4", "Brain MRI W"),
-    ("MR", "lumbar_spine", None): ("24968-0", "Lumbar spine MRI"),
-    ("MR", "cervical_spine", None): ("24935-9", "Cervical spine MRI"),
-    ("MR", "thoracic_spine", None): ("24980-5", "Thoracic spine MRI"),
-    ("MR", "abdomen", None): ("24556-3", "Abdomen MRI"),
-    ("MR", "chest", None): ("24629-8", "Chest MRI"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +69,7 @@ def type_of(examination: Examination | None) -> CodedValue:
     """The LOINC code of the examination, or of imaging studies in general."""
     if examination is None:
         return IMAGING_REPORT
-    asked = (examination.modality, examination.region)
-    found = _TYPES.get((*asked, examination.contrast)) or _TYPES.get((*asked, None))
-    return CodedValue(found[0], LOINC, found[1]) if found else IMAGING_REPORT
+    return loinc_of(examination) or IMAGING_REPORT
 
 
 def bare_code(code: str) -> str:

@@ -1,14 +1,15 @@
 """The rows of one table: columns by their official names, whatever the exporter did around them.
 
 Nothing is refused here. A column that the table does not have, a value that is too long, markup in a text, a column
-that stands twice: all of it is kept, and said once per column with the number of rows.
+that stands twice: all of it is kept, and said once per column with the number of rows. Columns that the portal wants
+filled and that no row of a table fills are said in one line, since exporters leave out many at once.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -54,13 +55,29 @@ def tag_of(element: XmlElement) -> str:
 
 def read_rows(root: XmlElement, table_name: str, strange: Deviations) -> Iterator[Row]:
     """Every element below the root that holds columns is a row, wherever the exporter put it."""
-    waiting = [root]
+    waiting, missing, rows = [root], _required(table_name), 0
     while waiting:
         element = waiting.pop()
         row, inner = _split(element, table_name, strange)
         if row:
+            rows += 1
+            missing = {name for name in missing if not row.get(name)} if missing else missing
             yield row
         waiting.extend(reversed(inner))
+    if rows and missing:
+        strange.note(table_name, _without(missing))
+
+
+@lru_cache(maxsize=64)
+def _required(table_name: str) -> Set[str]:
+    table = tables().get(table_name)
+    return frozenset(name for name, column in table.columns.items() if column.required) if table else frozenset()
+
+
+def _without(missing: Set[str]) -> str:
+    names = sorted(missing)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"required and empty in every row: {', '.join(names[:5])}{more}"
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""One submission per dossier: the patient, the visit, a document per CT or MRI report, and the referral.
+"""One submission per dossier: the patient, the visit with its facts, its documents, and the referral.
 
 A hospital publishes only its own visits, so a dossier of another facility is refused (ForeignDomain), and so is one
 whose tables name two visits or two patients (PatientMismatch). A fault costs its own dossier and no other.
@@ -6,95 +6,140 @@ whose tables name two visits or two patients (PatientMismatch). A fault costs it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
+from adapters.insurance import facts
 from adapters.insurance.closed import dossier_sensitivity, icd_codes
-from adapters.insurance.documents import Origin, referral_document, report_documents
-from adapters.insurance.envelope import FILE, Dossier, DossierFault, Envelope, read_envelope
+from adapters.insurance.documents import (
+    Origin,
+    Part,
+    paper_documents,
+    referral_document,
+    report_documents,
+    results_document,
+    visit_documents,
+)
+from adapters.insurance.envelope import FILE, Dossier, DossierFault, Heads, read_dossiers
 from adapters.insurance.imaging import Report, imaging_reports
 from adapters.insurance.patient import read_patient
 from adapters.insurance.rows import Deviations, Row
 from adapters.insurance.values import read_moment
 from adapters.insurance.wording import REFERRAL_REASONS, has_text
+from registry.clinical import Result
+from registry.code_maps import NO_MAPS, CodeMaps
 from registry.coded import CodedValue
 from registry.errors import ForeignDomain, InvalidValue, PatientMismatch, RegistryError, Unreadable
 from registry.identifiers import FacilityCode, HomeCommunityId
-from registry.submissions import Referral, Submission, SubmittedDocument, Visit
+from registry.submissions import WHOLE_VISIT, Referral, Submission, Visit
 
 MAX_KEY = 255
+READ = frozenset({"XML0", "XML1", "XML2", "XML3", "XML4", "XML5", "XML7", "XML8", "XML13", "XML14"})
+"""Tables that become facts or documents. Certificates for the insurer (9 to 12) and table 15 are kept as they came."""
+
+_FACTS = {"XML2": "medications", "XML3": "services", "XML4": "results"}
+_OF_TABLE_1 = frozenset({"discharged", "diagnoses", "diagnosis_text", "kind"})
+_KINDS = {"03": "inpatient", "04": "inpatient", "09": "inpatient"}
+"""MA_LOAI_KCB, as far as it is a stay; an arrival as an emergency is said by MA_DOITUONG_KCB 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The hospital that reads the file: whose visits it may publish, and under which names."""
+    """The hospital that reads the file: whose visits it may publish, under which names, and its maps of codes."""
 
     facility: FacilityCode
     patient_id_system: str
     home: HomeCommunityId
+    maps: CodeMaps = NO_MAPS
 
 
-def read_submissions(
-    body: bytes, *, facility: FacilityCode, patient_id_system: str, home: HomeCommunityId
-) -> list[Submission]:
-    """All dossiers of a file; raises what is wrong with the first that cannot be used."""
-    found = []
-    for read in iter_submissions(body, facility=facility, patient_id_system=patient_id_system, home=home):
-        if isinstance(read, DossierFault):
-            raise read.error
-        found.append(read)
-    return found
+@dataclass(frozen=True, slots=True)
+class FileRemarks:
+    """What is strange about the file as a whole; it comes last."""
+
+    texts: tuple[str, ...]
 
 
-def iter_submissions(
-    body: bytes, *, facility: FacilityCode, patient_id_system: str, home: HomeCommunityId
-) -> Iterator[Submission | DossierFault]:
-    """One dossier after the other, each made when it is asked for.
+Piece: TypeAlias = Submission | DossierFault | FileRemarks
 
-    Raises Unreadable for a file that is none, ForeignDomain for a file of another facility.
+
+def iter_submissions(chunks: Iterable[bytes], receiver: Receiver) -> Iterator[Piece]:
+    """One dossier after the other, each read and made when it is asked for; then the remarks, if there are any.
+
+    Raises Unreadable for a file that is none or breaks off, ForeignDomain for a file of another facility.
     """
-    envelope = read_envelope(body)
-    receiver = Receiver(facility, patient_id_system, home)
-    _own_facility(envelope.facility, receiver, f"{FILE}, MACSKCB")
-    for dossier in envelope.dossiers():
-        yield dossier if isinstance(dossier, DossierFault) else _judged(dossier, envelope, receiver)
+    heads = Heads()
+    for dossier in read_dossiers(chunks, heads):
+        _own_facility(heads.facility, receiver, f"{FILE}, MACSKCB")
+        yield dossier if isinstance(dossier, DossierFault) else _judged(dossier, heads, receiver)
+    _own_facility(heads.facility, receiver, f"{FILE}, MACSKCB")
+    if heads.deviations:
+        yield FileRemarks(heads.deviations)
 
 
-def _judged(dossier: Dossier, envelope: Envelope, receiver: Receiver) -> Submission | DossierFault:
+def _judged(dossier: Dossier, heads: Heads, receiver: Receiver) -> Submission | DossierFault:
     try:
-        return _submission(dossier, envelope, receiver)
+        return _submission(dossier, heads, receiver)
     except RegistryError as error:
         return DossierFault(dossier.number, error)
 
 
-def _submission(dossier: Dossier, envelope: Envelope, receiver: Receiver) -> Submission:
+def _submission(dossier: Dossier, heads: Heads, receiver: Receiver) -> Submission:
     where = f"{FILE}, dossier {dossier.number}"
     table, head = _head(dossier, where)
     _one_visit(dossier, head, where)
     told = _own_facility(head.get("MA_CSKCB", ""), receiver, f"{where}, {table}, MA_CSKCB")
-    if not told and not envelope.facility:
+    if not told and not heads.facility:
         raise Unreadable(where, "expected the facility in MACSKCB or MA_CSKCB, found none")
     strange = Deviations()
     patient = read_patient(head, table, patient_id_system=receiver.patient_id_system, where=where, strange=strange)
     labels = dossier_sensitivity(dossier)
     origin = Origin(receiver.home, receiver.facility, patient, head.get("MA_LK", ""), _diagnoses(head), labels)
-    reports = _reports(dossier, strange)
-    documents = tuple(report_documents(reports, origin, strange))
+    imaging = imaging_reports(dossier.rows("XML4"), dossier.rows("XML3"))
+    reports = _reports(imaging, strange)
+    others = facts.other_results(dossier.rows("XML4"), (one.row for one in imaging), strange)
+    results = facts.results(others, receiver.maps)
+    visit = _visit(dossier, (table, head), origin, results, strange)
+    parts = [*report_documents(reports, origin, strange), *results_document(others, origin)]
+    parts += paper_documents(dossier, origin)
     slips, referral = _referrals(dossier, head, origin, strange)
-    deviations = (*envelope.deviations, *dossier.deviations, *strange.texts())
-    visit = Visit(
-        key=origin.visit_key,
-        facility=receiver.facility,
-        admitted=_at(head, "NGAY_VAO"),
-        discharged=_at(head, "NGAY_RA"),
-        diagnoses=origin.diagnoses,
-        diagnosis_text=head.get("CHAN_DOAN_RV") or head.get("CHAN_DOAN_VAO") or None,
-        kept=_kept(dossier, table, reports, slips),
-        deviations=deviations,
-        source=dossier.source,
+    parts += slips
+    if table == "XML1":
+        parts += visit_documents(head, visit, reports, origin)
+    visit = replace(
+        visit,
+        published={str(one.document.source_key): one.part for one in parts},
+        deviations=(*dossier.deviations, *strange.texts()),
     )
-    return Submission(patient, (*documents, *slips), visit=visit, referral=referral)
+    return Submission(patient, tuple(one.document for one in parts), visit=visit, referral=referral)
+
+
+def _visit(
+    dossier: Dossier, head: tuple[str, Row], origin: Origin, results: tuple[Result, ...], strange: Deviations
+) -> Visit:
+    """The visit as facts; a table that is not in the file says nothing about what it would hold."""
+    table, row = head
+    tables = frozenset(name for name in dossier.tables if name in READ)
+    return Visit(
+        key=origin.visit_key,
+        facility=origin.facility,
+        admitted=_at(row, "NGAY_VAO"),
+        discharged=_at(row, "NGAY_RA"),
+        diagnoses=origin.diagnoses,
+        diagnosis_text=row.get("CHAN_DOAN_RV") or row.get("CHAN_DOAN_VAO") or None,
+        kept={name: len(rows) for name, rows in dossier.tables.items() if name not in READ and rows},
+        source=dossier.source,
+        kind="emergency" if row.get("MA_DOITUONG_KCB") == "2" else _KINDS.get(row.get("MA_LOAI_KCB", ""), "ambulatory"),
+        medications=facts.medications(dossier.rows("XML2")),
+        services=facts.services(dossier.rows("XML3"), strange),
+        results=results,
+        sensitivity=origin.labels,
+        parts=tables | ({WHOLE_VISIT} if table == "XML1" else frozenset()),
+        unsaid=frozenset(name for kept, name in _FACTS.items() if kept not in tables)
+        | (_OF_TABLE_1 if table == "XML0" else frozenset()),
+    )
 
 
 def _head(dossier: Dossier, where: str) -> tuple[str, Row]:
@@ -141,9 +186,9 @@ def _diagnoses(head: Row) -> tuple[CodedValue, ...]:
     return icd_codes(" ; ".join((head.get("MA_BENH_CHINH", ""), head.get("MA_BENH_KT", ""))))
 
 
-def _reports(dossier: Dossier, strange: Deviations) -> list[Report]:
+def _reports(imaging: Sequence[Report], strange: Deviations) -> list[Report]:
     found = []
-    for report in imaging_reports(dossier.rows("XML4"), dossier.rows("XML3")):
+    for report in imaging:
         if has_text(report.result):
             found.append(report)
         else:
@@ -156,23 +201,9 @@ def _at(head: Row, column: str) -> datetime | None:
     return moment.at if moment else None
 
 
-def _kept(dossier: Dossier, head: str, reports: Sequence[Report], slips: Sequence[SubmittedDocument]) -> dict[str, int]:
-    """Rows that gave no noun, by table."""
-    read = {
-        head: 1,
-        "XML3": len({id(report.service) for report in reports if report.service is not None}),
-        "XML4": len(reports),
-        "XML13": len(slips),
-    }
-    left = {table: len(rows) - read.get(table, 0) for table, rows in dossier.tables.items()}
-    return {table: count for table, count in left.items() if count}
-
-
-def _referrals(
-    dossier: Dossier, head: Row, origin: Origin, strange: Deviations
-) -> tuple[list[SubmittedDocument], Referral | None]:
+def _referrals(dossier: Dossier, head: Row, origin: Origin, strange: Deviations) -> tuple[list[Part], Referral | None]:
     """Each slip that this facility issued as a document, and the first of them as a referral."""
-    notes: list[SubmittedDocument] = []
+    notes: list[Part] = []
     referral = None
     for place, slip in enumerate(dossier.rows("XML13"), 1):
         if slip.get("MA_CSKCB", "") not in ("", str(origin.facility)):

@@ -1,4 +1,4 @@
-"""A report and a referral slip as plain text, in Vietnamese, with the headings that doctors expect.
+"""A report, a referral slip, results and a whole visit as plain text, with the headings that doctors expect.
 
 Source: usual shape of Vietnamese imaging reports (KỸ THUẬT, MÔ TẢ, KẾT LUẬN); form PL VI of TT 01/2025/TT-BYT.
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from adapters.insurance.forms import OUTCOMES
 from adapters.insurance.imaging import Report, performed_elsewhere
 from adapters.insurance.rows import Row
+from adapters.insurance.values import read_moment
+from registry.clinical import Medication, Service
 from registry.identifiers import FacilityCode
+from registry.submissions import Visit
 from registry.vietnamese import folded
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
@@ -81,3 +85,68 @@ def referral_text(slip: Row, facility: FacilityCode) -> str:
     ]
     sections = [f"{heading}\n{slip[column]}" for heading, column in _REFERRAL_SECTIONS if slip.get(column)]
     return "\n".join(heads) + "".join(f"\n\n{section}" for section in sections) + "\n"
+
+
+def results_text(rows: Iterable[Row], facility: FacilityCode) -> str:
+    """Laboratory values and the findings of everything that is no report of its own."""
+    lines = [f"KẾT QUẢ CẬN LÂM SÀNG\nCơ sở khám bệnh, chữa bệnh: {facility}"]
+    service = None
+    for row in rows:
+        if row.get("MA_DICH_VU", "") != service:
+            service = row.get("MA_DICH_VU", "")
+            lines.append("")
+        lines.append(_result_line(row))
+    return "\n".join(lines) + "\n"
+
+
+def _result_line(row: Row) -> str:
+    name = row.get("TEN_CHI_SO") or row.get("MA_CHI_SO") or row.get("MA_DICH_VU") or _NOT_WRITTEN
+    value = " ".join(filter(None, (row.get("GIA_TRI"), row.get("DON_VI_DO"))))
+    moment = read_moment(row.get("NGAY_KQ", ""))
+    head = f"{name}: {value}".rstrip(": ") + (f" ({moment.spoken})" if moment else "")
+    return "\n  ".join(filter(None, (head, row.get("MO_TA"), row.get("KET_LUAN"))))
+
+
+def visit_text(head: Row, visit: Visit) -> str:
+    """One visit on a page: when, why, what was found, given and done, and how it ended."""
+    heads = [
+        "TÓM TẮT LƯỢT KHÁM, CHỮA BỆNH",
+        f"Cơ sở khám bệnh, chữa bệnh: {visit.facility}",
+        *_moment_lines(head),
+        _line("Lý do vào", head.get("LY_DO_VV")),
+        _line("Kết quả điều trị", OUTCOMES.get(head.get("KET_QUA_DTRI", ""))),
+    ]
+    codes = "; ".join(code.code for code in visit.diagnoses)
+    sections = [
+        _section("CHẨN ĐOÁN", filter(None, (visit.diagnosis_text, codes))),
+        _section("PHƯƠNG PHÁP ĐIỀU TRỊ", filter(None, (head.get("PP_DIEU_TRI"),))),
+        _section("THUỐC", map(_medicine_line, visit.medications)),
+        _section("DỊCH VỤ KỸ THUẬT", map(_service_line, visit.services)),
+    ]
+    return "\n".join(filter(None, heads)) + "".join(filter(None, sections)) + "\n"
+
+
+def _moment_lines(head: Row) -> Iterable[str]:
+    for label, column in (("Vào", "NGAY_VAO"), ("Ra", "NGAY_RA")):
+        moment = read_moment(head.get(column, ""))
+        if moment:
+            yield f"{label}: {moment.spoken}"
+
+
+def _line(label: str, text: str | None) -> str:
+    return f"{label}: {text}" if text else ""
+
+
+def _section(heading: str, lines: Iterable[str]) -> str:
+    told = "\n".join(lines)
+    return f"\n\n{heading}\n{told}" if told else ""
+
+
+def _medicine_line(one: Medication) -> str:
+    amount = f"{one.quantity} {one.unit}".strip()
+    strength = "" if one.strength in one.name else one.strength
+    return "- " + "; ".join(filter(None, (f"{one.name} {strength}".strip(), one.dose, amount)))
+
+
+def _service_line(one: Service) -> str:
+    return f"- {one.name}" + (f" ({one.performed:%d/%m/%Y %H:%M})" if one.performed else "")

@@ -17,6 +17,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
+from threading import RLock
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import orjson
@@ -45,6 +46,8 @@ _SCALARS = (str, int, float, bool)
 _KEPT = 1024
 _PLAIN = _Both(None, None)
 _compiled: dict[Any, _Both] = {}
+_unfinished: dict[Any, _Both] = {}
+_compiling = RLock()
 
 
 def dump(noun: object) -> str:
@@ -76,14 +79,18 @@ def load_as(kind: Any, text: str) -> Any:
 
 def _both(kind: Any) -> _Both:
     known = _compiled.get(kind)
-    return known if known is not None else _compile(kind)
+    if known is not None:
+        return known
+    with _compiling:  # what is not finished may be seen by the thread that finishes it, and by no other
+        return _compiled.get(kind) or _unfinished.get(kind) or _compile(kind)
 
 
 def _compile(kind: Any) -> _Both:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         # a provision holds provisions: the entry has to stand before its fields are looked at
-        _compiled[kind] = _later(kind)
+        _unfinished[kind] = _later(kind)
         _compiled[kind] = _dataclass(kind)
+        del _unfinished[kind]
     else:
         _compiled[kind] = _simple(kind)
     return _compiled[kind]
@@ -93,11 +100,11 @@ def _later(kind: type) -> _Both:
     """What `kind` will be compiled to, looked up when it is first used."""
 
     def pack(noun: Any) -> Any:
-        turn = _compiled[kind].pack
+        turn = _both(kind).pack
         return noun if turn is None else turn(noun)
 
     def unpack(stored: Any) -> Any:
-        turn = _compiled[kind].unpack
+        turn = _both(kind).unpack
         return stored if turn is None else turn(stored)
 
     return _Both(pack, unpack)

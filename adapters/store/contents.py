@@ -17,12 +17,15 @@ import secrets
 import shutil
 import threading
 import weakref
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from cryptography.exceptions import InvalidTag
 
 from adapters.store.keys import PatientKey, PatientKeys
 from adapters.store.sealed_file import (
@@ -45,6 +48,7 @@ if TYPE_CHECKING:  # a unit of work holds the table of small contents
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SYNCING_THREADS = 8
+_KEY_ID, _NONCE = 8, 12
 
 
 SMALL = 64 << 10
@@ -119,9 +123,13 @@ class FolderContentStore:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is put inside becomes durable together at the end, and is not there at all after an exception."""
+        """What is put inside becomes durable together at the end, and is not there at all after an exception.
+
+        A batch inside another of the same thread is part of it, and durable when that one ends.
+        """
         if self._running() is not None:
-            raise RuntimeError("a batch inside a batch of the same thread")
+            yield
+            return
         self._mine.batch = batch = _Batch()
         try:
             yield
@@ -129,6 +137,20 @@ class FolderContentStore:
         finally:
             self._mine.batch = None
             batch.give_up()
+
+    def seal(self, owner: str, value: bytes) -> bytes:
+        """Small bytes that live in a row, packed and under the key of their owner: erased with it."""
+        key, nonce = self._keys.for_writing(owner), os.urandom(_NONCE)
+        return key.id + nonce + key.cipher.encrypt(nonce, zlib.compress(value, 1), owner.encode())
+
+    def unseal(self, owner: str, sealed: bytes) -> bytes:
+        """Raises Gone when the key was destroyed, ContentDamaged for other bytes than were sealed."""
+        key = self._keys.for_reading(owner, sealed[:_KEY_ID])
+        nonce, rest = sealed[_KEY_ID : _KEY_ID + _NONCE], sealed[_KEY_ID + _NONCE :]
+        try:
+            return zlib.decompress(key.cipher.decrypt(nonce, rest, owner.encode()))
+        except InvalidTag:
+            raise ContentDamaged(owner) from None
 
     def sync(self) -> None:
         """Make durable what this thread's batch holds so far; without a batch everything is already."""

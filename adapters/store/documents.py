@@ -6,17 +6,18 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import bindparam, or_, select, update
 
 from adapters.store.codec import dump, dump_as, load, load_as
 from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment, upsert
-from adapters.store.schema import document, folder, referral, submission_set, visit
+from adapters.store.schema import document, expected_patient, folder, referral, submission_set, visit
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.errors import DuplicateUniqueId, NotFound
 from registry.searches import DocumentSearch, SubmissionSearch
-from registry.submissions import Referral, Visit
+from registry.submissions import ExpectedPatient, Referral, Visit
 
 Labels = tuple[CodedValue, ...]
 
@@ -31,6 +32,23 @@ _SUBMISSION_BY_UNIQUE_ID = select(submission_set.c.body).where(submission_set.c.
 _FOLDER = select(folder.c.body).where(folder.c.id == bindparam("id"))
 _VISIT = select(visit.c.body, visit.c.source).where(
     visit.c.record_id == bindparam("record_id"), visit.c.key == bindparam("key")
+)
+_VISITS = select(visit.c.body).where(visit.c.record_id == bindparam("record_id"))
+_REFERRAL = select(referral.c.body).where(
+    referral.c.record_id == bindparam("record_id"),
+    referral.c.sender == bindparam("sender"),
+    referral.c.number == bindparam("number"),
+)
+_ALL_REFERRALS = (
+    select(referral.c.record_id, referral.c.body)
+    .order_by(referral.c.signed.desc(), referral.c.number.desc())
+    .limit(bindparam("size"))
+)
+_EXPECTED = (
+    select(expected_patient.c.body)
+    .where(expected_patient.c.received >= bindparam("since"))
+    .order_by(expected_patient.c.received.desc())
+    .limit(bindparam("size"))
 )
 _REFERRALS = (
     select(referral.c.body)
@@ -161,17 +179,47 @@ class StoredDocuments(Part):
 
     def save_visit(self, record_id: str, visit_: Visit) -> None:
         """Add the visit, or replace the one with its key. Its source is kept packed: XML shrinks tenfold."""
-        values = {"record_id": record_id, "key": visit_.key, "body": dump(replace(visit_, source=b""))}
+        told = replace(visit_, source=b"", unsaid=frozenset())
+        values = {"record_id": record_id, "key": visit_.key, "body": dump(told)}
         upsert(self._connection, visit, {**values, "source": zlib.compress(visit_.source, 1)})
 
     def visit(self, record_id: str, key: str) -> Visit | None:
         row = self._row(_VISIT, record_id=record_id, key=key)
         return None if row is None else replace(load(Visit, row.body), source=zlib.decompress(row.source))
 
+    def visits_of(self, record_id: str) -> tuple[Visit, ...]:
+        """Newest first, without their sources."""
+        visits = self._nouns(Visit, _VISITS, record_id=record_id)
+        return tuple(sorted(visits, key=lambda one: moment(one.admitted), reverse=True))
+
+    def all_visits(self) -> Iterator[Visit]:
+        """Every visit, lazily, without its source: to count, not to show."""
+        return (load(Visit, row.body) for row in self._connection.execute(select(visit.c.body)))
+
     def save_referral(self, record_id: str, referral_: Referral) -> None:
         """Add the referral, or replace the one with its sender and number."""
         keys = {"record_id": record_id, "sender": str(referral_.sender), "number": referral_.number}
-        upsert(self._connection, referral, {**keys, "signed": moment(referral_.signed), "body": dump(referral_)})
+        when = moment(referral_.signed or referral_.opened)
+        upsert(self._connection, referral, {**keys, "signed": when, "body": dump(referral_)})
+
+    def referral(self, record_id: str, sender: str, number: str) -> Referral | None:
+        return self._noun(Referral, _REFERRAL, record_id=record_id, sender=sender, number=number)
+
+    def all_referrals(self, limit: int) -> tuple[tuple[str, Referral], ...]:
+        """Newest first, with the record of the patient."""
+        rows = self._connection.execute(_ALL_REFERRALS, {"size": limit})
+        return tuple((row.record_id, load(Referral, row.body)) for row in rows)
+
+    def expect(self, patient: ExpectedPatient) -> None:
+        """Add an announcement, or replace the one of the same slip."""
+        keys = {"sender": str(patient.sender), "number": patient.referral.number}
+        upsert(
+            self._connection, expected_patient, {**keys, "received": moment(patient.received), "body": dump(patient)}
+        )
+
+    def expected(self, since: datetime, limit: int) -> tuple[ExpectedPatient, ...]:
+        """Newest first."""
+        return self._nouns(ExpectedPatient, _EXPECTED, since=moment(since), size=limit)
 
     def referrals_of(self, record_id: str) -> tuple[Referral, ...]:
         """Newest first."""

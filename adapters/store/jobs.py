@@ -31,6 +31,30 @@ class Job:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The jobs of one kind: how many, since when the oldest is due, the most tries, how many failed, an error code."""
+
+    kind: str
+    number: int
+    oldest: datetime
+    attempts: int
+    failing: int
+    error: str
+
+
+_OVERVIEW = (
+    select(
+        job.c.kind,
+        func.count().label("number"),
+        func.min(job.c.run_at).label("oldest"),
+        func.max(job.c.attempts).label("attempts"),
+        func.count(job.c.error_code).label("failing"),
+        func.max(job.c.error_code).label("error"),
+    )
+    .group_by(job.c.kind)
+    .order_by(job.c.kind)
+)
 _due = (
     select(job.c.id)
     .where(
@@ -99,6 +123,16 @@ class Jobs(Part):
     def failed(self, job_id: int, error_code: str, run_at: datetime) -> None:
         """It did not work; try again at `run_at`."""
         self._connection.execute(_FAILED, {"key": job_id, "code": error_code, "next": moment(run_at)})
+
+    def overview(self) -> tuple[Waiting, ...]:
+        """What waits, by kind: for the operator's eye, so without what the jobs are about."""
+        found = self._connection.execute(_OVERVIEW)
+        return tuple(
+            Waiting(
+                row.kind, row.number, datetime.fromisoformat(row.oldest), row.attempts, row.failing, row.error or ""
+            )
+            for row in found
+        )
 
     def waiting(self) -> int:
         """How many jobs there are, for the operator's eye."""

@@ -15,14 +15,36 @@ from registry.errors import NotFound, VersionConflict
 
 
 @dataclass(frozen=True, slots=True)
+class Passkey:
+    """A key that a device keeps for somebody (WebAuthn), as base64url; `count` is its last signature counter."""
+
+    id: str
+    public_key: str
+    count: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """A person of this hospital. `password_hash` is argon2id's own text, never the password."""
+    """A person of this hospital. `password_hash` is argon2id's own text, never the password.
+
+    totp       the secret of one-time codes, sealed under a key that is not in the database; `totp_step` the last used
+    provider   who vouches for this person instead of a password: issuer and subject of an OpenID provider
+    """
 
     username: str
     password_hash: str = field(repr=False)
     role: Role
     name: str = ""
     disabled: bool = False
+    totp: str = field(default="", repr=False)
+    totp_step: int = 0
+    passkeys: tuple[Passkey, ...] = ()
+    provider: str = ""
+
+    @property
+    def has_second_factor(self) -> bool:
+        return bool(self.totp or self.passkeys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,35 @@ remote_entry = Table(
     _body(),
 )
 
+# --- the moment of ordering -------------------------------------------------------------------------------------------
+
+# the last answers of other hospitals about a patient, one row a kind of question
+heard = Table(
+    "heard",
+    metadata,
+    _record(),
+    Column("kind", Key, nullable=False),
+    Column("asked", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("record_id", "kind"),
+)
+
+order_card = Table(
+    "order_card",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("given", Key, nullable=False, index=True),
+    _body(),
+)
+
+order_decision = Table(
+    "order_decision",
+    metadata,
+    Column("card", Key, primary_key=True),
+    Column("decided", Key, nullable=False, index=True),
+    _body(),
+)
+
 # --- consents and the record of disclosures ---------------------------------------------------------------------------
 
 consent = Table(
@@ -398,6 +427,31 @@ received_message = Table(
 )
 Index("ix_received_message_received", received_message.c.received)
 
+# small originals are sealed in the row, so that a message and its effect are one commit
+feed_item = Table(
+    "feed_item",
+    metadata,
+    _id(),
+    Column("feed", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    Column("outcome", Key, nullable=False),
+    Column("digest", Key, nullable=False, index=True),
+    Column("owner", Key, nullable=False),
+    _body(),
+    Column("sealed", LargeBinary),
+    Index("ix_feed_item_outcome_received", "outcome", "received"),
+)
+
+expected_patient = Table(
+    "expected_patient",
+    metadata,
+    Column("sender", Key, nullable=False),
+    Column("number", Key, nullable=False),
+    Column("received", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("sender", "number"),
+)
+
 spent_token = Table(
     "spent_token",
     metadata,
@@ -434,6 +488,8 @@ session = Table(
     Column("username", Key, nullable=False),
     Column("started", Key, nullable=False),
     Column("seen", Key, nullable=False, index=True),
+    Column("proved", Key),
+    Column("factor", Key),
 )
 
 # by the SHA-256 of the name: people type passwords into the field of the name

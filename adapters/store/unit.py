@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -20,10 +20,12 @@ from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
 from adapters.store.emergencies import StoredEmergencies
 from adapters.store.erasing import Erasing
+from adapters.store.feeds import FeedLog
 from adapters.store.heads import StoredHeads
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
+from adapters.store.orders import Orders
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
@@ -55,9 +57,11 @@ class UnitOfWork:
         "documents",
         "emergencies",
         "erasing",
+        "feeds",
         "heads",
         "jobs",
         "messages",
+        "orders",
         "patients",
         "people_of_the_house",
         "quarantine",
@@ -88,7 +92,9 @@ class UnitOfWork:
         self.alarms = StoredAlarms(connection, writing=writing)
         self.breadths = Breadths(connection, writing=writing)
         self.deliveries = Deliveries(connection, writing=writing)
+        self.feeds = FeedLog(connection, writing=writing)
         self.messages = ReceivedMessages(connection, writing=writing)
+        self.orders = Orders(connection, writing=writing)
         self.jobs = Jobs(connection, writing=writing)
         self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
         self.sessions = Sessions(connection, writing=writing)
@@ -115,15 +121,42 @@ class Storage:
         self._inside = threading.local()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Many units of this thread, durable together at the end of the block: one wait for the disk instead of many.
+
+        Each unit inside is whole or absent as ever. Nothing of what they did may be acknowledged before the block has
+        ended well; where it ends with an exception, none of them happened. A group inside a group is a part of it.
+        """
+        outer: Session | None = getattr(self._inside, "shared", None)
+        if outer is not None:
+            with _inner(outer):
+                yield
+            return
+        with self._one_at_a_time(), self._transaction() as session:
+            self._inside.shared, self._inside.writing = session, False
+            try:
+                yield
+            finally:
+                self._inside.shared = None
+
+    @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:
         """Write: committed at the end of the block, rolled back on any exception."""
-        one = self._side_by_side() if self._writer is None else self._writer.unit()
+        shared: Session | None = getattr(self._inside, "shared", None)
+        one = self._transaction() if shared is None else _inner(shared)
         with self._one_at_a_time(), one as session:
             yield UnitOfWork(session, writing=True)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """Read: one consistent snapshot, which neither waits for writers nor holds them up."""
+        """Read: one consistent snapshot, which neither waits for writers nor holds them up.
+
+        Inside `together` it sees what the units before it did.
+        """
+        shared: Session | None = getattr(self._inside, "shared", None)
+        if shared is not None:
+            yield UnitOfWork(shared, writing=False)
+            return
         if self._writer is None:
             session = self._opened(self._reading)
             with session.connection, _transaction(session):
@@ -160,6 +193,9 @@ class Storage:
             yield
         finally:
             self._inside.writing = False
+
+    def _transaction(self) -> AbstractContextManager[Session]:
+        return self._side_by_side() if self._writer is None else self._writer.unit()
 
     @contextmanager
     def _side_by_side(self) -> Iterator[Session]:
@@ -202,3 +238,20 @@ def _transaction(session: Session) -> Iterator[None]:
     finally:
         session.absolve()
     transaction.commit()
+
+
+@contextmanager
+def _inner(session: Session) -> Iterator[Session]:
+    """A transaction inside another; a statement that failed in it dooms it alone."""
+    session.absolve()
+    inner = session.connection.begin_nested()
+    try:
+        yield session
+        if session.doomed:
+            raise StorageUnavailable("database", "a statement of this unit had failed")
+    except BaseException:
+        inner.rollback()
+        raise
+    finally:
+        session.absolve()
+    inner.commit()

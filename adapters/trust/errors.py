@@ -5,6 +5,7 @@ TrustError
 ├── CertificateUnusable   a certificate that does not name one community, or cannot be read
 ├── DirectoryRefused      a list of peers that must not be followed: signatures, version, expiry, form
 ├── SealBroken            a head of the log that its signature does not cover
+├── ProviderUnusable      the OpenID provider of the hospital: not reachable, or its answer cannot be used
 └── OAuthError            an error of the token endpoint, in its standard's words
 """
 
@@ -47,6 +48,14 @@ class SealBroken(TrustError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"seal: {reason}")
+
+
+class ProviderUnusable(TrustError):
+    """The hospital's OpenID provider is not reachable, or its answer cannot be used."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"sign-in provider: {reason}")
 
 
 class OAuthError(TrustError):

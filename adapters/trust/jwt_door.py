@@ -8,7 +8,7 @@ Sources: RFC 7515 (JWS), RFC 7519 (JWT), RFC 8725 (best practice).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,8 @@ from adapters.trust.jwk import Jwk, VerificationKey, from_base64url, read_jwk
 from adapters.trust.strict_json import NotStrictJson, read_object
 from consent.errors import TokenRefused
 
-ALGORITHMS = frozenset({"ES256", "ES384", "RS384"})
+ALGORITHMS = frozenset({"ES256", "ES384", "RS256", "RS384"})
+"""RS256 for ID tokens of a hospital's own provider alone: every other kind of token names what it takes."""
 CLOCK_TOLERANCE = timedelta(seconds=10)
 LARGEST_TOKEN = 8192
 # each of them lets the sender choose the key, the meaning of the bytes, or their size
@@ -40,6 +41,7 @@ class Rules:
     types      allowed values of `typ` in lower case; an empty one stands for its absence
     required   claims that must be there
     audience   the only one it may be for; None: it is not for anyone in particular (receipts, seals)
+    tolerated  headers that are usually refused and here only ignored
     lifetime   from `iat` (or, where that is not required, from now) to `exp`; None: it does not expire by itself
     """
 
@@ -49,6 +51,7 @@ class Rules:
     lifetime: timedelta | None = None
     algorithms: frozenset[str] = frozenset({"ES256"})
     limit: int = LARGEST_TOKEN
+    tolerated: frozenset[str] = frozenset()
 
 
 def encode(claims: Mapping[str, Any], key: PrivateKey, *, kid: str, typ: str, algorithm: str = "ES256") -> str:
@@ -97,7 +100,7 @@ def _object(content: bytes, limit: int) -> dict[str, Any]:
 
 
 def _key(header: Mapping[str, Any], issuer: str, keys_of: KeysOf, rules: Rules) -> VerificationKey:
-    if _REFUSED_HEADERS & header.keys():
+    if (_REFUSED_HEADERS - rules.tolerated) & header.keys():
         raise TokenRefused("header")
     algorithm, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS & rules.algorithms:
@@ -109,10 +112,17 @@ def _key(header: Mapping[str, Any], issuer: str, keys_of: KeysOf, rules: Rules) 
     named = [jwk for jwk in keys_of(issuer) if jwk.get("kid") == kid]
     if not named:
         raise TokenRefused("unknown-key")
-    key = read_jwk(named[0])
+    key = _readable(named[0], algorithm)
     if key.algorithm != algorithm:
         raise TokenRefused("algorithm")
     return key
+
+
+def _readable(jwk: Jwk, algorithm: str) -> VerificationKey:
+    """An RSA key is read for RS384, unless it is a provider's that says RS256 itself or nothing."""
+    if algorithm == "RS256" and jwk.get("kty") == "RSA" and jwk.get("alg", algorithm) == algorithm:
+        return replace(read_jwk({**jwk, "alg": "RS384"}), algorithm=algorithm)
+    return read_jwk(jwk)
 
 
 def _verify(token: str, payload: bytes, key: VerificationKey) -> None:

@@ -252,3 +252,39 @@ def list_users(as_json: Json = False) -> None:
     rows = [[u.username, u.role.value, u.name, "disabled" if u.disabled else ""] for u in found]
     document = [{"username": u.username, "role": u.role.value, "name": u.name, "disabled": u.disabled} for u in found]
     show(document, table(rows, head=["user", "role", "name", ""]), as_json=as_json)
+
+
+@users.command("disable")
+def disable_user(username: str, as_json: Json = False) -> None:
+    """Let somebody in no more; their sessions end at once."""
+    house = open_house()
+    with house.storage.begin() as unit:
+        unit.people_of_the_house.disable_user(username)
+        unit.sessions.end_all_of(username)
+    show({"username": username, "disabled": True}, [f"disabled {username}; all sessions ended"], as_json=as_json)
+
+
+@users.command("end-sessions")
+def end_sessions(username: str, as_json: Json = False) -> None:
+    """Sign somebody out everywhere, at once."""
+    house = open_house()
+    with house.storage.begin() as unit:
+        unit.sessions.end_all_of(username)
+    show({"username": username}, [f"all sessions of {username} ended"], as_json=as_json)
+
+
+@users.command("reset-second-factor")
+def reset_second_factor(username: str, as_json: Json = False) -> None:
+    """For a lost phone: the next sign-in sets up a new one. Make sure by telephone that it is the person."""
+    from dataclasses import replace
+
+    from registry.errors import NotFound
+
+    house = open_house()
+    with house.storage.begin() as unit:
+        user = unit.people_of_the_house.user(username)
+        if user is None:
+            raise NotFound("account")
+        unit.people_of_the_house.add_user(replace(user, totp="", totp_step=0, passkeys=()), replace=True)
+        unit.sessions.end_all_of(username)
+    show({"username": username}, [f"{username} sets up a new second factor at the next sign-in"], as_json=as_json)

@@ -21,6 +21,7 @@ from hie_node.acts import Act
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
 from hie_node.flows.peer_call import Asking, Receipts, call_peer
+from hie_node.flows.remember import remember_answers
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
 from hie_node.house import House
 from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
@@ -52,16 +53,16 @@ DOCUMENTS: NetworkQuestion[DocumentEntry] = NetworkQuestion("DocumentReference",
 STUDIES: NetworkQuestion[Study] = NetworkQuestion("ImagingStudy", read_studies)
 
 
-def find_documents_everywhere(act: Act, command: FindDocuments) -> Page[DocumentEntry]:
-    """ITI-67 over the whole network, own records included."""
+def find_documents_everywhere(act: Act, command: FindDocuments, *, budget: float | None = None) -> Page[DocumentEntry]:
+    """ITI-67 over the whole network, own records included; within `budget` seconds, by default `answer_budget`."""
     own = lambda one: find_documents(one, command)  # noqa: E731
-    return _ask(act, command.search, DOCUMENTS, own)
+    return _ask(act, command.search, DOCUMENTS, own, budget)
 
 
-def find_studies_everywhere(act: Act, command: FindStudies) -> Page[Study]:
+def find_studies_everywhere(act: Act, command: FindStudies, *, budget: float | None = None) -> Page[Study]:
     """ImagingStudy search over the whole network, own studies included."""
     own = lambda one: find_studies(one, command)  # noqa: E731
-    return _ask(act, command.search, STUDIES, own)
+    return _ask(act, command.search, STUDIES, own, budget)
 
 
 def _ask(
@@ -69,9 +70,10 @@ def _ask(
     search: DocumentSearch | StudySearch,
     kind: NetworkQuestion[Thing],
     own: Callable[[Act], Page[Thing]],
+    budget: float | None = None,
 ) -> Page[Thing]:
     house = act.house
-    deadline = time.monotonic() + house.settings.limits.answer_budget
+    deadline = time.monotonic() + (budget or house.settings.limits.answer_budget)
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
     patient, peers, receipts = _prepare(act, search.patient)
@@ -83,7 +85,7 @@ def _ask(
     wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
     answers += [_collect(peer, future, house) for peer, future in waiting.items()]
     answer = merge([_fitting(one, search) for one in answers])
-    _remember(act, answer, patient)
+    _remember(act, answer, patient, search)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
     return _page(answer, search, total=len(answer.found) + own_total - len(own_answer.found))
 
@@ -237,7 +239,9 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
     return future.result()
 
 
-def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion) -> None:
+def _remember(
+    act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> None:
     """Record what came back, and the way back to each entry, so that it can be opened."""
     act.direction, act.action = "received", "R"
     act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
@@ -247,6 +251,7 @@ def _remember(act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
     with act.unit() as unit:
         unit.remote.remember(_way_back(item, patient, act) for item in answer.found if item.home)
+        remember_answers(act, unit, answer, search, patient)
 
 
 def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act) -> RemoteEntry:

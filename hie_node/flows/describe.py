@@ -1,4 +1,4 @@
-"""What this node can do: made from the catalogue, so that it never says more or less than is true."""
+"""What this node can do, and who else is in the network: from the catalogue and the directory, no more, no less."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from adapters.catalogue import TRANSACTIONS
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode, NodeDescription
 from hie_node.acts import Act
+from registry.commands import ReadDirectory
+from registry.directory import Peer
 
 PUBLISHED = datetime(2026, 11, 23, tzinfo=UTC)
 """When this set of transactions was put into use."""
@@ -24,3 +27,13 @@ def software_version() -> str:
 def describe(act: Act, command: DescribeNode) -> NodeDescription:
     """`/metadata`."""
     return NodeDescription(TRANSACTIONS, software_version(), PUBLISHED)
+
+
+def list_services(act: Act, command: ListServices) -> str:
+    """`/cds-services`: which there are is the same for everybody; the name is the hospital's."""
+    return act.house.settings.name
+
+
+def read_directory(act: Act, command: ReadDirectory) -> tuple[Peer, ...]:
+    """mCSD: the communities of the directory, this one included; nothing of a patient is in it."""
+    return act.house.directory.current().peers

@@ -14,6 +14,7 @@ from adapters.store.contents import SmallContent, small
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
+from hie_node.flows.referrals import keep_referral
 from hie_node.flows.register import mentioned, resolve_mention, standing
 from hie_node.house import new_id
 from registry.coded import HIV, UNREVIEWED_TEXT, CodedValue
@@ -35,7 +36,7 @@ from registry.people import SourceRecord
 from registry.ports import StoredContent
 from registry.searches import DocumentSearch, StudySearch
 from registry.studies import Study
-from registry.submissions import Submission, SubmittedDocument
+from registry.submissions import WHOLE_VISIT, Submission, SubmittedDocument, Visit
 
 
 class OwnerChanged(Exception):
@@ -71,7 +72,7 @@ def _publish_once(act: Act, submission: Submission) -> Provided:
     contents = [small(document.content.chunks()) for document in submission.documents]
     if all(contents):
         return _publish_small(act, submission, [content for content in contents if content])
-    owner, known = _owner(act, submission)
+    submission, owner, known = _owner(act, submission)
     stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
     with act.unit() as unit:
         record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
@@ -86,15 +87,33 @@ def _publish_small(act: Act, submission: Submission, contents: Sequence[SmallCon
         _checked(content.stored, document)
     with act.unit() as unit:
         record = resolve_mention(act, unit, submission.patient, new_record_id=new_id())
-        stored = [act.house.contents.keep(unit, record.id, content) for content in contents]
-        return _index(act, unit, submission, record, stored)
+        taken = _without_what_it_would_lose(unit, submission, record.id)
+        still = {id(document) for document in taken.documents}
+        both = zip(contents, submission.documents, strict=True)
+        stored = [act.house.contents.keep(unit, record.id, content) for content, d in both if id(d) in still]
+        return _index(act, unit, taken, record, stored)
 
 
-def _owner(act: Act, submission: Submission) -> tuple[str, bool]:
+def _owner(act: Act, submission: Submission) -> tuple[Submission, str, bool]:
     """The record that the content will belong to, and whether it is known; if not, the id that it will get."""
     with act.house.storage.read() as unit:
         known = mentioned(unit, submission.patient)
-        return (standing(unit, known).id, True) if known else (new_id(), False)
+        if known is None:
+            return submission, new_id(), False
+        owner = standing(unit, known).id
+        return _without_what_it_would_lose(unit, submission, owner), owner, True
+
+
+def _without_what_it_would_lose(unit: UnitOfWork, submission: Submission, owner: str) -> Submission:
+    """A visit sent again with fewer parts does not replace what was composed of all of them."""
+    visit = submission.visit
+    earlier = unit.documents.visit(owner, visit.key) if visit else None
+    if visit is None or earlier is None or not visit.is_less_than(earlier):
+        return submission
+    composed = {key for key, part in earlier.published.items() if part == WHOLE_VISIT}
+    kept = tuple(one for one in submission.documents if one.source_key not in composed)
+    said = "the visit was sent with more tables before; its summary stays as it was"
+    return replace(submission, documents=kept, visit=replace(visit, deviations=(*visit.deviations, said)))
 
 
 def _names_somebody(submission: Submission) -> bool:
@@ -134,17 +153,27 @@ def _index(
         _supersede(act, unit, entry_id, by=record)
     for source_key in submission.withdrawn:
         _withdraw(act, unit, source_key, by=record)
+    if submission.visit:
+        _keep_visit(act, unit, submission.visit, record)
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
     folders = tuple(_folder(act, unit, folder, record, submission, judged) for folder in submission.folders)
-    if submission.visit:
-        unit.documents.save_visit(record.id, submission.visit)
     if submission.referral:
-        unit.documents.save_referral(record.id, submission.referral)
+        keep_referral(act, unit, record, submission.referral)
     act.items += [one.entry.id for one in news]
     warnings = tuple(one.warning for one in judged if one.warning)
     if submission.visit:
         warnings += submission.visit.deviations
     return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+
+
+def _keep_visit(act: Act, unit: UnitOfWork, visit: Visit, record: SourceRecord) -> None:
+    """The visit as it stands now; a document that is no longer in its part of the message is taken back."""
+    earlier = unit.documents.visit(record.id, visit.key)
+    if earlier is not None:
+        for source_key in visit.taken_back(earlier):
+            _withdraw(act, unit, source_key, by=record)
+        visit = visit.following(earlier)
+    unit.documents.save_visit(record.id, visit)
 
 
 def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> Judged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters.cdshooks.services import ListServices
 from adapters.fhir.capability import DescribeNode
 from consent import commands as rules
 from hie_node.acts import Act
@@ -16,13 +17,17 @@ from hie_node.flows import (
     fetch,
     find,
     heads,
+    order_check,
     patients,
     publish,
     read_remote,
     reconcile,
+    referrals,
     register,
     store_instances,
+    summary,
 )
+from registry import advice
 from registry import commands as nouns
 
 Flow = Callable[[Act, Any], Any]
@@ -34,6 +39,7 @@ HERE: dict[type, Flow] = {
     nouns.FindSubmissions: find.find_submissions,
     nouns.ReadSubmission: find.read_submission,
     nouns.ProvideSubmission: publish.publish,
+    nouns.ExpectPatient: referrals.expect_patient,
     nouns.StoreInstances: store_instances.store_instances,
     nouns.KeepInstances: store_instances.keep_instances,
     nouns.FindStudies: find.find_studies,
@@ -42,6 +48,8 @@ HERE: dict[type, Flow] = {
     nouns.RetrieveFrames: fetch.retrieve_frames,
     nouns.FindPatients: patients.find_patients,
     nouns.ReadPatient: patients.read_patient,
+    nouns.SummarisePatient: summary.summarise,
+    nouns.ReadDirectory: describe.read_directory,
     nouns.MatchPatient: patients.match_patient,
     nouns.CrossReference: patients.cross_reference,
     nouns.FeedPatient: register.feed,
@@ -57,6 +65,9 @@ HERE: dict[type, Flow] = {
     rules.ListKeptHeads: heads.kept_heads,
     rules.ListExchanges: reconcile.list_exchanges,
     rules.ListWithdrawals: consents.list_withdrawals,
+    advice.CheckOrder: order_check.check_order,
+    advice.AnswerCards: order_check.answer_cards,
+    ListServices: describe.list_services,
     DescribeNode: describe.describe,
 }
 

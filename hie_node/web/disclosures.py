@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -12,14 +14,15 @@ from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.requesters import Role
 from hie_node.flows.audit import find_disclosures
-from hie_node.web.front import Page, Visit
+from hie_node.ledger_report import safe_cell
+from hie_node.web.front import Page, Visit, attachment
 from hie_node.web.searching import search
 from registry.answers import OutcomeKind
 from registry.errors import InvalidValue
 from registry.searches import PatientSelector
 
 MAY_KNOW = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})
-MOST = 200
+MOST, MOST_EXPORTED = 200, 10_000
 DAYS = (7, 30, 365, 3650)
 
 
@@ -55,10 +58,37 @@ def answer(visit: Visit) -> Response:
         problem="",
         more=rows.total is None,
         days=since,
+        record=record_id,
         choices=DAYS,
         names=names | {str(visit.house.home): visit.house.settings.name},
         why=partial(_why, visit),
     )
+
+
+def export(visit: Visit) -> Response:
+    """The rows of one patient as a file, for the answer that the patient gets; that they left is itself a row."""
+    days = visit.field("days", 20)
+    since = int(days) if days in {str(one) for one in DAYS} else 30
+    command = FindDisclosures(
+        patient=PatientSelector(record_id=visit.field("record", 64)),
+        since=visit.house.now() - timedelta(days=since),
+        limit=MOST_EXPORTED,
+    )
+    rows = find_disclosures(visit.act("export-disclosures", action="E"), command).items
+    names = {str(peer.home): peer.community.name for peer in visit.house.directory.current().peers}
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([visit.looks.say(f"log.{one}") for one in ("when", "who", "hospital", "what", "why", "items")])
+    for row in rows:
+        asker = row.requester
+        place = names.get(str(asker.home), asker.organization or str(asker.home))
+        what = f"{visit.looks.say(f'direction.{row.direction}')}, {row.transaction}"
+        why = "; ".join((visit.looks.say(f"purpose.{asker.purpose}"), *_why(visit, row)))
+        told = (visit.looks.minute(row.recorded), asker.name or asker.subject, place, what, why, str(len(row.items)))
+        writer.writerow([safe_cell(cell) for cell in told])
+    response = Response("\ufeff" + out.getvalue(), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = attachment("disclosures.csv")
+    return response
 
 
 def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
@@ -75,4 +105,5 @@ def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
 PAGES = (
     Page("disclosures", "GET", "/disclosures", ask, MAY_KNOW),
     Page("disclosures", "POST", "/disclosures", answer, MAY_KNOW),
+    Page("export-disclosures", "POST", "/disclosures/export", export, MAY_KNOW, step_up="/disclosures"),
 )

@@ -8,22 +8,46 @@ from functools import partial
 from flask import Flask, Response
 
 from hie_node.house import House
-from hie_node.web import consents, disclosures, documents, emergencies, login, node, patients, registrar, studies
+from hie_node.web import (
+    account,
+    consents,
+    disclosures,
+    documents,
+    emergencies,
+    ledger,
+    login,
+    node,
+    one_page,
+    ordering,
+    passkeys,
+    patients,
+    provider,
+    referrals,
+    registrar,
+    studies,
+)
 from hie_node.web.front import HEADERS, serve
 from hie_node.web.rendering import static_file, static_path
 
 PAGES = (
     *login.PAGES,
+    *account.PAGES,
+    *passkeys.PAGES,
+    *provider.PAGES,
     *patients.PAGES,
     *documents.PAGES,
     *studies.PAGES,
     *consents.PAGES,
     *registrar.PAGES,
+    *referrals.PAGES,
     *node.PAGES,
     *disclosures.PAGES,
     *emergencies.PAGES,
+    *ordering.PAGES,
+    *one_page.PAGES,
+    *ledger.PAGES,
 )
-STATIC = ("house.css", "house.js", "icon.svg")
+STATIC = ("house.css", "house.js", "icon.svg", "passkey.js")
 OF_OTHERS = (
     "/fhir",
     "/network",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from flask import Request, Response, redirect, request
@@ -77,9 +78,17 @@ class SignInFirst(Exception):
     """Nobody is signed in."""
 
 
+class ProveFirst(Exception):
+    """This wants a fresh proof that it is still the one who signed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page or one action. `roles` is None where nobody needs to be signed in."""
+    """One page or one action. `roles` is None where nobody needs to be signed in.
+
+    step_up  wants a proof of a few minutes ago at most (emergency access, exports, accounts); its value is where to
+             come back to after that
+    """
 
     name: str
     method: Literal["GET", "POST"]
@@ -87,6 +96,7 @@ class Page:
     view: Callable[[Visit], Response]
     roles: frozenset[Role] | None
     takes_a_scan: bool = False
+    step_up: str = ""
 
     def body(self, house: House) -> int:
         """Bytes that may be sent to it."""
@@ -186,6 +196,8 @@ def serve(house: House, page: Page, **params: str) -> Response:
         response = page.view(visit)
     except SignInFirst:
         response = _to_the_door(visit)
+    except ProveFirst:
+        response = _to_the_proof(visit, page)
     except Exception as error:
         response = _refusal(visit, page, error)
     # a scan that was spooled to disk goes with the request, not some time later
@@ -223,6 +235,14 @@ def _let_in(visit: Visit, page: Page) -> None:
         raise Refused(403, "error.form")
     if page.roles is not None and visit.user.role not in page.roles:
         raise Refused(403, "error.role")
+    if page.step_up and not has_proof(visit):
+        raise ProveFirst
+
+
+def has_proof(visit: Visit) -> bool:
+    """Whether who this is was proved a few minutes ago at most."""
+    proved, life = visit.arrival.proved, timedelta(seconds=visit.house.settings.limits.proof_life)
+    return proved is not None and visit.house.now() - proved <= life
 
 
 def _to_the_door(visit: Visit) -> Response:
@@ -233,6 +253,11 @@ def _to_the_door(visit: Visit) -> Response:
     # the cookie of the session that is over goes with this answer, so the next page is told
     ended = "yes" if visit.arrival.ended else ""
     return visit.go(f"/login?f={visit.seal(back=back, ended=ended)}")
+
+
+def _to_the_proof(visit: Visit, page: Page) -> Response:
+    """Prove it, and come back to where the form stood: a form is not sent again by itself."""
+    return visit.go(f"/prove?f={visit.seal(back=page.step_up.format(**visit.params))}")
 
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (

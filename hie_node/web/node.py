@@ -1,27 +1,37 @@
-"""The administrator's page: what is in order, who the peers are, and what the sealed record proves."""
+"""The administrator: is all in order and what is next, the peers, what waits, who may sign in, how it is set."""
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from flask import Response
 
+from adapters.store.people import User
+from adapters.trust.directory import entry_of
+from adapters.trust.errors import DirectoryRefused
 from consent.requesters import Role
-from hie_node import checks
+from hie_node import administration, checks, log, passwords
 from hie_node.checks import Check
 from hie_node.flows.audit import Verification, verify
-from hie_node.web.front import Page, Visit
+from hie_node.init import own_entry
+from hie_node.page_tokens import open_page, seal_page
+from hie_node.peer_list import admit, change
+from hie_node.settings import PEOPLES_ROLES
+from hie_node.web.front import Page, Refused, Visit, attachment
+from registry.directory import Peer, PeerState
+from registry.errors import InvalidValue, NotFound, Unreadable
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+_FILE, _FILE_LIFE = b"refused file", 43200
+_ENTRY_LONGEST = 20_000
 
 
 def node_page(visit: Visit) -> Response:
     return _shown(visit)
-
-
-def ask_peers(visit: Visit) -> Response:
-    """Whether each peer answers now. Nothing about a patient is asked."""
-    return _shown(visit, answers=checks.look_at(visit.house, [checks.peers]))
 
 
 def verify_record(visit: Visit) -> Response:
@@ -29,25 +39,205 @@ def verify_record(visit: Visit) -> Response:
     return _shown(visit, verified=verify(visit.house))
 
 
-def _shown(visit: Visit, *, answers: Sequence[Check] = (), verified: Verification | None = None) -> Response:
+def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
     house = visit.house
     with house.storage.read() as unit:
         seal = unit.disclosures.last_seal()
         waiting = unit.disclosures.unsealed(1000)
-    peers = [peer for peer in house.directory.current().peers if peer.home != house.home]
+        jobs = unit.jobs.overview()
+        feeds = unit.feeds.counts(house.now() - timedelta(days=1))
     return visit.page(
         "node.html",
         checks=checks.look_at(house, checks.NEAR),
-        peers=peers,
-        answers=answers,
         verified=verified,
         seal=seal,
         waiting=len(waiting),
+        jobs=jobs,
+        part="node",
+        feeds=feeds,
     )
+
+
+def diagnosis(visit: Visit) -> Response:
+    """To be given to somebody who helps: nothing personal is in it."""
+    text = json.dumps(administration.diagnosis(visit.house), ensure_ascii=False, indent=1)
+    response = Response(text, content_type="application/json")
+    response.headers["Content-Disposition"] = attachment("diagnosis.json")
+    return response
+
+
+# --- peers
+
+
+def peers_page(visit: Visit) -> Response:
+    return _peers(visit)
+
+
+def ask_peers(visit: Visit) -> Response:
+    """Whether each peer answers now. Nothing about a patient is asked."""
+    return _peers(visit, answers=checks.look_at(visit.house, [checks.peers]))
+
+
+def _peers(visit: Visit, *, answers: Sequence[Check] = (), problem: str = "", status: int = 200) -> Response:
+    figures = administration.peers(visit.house)
+    return visit.page("peers.html", status=status, figures=figures, answers=answers, problem=problem, part="peers")
+
+
+def invitation(visit: Visit) -> Response:
+    """This node's own entry, for the other hospital's administrator."""
+    entry = entry_of(own_entry(visit.house.settings, visit.house.keys))
+    response = Response(json.dumps(entry, ensure_ascii=False, indent=1), content_type="application/json")
+    response.headers["Content-Disposition"] = attachment(f"hie-{visit.house.settings.facility_code}.json")
+    return response
+
+
+def admit_peer(visit: Visit) -> Response:
+    """Admit a hospital, or take over its new keys, by the entry that its administrator gave and read out."""
+    try:
+        entry = json.loads(visit.field("entry", _ENTRY_LONGEST))
+        if not isinstance(entry, dict) or entry.get("home") == str(visit.house.home):
+            raise ValueError
+        peer = admit(visit.house.settings, entry)
+    except (ValueError, DirectoryRefused, InvalidValue):
+        return _peers(visit, problem="peers.wrong-entry", status=400)
+    log.event("peer admitted", facility=str(peer.community.facility))
+    return visit.go("/node/peers")
+
+
+def set_peer_state(visit: Visit) -> Response:
+    """Suspend, let in again, or expel; whoever was expelled is admitted only by a new entry."""
+    facility, wanted = visit.field("facility", 10), visit.field("state", 20)
+    if wanted not in set(PeerState):
+        raise InvalidValue("state", expected="active, suspended or expelled")
+
+    def changed(one: Peer) -> Peer:
+        if one.home == visit.house.home or (one.state is PeerState.EXPELLED and wanted != PeerState.EXPELLED):
+            raise Refused(409, "peers.expelled-for-good")
+        return replace(one, state=PeerState(wanted))
+
+    change(visit.house.settings, facility, changed)
+    log.event("peer state", facility=facility, state=wanted)
+    return visit.go("/node/peers")
+
+
+def rotate_keys(visit: Visit) -> Response:
+    """The key that was announced signs from now on; give the new entry to the peers before the next time."""
+    visit.house.keys.rotate(now=visit.house.now())
+    log.event("signing key rotated", kid=visit.house.keys.kid)
+    return visit.go("/node/peers")
+
+
+# --- files that systems dropped
+
+
+def feeds_page(visit: Visit) -> Response:
+    house = visit.house
+    refused = [(one, _sealed_name(visit, one.name)) for one in administration.refused_files(house)]
+    return visit.page("feeds.html", waiting=administration.waiting_files(house), refused=refused, part="feeds")
+
+
+def _sealed_name(visit: Visit, name: str) -> str:
+    """A name of a file may be a patient's: it travels sealed."""
+    return seal_page(visit.house, (("name", name),), use=_FILE, life=_FILE_LIFE)
+
+
+def replay_file(visit: Visit) -> Response:
+    """Look at a refused file again, after what was wrong here or there has been mended."""
+    try:
+        name = dict(open_page(visit.house, visit.field("file", 4000), use=_FILE))["name"]
+    except ValueError as error:
+        raise Unreadable("file", "not of this page") from error
+    administration.replay(visit.house, name)
+    log.event("dropped file replayed")
+    return visit.go("/node/feeds")
+
+
+# --- people
+
+
+def people_page(visit: Visit, *, made: str = "", password: str = "", problem: str = "", status: int = 200) -> Response:
+    with visit.house.storage.read() as unit:
+        users, sessions = unit.people_of_the_house.users(), unit.sessions.all()
+        clients = unit.people_of_the_house.clients()
+    return visit.page(
+        "users.html",
+        status=status,
+        users=users,
+        sessions=sessions,
+        clients=clients,
+        roles=sorted(PEOPLES_ROLES),
+        made=made,
+        password=password,
+        problem=problem,
+        part="people",
+    )
+
+
+def add_user(visit: Visit) -> Response:
+    """A new account with a first password that is shown once."""
+    username, name, role = visit.field("username", 60), visit.field("name", 100), visit.field("role", 40)
+    if not username or username != username.strip() or role not in PEOPLES_ROLES:
+        return people_page(visit, problem="users.wrong", status=400)
+    with visit.house.storage.read() as unit:
+        taken = unit.people_of_the_house.user(username) is not None
+    if taken:
+        return people_page(visit, problem="users.taken", status=409)
+    password = secrets.token_urlsafe(12)
+    hashed = passwords.hasher(visit.house.settings.lab).hash(password)
+    with visit.house.storage.begin() as unit:
+        unit.people_of_the_house.add_user(User(username, hashed, Role(role), name))
+    log.event("account made", role=role)
+    return people_page(visit, made=username, password=password)
+
+
+def change_user(visit: Visit) -> Response:
+    """Disable, enable, another role, a lost phone, or out of all sessions. Nobody takes away their own account."""
+    username, what = visit.field("username", 100), visit.field("what", 20)
+    if username == visit.user.username and what != "end-sessions":
+        raise Refused(409, "users.not-yourself")
+    with visit.house.storage.begin() as unit:
+        user = unit.people_of_the_house.user(username)
+        if user is None:
+            raise NotFound("account")
+        changed = _changed(user, what, visit.field("role", 40))
+        unit.people_of_the_house.add_user(changed, replace=True)
+        unit.sessions.end_all_of(username)
+    log.event("account changed", what=what)
+    return visit.go("/node/people")
+
+
+def _changed(user: User, what: str, role: str) -> User:
+    match what:
+        case "disable" | "enable":
+            return replace(user, disabled=what == "disable")
+        case "reset-factor":
+            return replace(user, totp="", totp_step=0, passkeys=())
+        case "end-sessions":
+            return user
+        case "role" if role in PEOPLES_ROLES:
+            return replace(user, role=Role(role))
+        case _:
+            raise InvalidValue("what", expected="disable, enable, reset-factor, end-sessions or role")
+
+
+def settings_page(visit: Visit) -> Response:
+    return visit.page("settings.html", settings=administration.settings_shown(visit.house), part="settings")
 
 
 PAGES = (
     Page("node", "GET", "/node", node_page, ADMINISTRATOR),
-    Page("ask-peers", "POST", "/node/peers", ask_peers, ADMINISTRATOR),
     Page("verify-record", "POST", "/node/record", verify_record, ADMINISTRATOR),
+    Page("diagnosis", "GET", "/node/diagnosis", diagnosis, ADMINISTRATOR),
+    Page("peers", "GET", "/node/peers", peers_page, ADMINISTRATOR),
+    Page("ask-peers", "POST", "/node/peers", ask_peers, ADMINISTRATOR),
+    Page("invitation", "GET", "/node/peers/invitation", invitation, ADMINISTRATOR),
+    Page("admit-peer", "POST", "/node/peers/admit", admit_peer, ADMINISTRATOR, step_up="/node/peers"),
+    Page("peer-state", "POST", "/node/peers/state", set_peer_state, ADMINISTRATOR, step_up="/node/peers"),
+    Page("rotate-keys", "POST", "/node/peers/rotate", rotate_keys, ADMINISTRATOR, step_up="/node/peers"),
+    Page("feeds", "GET", "/node/feeds", feeds_page, ADMINISTRATOR),
+    Page("replay", "POST", "/node/feeds/replay", replay_file, ADMINISTRATOR),
+    Page("users", "GET", "/node/people", people_page, ADMINISTRATOR),
+    Page("add-user", "POST", "/node/people", add_user, ADMINISTRATOR, step_up="/node/people"),
+    Page("change-user", "POST", "/node/people/change", change_user, ADMINISTRATOR, step_up="/node/people"),
+    Page("settings", "GET", "/node/settings", settings_page, ADMINISTRATOR),
 )

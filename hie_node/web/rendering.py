@@ -21,9 +21,15 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("/consents", "nav.consents", frozenset({Role.CONSENT_DESK, Role.DOCTOR, Role.NURSE})),
     ("/reviews", "nav.reviews", frozenset({Role.REGISTRAR})),
     ("/people", "nav.people", frozenset({Role.REGISTRAR})),
+    (
+        "/referrals",
+        "nav.referrals",
+        frozenset({Role.DOCTOR, Role.NURSE, Role.REGISTRAR, Role.CONSENT_DESK}),
+    ),
     ("/node", "nav.node", frozenset({Role.ADMINISTRATOR})),
     ("/disclosures", "nav.disclosures", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
     ("/emergencies", "nav.emergencies", frozenset({Role.DATA_PROTECTION_OFFICER})),
+    ("/ledger", "nav.ledger", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR})),
 )
 """Which pages a role finds in the head of every page; the first is where it begins."""
 

@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Request, Response
 
 from adapters.store.people import User
+from adapters.store.sessions import Session
 from hie_node.house import House
 
 SESSION, VISITOR = "__Host-hie-session", "__Host-hie-visitor"
@@ -24,27 +25,33 @@ NOTED_EVERY = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who came: `user` is None for nobody; `ended` where there was a session that is over."""
+    """Who came: `user` is None for nobody; `ended` where there was a session that is over.
+
+    proved  when they last proved who they are, and `factor` by what besides a password
+    """
 
     secret: str
     user: User | None = None
     ended: bool = False
     fresh: bool = False
+    proved: datetime | None = None
+    factor: str = ""
 
 
 def arrival(house: House, request: Request) -> Arrival:
     """Whose request this is, looked up anew each time: a disabled account is out at once."""
     secret = _unsigned(house, SESSION, request.cookies.get(SESSION, ""))
     if secret is not None:
-        user = _user(house, secret)
-        if user is not None:
-            return Arrival(secret, user)
+        found = _signed_in(house, secret)
+        if found is not None:
+            user, session = found
+            return Arrival(secret, user, proved=session.proved, factor=session.factor)
     visitor = _unsigned(house, VISITOR, request.cookies.get(VISITOR, ""))
     ended = SESSION in request.cookies
     return Arrival(visitor or secrets.token_urlsafe(32), ended=ended, fresh=visitor is None)
 
 
-def _user(house: House, secret: str) -> User | None:
+def _signed_in(house: House, secret: str) -> tuple[User, Session] | None:
     now, limits = house.now(), house.settings.limits
     with house.storage.read() as unit:
         found = unit.sessions.session(secret)
@@ -58,15 +65,15 @@ def _user(house: House, secret: str) -> User | None:
     if now - found.seen > NOTED_EVERY:
         with house.storage.begin() as unit:
             unit.sessions.saw(secret, now=now)
-    return user
+    return user, found
 
 
-def start(house: House, username: str) -> str:
+def start(house: House, username: str, *, factor: str = "") -> str:
     """A new session; what was idle for long is forgotten with it. Returns its secret."""
     secret, now = secrets.token_urlsafe(32), house.now()
     with house.storage.begin() as unit:
         unit.sessions.forget_idle(now - timedelta(seconds=house.settings.limits.session_life))
-        unit.sessions.start(secret, username, now=now)
+        unit.sessions.start(secret, username, now=now, factor=factor)
     return secret
 
 

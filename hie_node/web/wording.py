@@ -1,4 +1,4 @@
-"""The words of the pages, in Vietnamese and English, from one table."""
+"""The words of the pages, in Vietnamese and English: one table, in a file for each desk (`wording*.json`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ LANGUAGES: tuple[Language, ...] = ("vi", "en")
 @cache
 def wordings() -> Mapping[str, Mapping[str, str]]:
     """Every wording by its key. Source: vietnamese terms as laws and official forms use them."""
-    table: dict[str, dict[str, str]] = json.loads(files("hie_node.web").joinpath("wording.json").read_text("utf-8"))
+    table: dict[str, dict[str, str]] = {}
+    for file in sorted(files("hie_node.web").iterdir(), key=lambda each: each.name):
+        if file.name.startswith("wording") and file.name.endswith(".json"):
+            table |= json.loads(file.read_text("utf-8"))
     return table
 
 

@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, footprint, growth, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, publish, search, transfer
 from tests.bench.rows import Row
 
-LETTERS = {"a": publish, "b": search, "c": federation, "d": transfer, "g": footprint, "h": growth}
+LETTERS = {"a": publish, "b": search, "c": federation, "d": transfer, "e": feeds, "g": footprint, "h": growth}
 
 
 def main() -> int:

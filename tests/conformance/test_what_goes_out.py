@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +14,7 @@ from tests.conformance.profiles import FOLDER, faults_by, published
 from tests.papers import CtStudy, Person
 
 Clients = Callable[..., tuple[Client, ...]]
+VISIT = (Path(__file__).parents[1] / "samples" / "insurance" / "visit.xml").read_text("utf-8")
 NID = {"system": "http://fhir.ehealth.gov.vn/core/sid/national_id", "value": "001090000017"}
 
 
@@ -81,6 +84,87 @@ def test_a_study_says_nothing_of_its_patient_but_whose_it_is(node: Client) -> No
     assert found.total == 1
     assert "1990" not in found.body.decode()
     assert node("GET", f"/fhir/ImagingStudy/{found.ids[0]}").status == 200
+
+
+def fhir_document(node: Client, diagnosis: str) -> dict[str, Any]:
+    """An ITI-65 bundle whose content is a FHIR document, as an entry of its own."""
+    patient = {"resourceType": "Patient", "identifier": [{"system": node.system, "value": "A1"}]}
+    about = {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}
+    composition = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "34133-9"}]},
+        "subject": about,
+        "date": "2026-11-10T08:00:00Z",
+        "author": [node.community],
+        "title": "Tóm tắt",
+    }
+    condition = {
+        "resourceType": "Condition",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": diagnosis}]},
+        "subject": about,
+    }
+    whole = {
+        "resourceType": "Bundle",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:00000000-0000-4000-8000-000000000009"},
+        "type": "document",
+        "timestamp": "2026-11-10T08:00:00Z",
+        "entry": [
+            {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000002", "resource": composition},
+            {"fullUrl": about["reference"], "resource": patient},
+            {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000003", "resource": condition},
+        ],
+    }
+    sent = provided(node.subject("A1"))
+    sent["entry"][1]["resource"]["content"][0]["attachment"]["contentType"] = "application/fhir+json"
+    sent["entry"][2] |= {"resource": whole, "request": {"method": "POST", "url": "Bundle"}}
+    return sent
+
+
+def test_a_fhir_document_is_taken_as_an_entry_and_given_back_as_one(node: Client) -> None:
+    sent = fhir_document(node, "I10")
+    answer = node("POST", "/fhir", sent)
+    assert answer.status == 200, answer.body
+    place = answer.bundle["entry"][2]["response"]["location"]
+    got = node("GET", f"/fhir/{place}", Accept="*/*")
+    assert got.bundle == sent["entry"][2]["resource"]
+
+
+def test_a_closed_diagnosis_inside_a_fhir_document_closes_it(node: Client) -> None:
+    assert node("POST", "/fhir", fhir_document(node, "B20")).status == 200
+    (found,) = node.get("/fhir/DocumentReference", **{"patient.identifier": f"{node.system}|A1"}).found
+    assert "HIV" in [label["coding"][0]["code"] for label in found["securityLabel"]]
+
+
+def test_a_summary_is_a_valid_document_that_says_what_it_is_made_of(node: Client) -> None:
+    body = VISIT.replace("BN0001", "BN77").encode()
+    assert not node.hospital.publishes_files({"visit.xml": body})[0].reason
+    told = node("GET", f"/fhir/Patient/$summary?identifier={quote(node.system)}%7CBN77")
+    assert told.status == 200, told.body
+    composition = told.bundle["entry"][0]["resource"]
+    assert composition["type"]["coding"][0]["code"] == "60591-5"
+    sections = {one["code"]["coding"][0]["code"]: one for one in composition["section"]}
+    assert {"11450-4", "48765-2", "10160-0"} <= set(sections)
+    assert "emptyReason" in sections["48765-2"] and len(sections["11450-4"]["entry"]) == 3
+    record = next(one["resource"] for one in told.bundle["entry"] if one["resource"]["resourceType"] == "Patient")
+    assert record["identifier"][0]["value"] == "BN77"
+    found = node.get("/fhir/Patient", identifier=f"{node.system}|BN77")
+    assert node("GET", f"/fhir/Patient/{found.ids[0]}/$summary").status == 200
+    assert node("GET", f"/fhir/Patient/$summary?identifier={quote(node.system)}%7Cnobody").status == 404
+
+
+def test_the_directory_names_every_hospital_and_how_it_is_reached(clients: Clients) -> None:
+    node, _ = clients("bac-ninh", "bach-mai")
+    every = node.get("/fhir/Organization")
+    assert {one["id"] for one in every.found} == {"27001", "01929"}
+    (one,) = node.get("/fhir/Organization", identifier="01929", active="true").found
+    for reference in one["endpoint"]:
+        endpoint = node("GET", f"/fhir/{reference['reference']}").bundle
+        assert endpoint["status"] == "active" and endpoint["address"].startswith("https://")
+    assert node.get("/fhir/Location", name=one["name"][:6].lower()).total == 2
+    first = node.get("/fhir/Endpoint", _count="1")
+    assert len({one for page in node.pages(first) for one in page.ids}) == first.total == 4
+    assert node("GET", "/fhir/Organization/nobody").status == 404
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings
+from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,8 +60,8 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    apart = ("home", "limits", "mllp", "notices", "atna", "dicom", "pacs")
-    told = {name: text for name, text in field_words(Settings).items() if name not in apart}
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in", "atna")
+    told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
 
@@ -97,6 +97,11 @@ def pacs() -> str:
     return _markdown(["setting", "default", "what it is"], rows)
 
 
+def sign_in() -> str:
+    rows = ([f"`{name}`", _default(SignIn, name), text] for name, text in field_words(SignIn).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
 def hl7_exchanges() -> str:
     rows = (
         [one.name, one.title, ", ".join(f"`{kind}^{event}`" for kind, event in sorted(one.events)), one.source]
@@ -128,7 +133,7 @@ def _paths(transaction: Transaction) -> str:
 def _doors(transaction: Transaction) -> str:
     bases = [base for listener in BASES for base in BASES[listener]]
     named = {door: path for door, family, path in bases if family == transaction.family}
-    words = {"house": f"`{named['house']}`", "network": f"`{named['network']}`", "peer": f"peer `{named['peer']}`"}
+    words = {door: f"peer `{path}`" if door == "peer" else f"`{path}`" for door, path in named.items()}
     return ", ".join(words[door] for door in ("house", "network", "peer") if door in transaction.doors)
 
 
@@ -191,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "atna": atna,
     "dicom": dicom,
     "pacs": pacs,
+    "sign-in": sign_in,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,

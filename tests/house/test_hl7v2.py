@@ -125,13 +125,6 @@ def test_the_hospitals_own_number_is_recognised_as_systems_write_it(hospital: Ho
     assert (record.demographics.name.family, str(record.demographics.birth_date)) == ("Lê", "1958")
 
 
-@pytest.mark.parametrize("event", ["A02", "A03", "A11", "A13"])
-def test_a_visit_event_is_acknowledged_and_said_to_change_nothing(hospital: Hospital, event: str) -> None:
-    answer = hospital.tell(adt(event, "B1^^^OWN^PI||Lê^Hoa", "PV1||I"))
-    assert code(answer) == "AA" and "not kept" in answer.one("ERR").text(8) and answer.one("ERR").field(4) == "W"
-    assert hospital.record("B1") is None
-
-
 # ---- merges ----
 
 

@@ -1,0 +1,217 @@
+"""What the administrator looks at: how peers answered, what waits, what was dropped, how it is set, a diagnosis.
+
+Nothing here is about a patient. The diagnosis may be given to somebody outside: it holds no name of a file or a person.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import statistics
+import time
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from adapters.store.migrations import expected
+from hie_node import checks
+from hie_node.drop_folder import OWN
+from hie_node.flows.describe import software_version
+from hie_node.house import House
+from hie_node.ordering_tables import FILES
+from registry.answers import OutcomeKind
+from registry.directory import Peer
+from registry.errors import NotFound
+
+QUESTIONS = 300
+"""How many of the last questions the figures of a peer are made from."""
+MOST_FILES = 200
+MASK = "••••"
+SECRETS = frozenset({"client_secret_file"})
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFigures:
+    """How one hospital answered lately. `seconds` is the median of its answers; None where it gave none."""
+
+    peer: Peer
+    asked: int = 0
+    answered: int = 0
+    last: OutcomeKind | None = None
+    when: datetime | None = None
+    seconds: float | None = None
+    slowest: float | None = None
+
+
+def peers(house: House) -> tuple[PeerFigures, ...]:
+    """Every other hospital of the directory."""
+    with house.storage.read() as unit:
+        memories = unit.orders.newest(QUESTIONS)
+    found = []
+    for peer in house.directory.current().peers:
+        if peer.home == house.home:
+            continue
+        heard = [one for memory in memories if (one := memory.of(peer.home)) is not None]
+        spoke = [one.seconds for one in heard if one.kind not in (OutcomeKind.SILENT, OutcomeKind.BROKEN)]
+        last = max(heard, key=lambda one: one.asked, default=None)
+        figures = (last.kind, last.asked) if last else (None, None)
+        times = (statistics.median(spoke), max(spoke)) if spoke else (None, None)
+        found.append(PeerFigures(peer, len(heard), len(spoke), *figures, *times))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One file or folder in the drop folder, and why it was refused."""
+
+    name: str
+    changed: datetime
+    size: int
+    reason: str = ""
+
+
+def waiting_files(house: House) -> tuple[Dropped, ...]:
+    """What lies in the drop folder and was not taken yet."""
+    return tuple(_listed(entry for entry in _entries(house.settings.drop) if entry.name not in OWN))
+
+
+def refused_files(house: House) -> tuple[Dropped, ...]:
+    """What was refused, with its reason, the newest first."""
+    folder = house.settings.drop / "refused"
+    entries = [entry for entry in _entries(folder) if not entry.name.endswith(".reason.txt")]
+    return tuple(sorted(_listed(entries), key=lambda one: one.changed, reverse=True))[:MOST_FILES]
+
+
+def replay(house: House, name: str) -> None:
+    """Put a refused file back, so that it is looked at again. Raises NotFound for one that is not there."""
+    folder = house.settings.drop / "refused"
+    known = {entry.name for entry in _entries(folder)}
+    if name not in known:
+        raise NotFound("file")
+    back = folder / name
+    for reason in (folder / f"{name[:60]}.reason.txt", folder / f"{name}.reason.txt"):
+        reason.unlink(missing_ok=True)
+    target = house.settings.drop / name
+    if os.path.lexists(target):
+        target = target.with_name(f"{time.time_ns()}-{name[:120]}")
+    for partner in (back.with_suffix(".json"),):
+        if partner.name in known and partner != back:
+            partner.rename(house.settings.drop / partner.name)
+    back.rename(target)
+
+
+def _entries(folder: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return []
+
+
+def _listed(entries: Iterable[Path]) -> Iterator[Dropped]:
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):
+            seen = entry.lstat()
+            changed = datetime.fromtimestamp(seen.st_mtime, UTC)
+            yield Dropped(entry.name, changed, seen.st_size, _reason(entry))
+
+
+def _reason(entry: Path) -> str:
+    for beside in (entry.with_name(f"{entry.name[:60]}.reason.txt"), entry.with_name(f"{entry.name}.reason.txt")):
+        with contextlib.suppress(OSError):
+            return beside.read_text("utf-8", errors="replace")[:2000]
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: where it stands, its value as it may be shown, and where it comes from (`node.toml`, `default`)."""
+
+    table: str
+    name: str
+    value: str
+    origin: str
+
+
+def settings_shown(house: House) -> tuple[Setting, ...]:
+    """All settings with their origin; what opens something is masked."""
+    written = tomllib.loads((house.settings.home / "node.toml").read_text("utf-8"))
+    tables: dict[str, Any] = {"node": house.settings}
+    tables |= {name: getattr(house.settings, name) for name in ("house", "peer", "ops", "limits", "mllp", "sign_in")}
+    shown = []
+    for table, owner in tables.items():
+        for one in fields(owner):
+            if one.name not in (*tables, "home"):
+                origin = "node.toml" if one.name in written.get(table, {}) else "default"
+                shown.append(Setting(table, one.name, _value(one.name, getattr(owner, one.name)), origin))
+    return tuple(shown)
+
+
+def _value(name: str, value: object) -> str:
+    if name in SECRETS and value:
+        return MASK
+    if name == "database_url":
+        parts = urlsplit(str(value))
+        return str(value).replace(parts.password, MASK) if parts.password else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {one}" for key, one in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def diagnosis(house: House) -> dict[str, Any]:
+    """What somebody who helps needs to know, without a person in it."""
+    with house.storage.read() as unit:
+        jobs = unit.jobs.overview()
+        counted = {"patients": unit.patients.size(), "disclosures": unit.disclosures.count()}
+        doubts = len(unit.patients.reviews())
+    figures = peers(house)
+    return {
+        "made": house.now().isoformat(),
+        "program": software_version(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "database": {"kind": house.settings.database_url.split(":")[0], "version": expected()},
+        "checks": [
+            {"name": one.name, "state": one.state, "text": one.text} for one in checks.look_at(house, checks.NEAR)
+        ],
+        "settings": [
+            {"table": s.table, "name": s.name, "value": s.value, "origin": s.origin} for s in _impersonal(house)
+        ],
+        "peers": [
+            {
+                "facility": str(one.peer.community.facility),
+                "state": one.peer.state.value,
+                "asked": one.asked,
+                "answered": one.answered,
+                "last": one.last.value if one.last else None,
+                "median_seconds": one.seconds,
+                "slowest_seconds": one.slowest,
+            }
+            for one in figures
+        ],
+        "jobs": [
+            {
+                "kind": j.kind,
+                "number": j.number,
+                "oldest": j.oldest.isoformat(),
+                "attempts": j.attempts,
+                "error": j.error,
+            }
+            for j in jobs
+        ],
+        "drop_folder": {"waiting": len(waiting_files(house)), "refused": len(refused_files(house))},
+        "counted": {**counted, "doubts": doubts},
+        "tables_of_ordering": [name for name in FILES if (house.settings.home / name).exists()],
+    }
+
+
+def _impersonal(house: House) -> Iterator[Setting]:
+    """The officer is a person; paths may hold one's name."""
+    for one in settings_shown(house):
+        if one.name != "data_protection_officer":
+            yield one

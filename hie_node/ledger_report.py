@@ -1,0 +1,144 @@
+"""The ledger to look at and to hand over: sums of a period, as text for a spreadsheet and as paper.
+
+No patient is in any of it. What is counted and what is estimated is said on every form of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.cdshooks.sentences import Language
+from adapters.pdf import Block, Facts, Grid, Heading, Paragraph, write_pdf
+from hie_node.house import House
+from registry.ledger import VIET_NAM, Entry, Ledger, Sum, ledger
+
+Say = Callable[..., str]
+"""A wording of the pages by its key."""
+FIELDS = (
+    "month",
+    "verdict",
+    "reason",
+    "examination",
+    "sender",
+    "in_time",
+    "exposures",
+    "local",
+    "lowest",
+    "source",
+    "via",
+)
+
+
+def entries_of(house: House, *, months: int) -> tuple[Entry, ...]:
+    """The decisions of this month and the ones before it, `months` in all."""
+    return _between(house, _first_day(house.now(), months), house.now() + timedelta(days=1))
+
+
+def _between(house: House, since: datetime, until: datetime) -> tuple[Entry, ...]:
+    with house.storage.read() as unit:
+        return unit.orders.decisions(since, until)
+
+
+def _first_day(now: datetime, months: int) -> datetime:
+    local = now.astimezone(VIET_NAM)
+    count = local.year * 12 + local.month - months
+    return datetime(count // 12, count % 12 + 1, 1, tzinfo=VIET_NAM)
+
+
+def as_csv(entries: Sequence[Entry]) -> str:
+    """One decision a line, by month only: no patient, no day, no doctor."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(FIELDS)
+    for one in entries:
+        used = one.verdict == "used"
+        sums = (one.exposure, one.local or "", one.lowest or "") if used else (0, "", "")
+        told = (one.month, one.verdict, one.reason, one.examination, one.sender, int(one.stood_in))
+        writer.writerow([safe_cell(str(cell)) for cell in (*told, *sums, one.price_source, one.via)])
+    return out.getvalue()
+
+
+def safe_cell(cell: str) -> str:
+    """A spreadsheet takes what begins like this for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell
+
+
+def as_json(sums: Ledger) -> dict[str, Any]:
+    """The sums as plain values."""
+    return {
+        "whole": _plain(sums.whole),
+        "by_month": {key: _plain(one) for key, one in sums.by_month.items()},
+        "by_sender": {key: _plain(one) for key, one in sums.by_sender.items()},
+        "by_examination": {key: _plain(one) for key, one in sums.by_examination.items()},
+        "reasons_to_repeat": dict(sums.by_reason),
+    }
+
+
+def _plain(one: Sum) -> dict[str, int]:
+    return {
+        "used": one.used,
+        "repeated": one.repeated,
+        "repeated_in_time": one.repeated_in_time,
+        "saved_local": one.local,
+        "saved_lowest": one.lowest,
+        "exposures_avoided": one.exposures,
+        "without_price": one.unpriced,
+    }
+
+
+def as_pdf(
+    house: House, entries: Sequence[Entry], *, say: Say, language: Language, names: Mapping[str, str], what: Say
+) -> bytes:
+    """To hand over: `names` of the senders by facility code, `what` says an examination by its key."""
+    sums = ledger(entries)
+    blocks: list[Block] = [
+        Heading(say("ledger.title"), 1),
+        Paragraph(f"{house.settings.name} ({house.settings.facility_code})", centred=True),
+        Facts(_facts(sums, say)),
+        Paragraph(say("ledger.counted"), small=True),
+        Paragraph(say("ledger.estimated"), small=True),
+    ]
+    for title, groups, named in (
+        ("ledger.by-month", sums.by_month, str),
+        ("ledger.by-sender", sums.by_sender, lambda key: names.get(key, key)),
+        ("ledger.by-examination", sums.by_examination, what),
+    ):
+        blocks += [Heading(say(title)), _grid(groups, say, named)]
+    reasons = [(say(f"repeat.{key}"), str(number)) for key, number in sums.by_reason.items()]
+    if reasons:
+        blocks += [
+            Heading(say("ledger.reasons")),
+            Grid((say("ledger.reason"), say("ledger.repeated")), reasons, (70, 30)),
+        ]
+    when = house.now().astimezone(VIET_NAM)
+    footer = say("ledger.made", when=when.strftime("%d/%m/%Y %H:%M"))
+    return write_pdf(blocks, title=say("ledger.title"), language=language, created=when, footer=footer)
+
+
+def _facts(sums: Ledger, say: Say) -> list[tuple[str, str]]:
+    one = sums.whole
+    return [
+        (say("ledger.used"), str(one.used)),
+        (say("ledger.repeated"), f"{one.repeated} ({say('ledger.in-time', n=one.repeated_in_time)})"),
+        (say("ledger.saved-local"), dong(one.local)),
+        (say("ledger.saved-lowest"), dong(one.lowest)),
+        (say("ledger.exposures"), str(one.exposures)),
+    ]
+
+
+def _grid(groups: Mapping[str, Sum], say: Say, named: Callable[[str], str]) -> Grid:
+    head = ("", say("ledger.used"), say("ledger.repeated"), say("ledger.saved-local"), say("ledger.exposures"))
+    rows = [
+        (named(key), str(one.used), str(one.repeated), dong(one.local), str(one.exposures))
+        for key, one in groups.items()
+    ]
+    return Grid(head, rows, (40, 14, 14, 20, 12))
+
+
+def dong(amount: int) -> str:
+    """550.100 đồng, as money is written here."""
+    return f"{amount:,}".replace(",", ".") + " đồng"

@@ -1,0 +1,158 @@
+"""The administrator at night: what is wrong, what to do next, and nothing personal that leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from adapters.trust.directory import entry_of
+from consent.requesters import Role
+from registry.directory import PeerState
+from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
+from tests.lab import Hospital
+from tests.papers import LAN, ct_report, written_request
+
+
+@pytest.fixture
+def admin(browser: Browser) -> Browser:
+    browser.signs_in(Role.ADMINISTRATOR)
+    return browser
+
+
+def test_every_light_says_what_to_do_next(admin: Browser, bach_mai: Hospital) -> None:
+    page = admin.opens("/node")
+    assert page.status == 200 and "Chỉ dùng để thử nghiệm" in page.text
+    with bach_mai.house.storage.begin() as unit:
+        unit.jobs.enqueue("notify-withdrawal", {"home": "x"}, run_at=bach_mai.house.now())
+    assert "Báo việc rút lại" in admin.opens("/node").text
+
+
+def test_each_peer_has_its_last_answer_and_how_long_it_took(admin: Browser, bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bac_ninh.publishes(ct_report(LAN))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_documents(LAN)
+    page = admin.opens("/node/peers")
+    assert "đã trả lời" in page.text and "1 / 1" in page.text
+    bac_ninh.goes_down()
+    bach_mai.finds_documents(LAN)
+    assert "không phản hồi" in admin.opens("/node/peers").text
+
+
+def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+
+    def state() -> PeerState:
+        found = bach_mai.house.directory.current().peer(bac_ninh.home)
+        assert found is not None
+        return found.state
+
+    for wanted in ("suspended", "active", "expelled"):
+        admin.fills(admin.opens("/node/peers"), "/node/peers/state", state=wanted)
+        assert state() == wanted
+    page = admin.opens("/node/peers")
+    token = dict(page.form("/node/peers/admit").fields)["token"]
+    again = {"token": token, "facility": "27001", "state": "active"}
+    assert admin.sends("POST", "/node/peers/state", data=again).status == 409
+    admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
+    assert state() is PeerState.ACTIVE
+
+
+@pytest.mark.parametrize("entry", ["", "x", "[]", "{}", '{"home": "urn:oid:1.2.3"}'])
+def test_what_is_no_entry_admits_nobody(admin: Browser, bach_mai: Hospital, entry: str) -> None:
+    before = bach_mai.house.directory.current().peers
+    assert admin.fills(admin.opens("/node/peers"), "/node/peers/admit", entry=entry).status == 400
+    assert bach_mai.house.directory.current().peers == before
+
+
+def test_the_invitation_holds_public_keys_and_no_other(admin: Browser, bach_mai: Hospital) -> None:
+    entry = json.loads(admin.sends("GET", "/node/peers/invitation").response.get_data())
+    assert entry["facility"] == "01929" and entry["jwks"]["keys"]
+    assert not any("d" in key for key in entry["jwks"]["keys"])
+    before = bach_mai.house.keys.kid
+    admin.fills(admin.opens("/node/peers"), "/node/peers/rotate")
+    assert bach_mai.house.keys.kid != before
+    assert bach_mai.house.keys.kid in {key["kid"] for key in entry["jwks"]["keys"]}, "it was announced before it signs"
+
+
+def test_a_refused_file_is_shown_with_its_reason_and_tried_again(admin: Browser, bach_mai: Hospital) -> None:
+    refused = bach_mai.house.settings.drop / "refused"
+    refused.mkdir(parents=True, exist_ok=True)
+    (refused / "Nguyễn Thị Lan.xml").write_text("<x/>")
+    (refused / "Nguyễn Thị Lan.xml.reason.txt").write_text("không phải GIAMDINHHS")
+    page = admin.opens("/node/feeds")
+    assert "không phải GIAMDINHHS" in page.text
+    assert "Lan" not in str(page.form("/node/feeds/replay").fields)
+    admin.fills(page, "/node/feeds/replay")
+    assert (bach_mai.house.settings.drop / "Nguyễn Thị Lan.xml").exists()
+    assert not list(refused.iterdir())
+    assert admin.submits(page, "/node/feeds/replay").status == 404
+    assert admin.submits(page, "/node/feeds/replay", file="../../node.toml").status == 400
+
+
+def adds(admin: Browser, **who: str) -> Seen:
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+    return admin._follow(admin.sends("POST", "/node/people", data={"token": token, **who}))
+
+
+def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Browser, bach_mai: Hospital) -> None:
+    page = adds(admin, username="bs.moi", name="BS. Mới", role="doctor")
+    shown = re.search(r"<code>([\w-]{16})</code>", page.html)
+    assert shown is not None and shown[1] not in admin.opens("/node/people").html
+    fresh = Browser(bach_mai)
+    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/patients"
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+
+    def changes(**how: str) -> Seen:
+        return admin.sends("POST", "/node/people/change", data={"token": token, "username": "bs.moi", **how})
+
+    changes(what="end-sessions")
+    assert fresh.sends("GET", "/patients").status == 303
+    changes(what="role", role="registrar")
+    again = Browser(bach_mai)
+    assert again.fills(again.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/reviews"
+    changes(what="disable")
+    assert again.sends("GET", "/reviews").status == 303
+    assert changes(what="role", role="system").status == changes(what="burn").status == 400
+    me = {"token": token, "username": STAFF[Role.ADMINISTRATOR][0], "what": "disable"}
+    assert admin.sends("POST", "/node/people/change", data=me).status == 409
+
+
+def test_accounts_and_peers_want_a_fresh_proof(admin: Browser, bach_mai: Hospital) -> None:
+    bach_mai.lab.clock.moves(by=timedelta(minutes=6))
+    asked = adds(admin, username="x", name="x", role="doctor")
+    assert "Xác nhận lại danh tính" in asked.text
+    assert admin.fills(asked, "/prove", password=PASSWORD).address == "/node/people"
+
+
+def test_settings_are_shown_with_their_origin_and_no_secret(admin: Browser, bach_mai: Hospital) -> None:
+    file = bach_mai.house.settings.home / "node.toml"
+    file.write_text(file.read_text("utf-8") + "\n[limits]\nlogin_tries = 10\n", "utf-8")
+    text = admin.opens("/node/settings").text
+    assert "login_tries 10 node.toml" in text and "login_wait 900 mặc định" in text
+
+
+def test_the_diagnosis_holds_nobody(admin: Browser, bach_mai: Hospital) -> None:
+    refused = bach_mai.house.settings.drop / "refused"
+    refused.mkdir(parents=True, exist_ok=True)
+    (refused / "Nguyễn Thị Lan.xml").write_text("<x/>")
+    told = admin.sends("GET", "/node/diagnosis").response.get_data(as_text=True)
+    assert json.loads(told)["drop_folder"]["refused"] == 1
+    for personal in ("Lan", "bv.lan", "bs.minh", "Trần", LAN.national_id or "-"):
+        assert personal not in told
+
+
+def test_the_access_log_of_a_patient_leaves_as_a_file_and_that_is_on_record(
+    browser: Browser, bach_mai: Hospital
+) -> None:
+    browser.signs_in(Role.DATA_PROTECTION_OFFICER)
+    page = browser.fills(browser.opens("/disclosures"), "/disclosures", q="BA-0017", days="30")
+    answer = browser.submits(page, "/disclosures/export")
+    text = answer.response.get_data(as_text=True)
+    assert answer.response.mimetype == "text/csv" and "Bệnh viện bach-mai" in text
+    assert bach_mai.rows(transaction="page export-disclosures")
+    bach_mai.lab.clock.moves(by=timedelta(minutes=6))
+    assert browser.submits(page, "/disclosures/export").response.headers["Location"].startswith("/prove")
