@@ -10,10 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, permission, publish, search, transfer
 from tests.bench.rows import Row
 
-LETTERS = {"a": publish, "b": search, "c": federation, "d": transfer, "e": feeds, "g": footprint, "h": growth}
+LETTERS = {
+    "a": publish,
+    "b": search,
+    "c": federation,
+    "d": transfer,
+    "e": feeds,
+    "g": footprint,
+    "h": growth,
+    "k": permission,
+}
 
 
 def main() -> int:
