@@ -209,6 +209,20 @@ class Notices:
 
 
 @dataclass(frozen=True, slots=True)
+class Atna:
+    """A collector of audit messages (IHE ATNA, syslog over TLS) that gets every row of the record.
+
+    host       its name, as in its certificate; empty: none
+    port       of syslog over TLS (RFC 5425)
+    authority  PEM file with who signed its certificate; empty: the authorities of this machine
+    """
+
+    host: str = ""
+    port: int = 6514
+    authority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DicomSystem:
     """A modality, archive or viewer of this hospital: its AE title, where it calls from (empty: anywhere), and where
     it listens, if it does: only then can images be sent to it."""
@@ -382,6 +396,7 @@ class Settings:
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
     notices                  how people are told
+    atna                     where audit messages are collected, if anywhere
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     dicom                    who may call over DICOM, and how
@@ -410,6 +425,7 @@ class Settings:
     strict_matching: bool = False
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
+    atna: Atna = field(default_factory=Atna)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
     dicom: Dicom = field(default_factory=Dicom)
@@ -504,7 +520,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "dicom", "pacs", "sign_in"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs", "sign_in"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -527,6 +543,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
         notices=_table(Notices, "notices", values.get("notices", {})),
+        atna=_table(Atna, "atna", values.get("atna", {})),
         dicom=_dicom(dict(values.get("dicom", {}))),
         pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
         sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
@@ -536,6 +553,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
     _check_kinds(made.notices, "notices")
+    _check_kinds(made.atna, "atna")
     _check_kinds(made.sign_in, "sign_in")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")

@@ -18,6 +18,7 @@ from tests.bench import (
     identity,
     imaging,
     ordering,
+    permission,
     publish,
     search,
     soap,
@@ -35,6 +36,7 @@ LETTERS = {
     "g": footprint,
     "h": growth,
     "i": imaging,
+    "k": permission,
     "o": ordering,
     "s": soap,
 }

@@ -24,7 +24,7 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
+from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in")
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in", "atna")
     told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
@@ -79,6 +79,11 @@ def mllp() -> str:
 
 def notices() -> str:
     rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def atna() -> str:
+    rows = ([f"`{name}`", _default(Atna, name), text] for name, text in field_words(Atna).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -212,6 +217,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "mllp": mllp,
     "notices": notices,
+    "atna": atna,
     "dicom": dicom,
     "pacs": pacs,
     "sign-in": sign_in,
