@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.cdshooks import services
-from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search
+from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search, rendered
 from adapters.fhir import (
     announce_referral,
     capability,
@@ -52,6 +52,7 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *record_between_peers.TRANSACTIONS,
     *announce_referral.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
+    *rendered.TRANSACTIONS,
     *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,

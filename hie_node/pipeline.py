@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+from adapters.interpreter import waiting
 from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
@@ -104,7 +105,8 @@ def _even_out(started: float, pace: float) -> None:
     """Let an answer that shows nothing leave at the next beat: whether somebody is known here costs a few queries
     more, and the time of many refusals would tell it."""
     passed = time.perf_counter() - started
-    time.sleep(pace - passed % pace)
+    with waiting():
+        time.sleep(pace - passed % pace)
 
 
 def _answered(

@@ -11,7 +11,7 @@ from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
-from registry.studies import Instance, Study
+from registry.studies import Instance, PictureWish, Study
 from registry.submissions import ExpectedPatient, StudySubmission, Submission
 
 Item = TypeVar("Item")
@@ -125,6 +125,19 @@ class RetrieveStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawImage:
+    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage.
+
+    Without an instance the one in the middle of the series is meant, without a series the first that has images.
+    """
+
+    study_instance_uid: str
+    wish: PictureWish
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetrieveFrames:
     """WADO-RS: frames of one image, counted from 1; or, without frames, the value of `tag` (eight hex digits).
 
@@ -198,6 +211,13 @@ class FeedPatient:
     expected_version: int | None = None
     claimed_id: str | None = None
     unsaid: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePatient:
+    """ITI-104: a number is out of use. Answered with Fed."""
+
+    identifier: PatientIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +296,14 @@ class RelayedStudy:
     content_type: str
     content: Iterator[bytes]
     length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnImage:
+    """A picture for the eye: lossy, of a few kilobytes."""
+
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)

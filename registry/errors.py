@@ -5,7 +5,8 @@ RegistryError
 │   ├── InvalidIdentifier
 │   └── WrongId               the message gives itself the id of another record
 ├── Unreadable                bytes that are not what they say they are
-│   └── TooLarge              more than the limit for this kind of input
+│   ├── TooLarge              more than the limit for this kind of input
+│   └── NotDrawable           an object without a picture, or with one that no decoder here knows
 ├── SubmissionRejected        nothing of the submission was stored
 │   ├── UnknownPatient        the patient is not known here and the message does not say who it is
 │   ├── PatientMismatch       two parts of the submission, or the index, name different patients
@@ -68,6 +69,13 @@ class TooLarge(Unreadable):
     def __init__(self, what: str, *, limit: int) -> None:
         self.limit = limit
         super().__init__(what, f"larger than {limit} bytes")
+
+
+class NotDrawable(Unreadable):
+    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("image", reason)
 
 
 class SubmissionRejected(RegistryError):

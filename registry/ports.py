@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
 from registry.matching import Candidate, Verdict
 from registry.people import Link, PatientInQuestion, SourceRecord
 from registry.searches import DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
@@ -146,6 +146,7 @@ class RemoteEntries(Protocol):
     def remember(self, entries: Iterable[RemoteEntry]) -> None: ...
     def entry(self, entry_id: str) -> RemoteEntry | None: ...
     def of_study(self, study_instance_uid: str) -> tuple[RemoteEntry, ...]: ...
+    def last_from(self, facility: FacilityCode) -> datetime | None: ...
     def forget_before(self, moment: datetime) -> int: ...
 
 

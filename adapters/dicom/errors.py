@@ -108,6 +108,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.InvalidIdentifier: (400, "an identifier has the wrong form"),
     registry.WrongId: (400, "a value is not allowed"),
     registry.Unreadable: (400, "the content cannot be read"),
+    registry.NotDrawable: (406, "no picture can be made of this"),
     registry.TooLarge: (413, "too large"),
     registry.SubmissionRejected: (409, "nothing was stored"),
     registry.UnknownPatient: (409, "the patient is not known here"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from adapters.store.codec import dump
 from adapters.store.rows import Part, moment, upsert
 from adapters.store.schema import remote_entry
+from registry.identifiers import FacilityCode
 from registry.ports import RemoteEntry
 
 _BY_ID = select(remote_entry.c.body).where(remote_entry.c.id == bindparam("id"))
@@ -17,6 +18,9 @@ _OF_STUDY = (
     select(remote_entry.c.body)
     .where(remote_entry.c.study_instance_uid == bindparam("uid"))
     .order_by(remote_entry.c.seen.desc(), remote_entry.c.id)
+)
+_LAST_FROM = select(func.max(remote_entry.c.seen)).where(
+    remote_entry.c.id >= bindparam("first"), remote_entry.c.id < bindparam("end")
 )
 _FORGET = delete(remote_entry).where(remote_entry.c.seen < bindparam("moment"))
 
@@ -39,6 +43,11 @@ class StoredRemoteEntries(Part):
     def of_study(self, study_instance_uid: str) -> tuple[RemoteEntry, ...]:
         """Everybody who listed the study, the last seen first."""
         return self._nouns(RemoteEntry, _OF_STUDY, uid=study_instance_uid)
+
+    def last_from(self, facility: FacilityCode) -> datetime | None:
+        """When this hospital last listed something here that is still remembered."""
+        found = self._connection.execute(_LAST_FROM, {"first": f"{facility}.", "end": f"{facility}/"}).scalar()
+        return datetime.fromisoformat(found) if found else None
 
     def forget_before(self, moment_: datetime) -> int:
         return self._connection.execute(_FORGET, {"moment": moment(moment_)}).rowcount

@@ -7,11 +7,13 @@ what came back is recorded when it did. No transaction is open while the network
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from adapters import interpreter
 from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question, read_documents, read_studies
@@ -65,6 +67,74 @@ def find_studies_everywhere(act: Act, command: FindStudies, *, budget: float | N
     return _ask(act, command.search, STUDIES, own, budget)
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing(Generic[Thing]):
+    """A question on its way: who was asked, and their answers in the order in which they come, the own ones first."""
+
+    peers: tuple[Peer, ...]
+    answers: Iterator[PeerAnswer[Thing]]
+
+
+def hear_documents(act: Act, command: FindDocuments, *, everybody: bool = False) -> Hearing[DocumentEntry]:
+    """ITI-67 over the network for somebody who watches the answers come in."""
+    return _hear(act, command.search, DOCUMENTS, lambda one: find_documents(one, command), everybody=everybody)
+
+
+def hear_studies(act: Act, command: FindStudies, *, everybody: bool = False) -> Hearing[Study]:
+    """ImagingStudy search over the network for somebody who watches the answers come in."""
+    return _hear(act, command.search, STUDIES, lambda one: find_studies(one, command), everybody=everybody)
+
+
+def _hear(
+    act: Act,
+    search: DocumentSearch | StudySearch,
+    kind: NetworkQuestion[Thing],
+    own: Callable[[Act], Page[Thing]],
+    *,
+    everybody: bool,
+) -> Hearing[Thing]:
+    deadline = time.monotonic() + act.house.settings.limits.answer_budget
+    patient, peers, receipts = _prepare(act, search.patient, everybody=everybody)
+    question = Question(kind.resource, patient, _conditions(search))
+    body = question.body()
+    waiting = {_EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline): peer for peer in peers}
+    return Hearing(peers, _as_they_come(act, search, own, waiting, patient, deadline))
+
+
+def _as_they_come(
+    act: Act,
+    search: DocumentSearch | StudySearch,
+    own: Callable[[Act], Page[Thing]],
+    waiting: dict[Future[PeerAnswer[Thing]], Peer],
+    patient: PatientInQuestion,
+    deadline: float,
+) -> Iterator[PeerAnswer[Thing]]:
+    """Nothing is shown before it is recorded, so each answer of a hospital gets a row of its own."""
+    yield _own_answer(act, own)[0]
+    rest = dict(waiting)
+    with suppress(TimeoutError):
+        for future in as_completed(waiting, timeout=max(0.0, deadline - time.monotonic())):
+            yield _heard(act, _collect(rest.pop(future), future, act.house), patient, search)
+    for future, peer in rest.items():
+        yield _heard(act, _collect(peer, future, act.house), patient, search)
+
+
+def _heard(
+    act: Act, answer: PeerAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> PeerAnswer[Thing]:
+    """One answer, as far as it fits the question, once it is recorded."""
+    fitting = _fitting(answer, search)
+    one = act.fork()
+    one.patient, one.record_id, one.other = act.patient, act.record_id, fitting.outcome.community.home
+    _remember(one, NetworkAnswer(fitting.found, (_own_line(act), fitting.outcome)), patient, search)
+    return fitting
+
+
+def _own_line(act: Act) -> CommunityOutcome:
+    """The line of this hospital itself, which is not recorded among those of the others."""
+    return CommunityOutcome(act.house.community, OutcomeKind.ANSWERED)
+
+
 def _ask(
     act: Act,
     search: DocumentSearch | StudySearch,
@@ -79,11 +149,12 @@ def _ask(
     patient, peers, receipts = _prepare(act, search.patient)
     question = Question(kind.resource, patient, _conditions(search))
     body = question.body()
-    waiting = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
+    asked = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
     own_answer, own_total = _own_answer(act, own)
     answers = [own_answer]
-    wait(waiting.values(), timeout=max(0.0, deadline - time.monotonic()))
-    answers += [_collect(peer, future, house) for peer, future in waiting.items()]
+    with interpreter.waiting():
+        wait(asked.values(), timeout=max(0.0, deadline - time.monotonic()))
+    answers += [_collect(peer, future, house) for peer, future in asked.items()]
     answer = merge([_fitting(one, search) for one in answers])
     _remember(act, answer, patient, search)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
@@ -108,7 +179,9 @@ def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *,
     return Page(shown, total=total, outcomes=outcomes)
 
 
-def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
+def _prepare(
+    act: Act, selector: PatientSelector, *, everybody: bool = False
+) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
     """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
@@ -119,7 +192,7 @@ def _prepare(act: Act, selector: PatientSelector) -> tuple[PatientInQuestion, tu
             raise InvalidValue("patient", expected="a patient of this hospital, or a description of one")
         described = _describe(selector, person)
         receipts = signed_requests(act, unit, person) if person else ()
-        peers = choose_peers(act.house, described)
+        peers = other_hospitals(act.house) if everybody else choose_peers(act.house, described)
         remember_sent(unit, peers, receipts)
         return described, peers, receipts
 
@@ -151,11 +224,16 @@ def _describe(selector: PatientSelector, person: Identified | None) -> PatientIn
     return PatientInQuestion(tuple(identifiers), demographics)
 
 
+def other_hospitals(house: House) -> tuple[Peer, ...]:
+    """Everyone in the directory who takes part, but this hospital."""
+    return tuple(peer for peer in house.directory.current().active if peer.home != house.home)
+
+
 def choose_peers(house: House, patient: PatientInQuestion) -> tuple[Peer, ...]:
     """Everyone while the network is small; beyond that, those whose own identifiers of the patient are known."""
-    peers = [peer for peer in house.directory.current().active if peer.home != house.home]
+    peers = other_hospitals(house)
     if len(peers) <= house.settings.limits.ask_everyone_up_to:
-        return tuple(peers)
+        return peers
     systems = {identifier.system for identifier in patient.identifiers}
     return tuple(peer for peer in peers if systems & {str(peer.home), *_own_systems(peer)})
 
@@ -212,7 +290,8 @@ def _ask_one(
         )
         if answer.status != 200:
             raise PeerBroken(f"status-{answer.status}")
-        found, outcome, detail = kind.read(answer.body, peer, question)
+        with interpreter.computing():
+            found, outcome, detail = kind.read(answer.body, peer, question)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:

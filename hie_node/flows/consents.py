@@ -176,9 +176,12 @@ def delete_consent(act: Act, command: DeleteConsent) -> Consent:
 
 
 def take_back(act: Act, unit: UnitOfWork, before: Consent) -> Consent:
-    """The consent as history; those who got a request that was in force are told."""
+    """The consent as history; those who got a request that was in force are told, and what they listed is forgotten."""
     withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
     unit.consents.save(withdrawn)
+    person = by_record_id(unit, before.record_id)
+    for record_id in person.record_ids if person else (before.record_id,):
+        unit.orders.forget_patient(record_id)
     if before.status == "active":
         _tell_the_holders(act, unit, withdrawn)
     return withdrawn

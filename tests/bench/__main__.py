@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, permission, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, ordering, permission, publish, search, transfer
 from tests.bench.rows import Row
 
 LETTERS = {
@@ -22,6 +22,7 @@ LETTERS = {
     "g": footprint,
     "h": growth,
     "k": permission,
+    "o": ordering,
 }
 
 
