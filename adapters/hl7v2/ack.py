@@ -75,6 +75,7 @@ CODES: dict[type[Exception], tuple[str, int, str, str]] = {
     registry.NotUnique: (AE, 204, "PID^1^3^1^1", "more than one fits; one more detail is needed"),
     registry.VersionConflict: (AE, 206, "", "changed by somebody else at the same time; nothing was changed"),
     registry.StorageUnavailable: (AR, 207, "", "this node cannot store anything now; send it again"),
+    registry.NotDrawable: (AE, 207, "", UNEXPECTED),
     registry.ArchiveUnavailable: (AR, 207, "", "the archive does not answer now; send it again"),
     consent.ConsentError: (AE, 207, "", UNEXPECTED),
     consent.InvalidConsent: (AE, 207, "", UNEXPECTED),
