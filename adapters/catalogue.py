@@ -27,6 +27,13 @@ from adapters.fhir import (
     record_between_peers,
     withdraw_receipt,
 )
+from adapters.soap import (
+    iti18_stored_query,
+    iti41_provide_and_register,
+    iti42_register,
+    iti43_retrieve,
+    iti55_patient_discovery,
+)
 from adapters.transactions import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
@@ -56,5 +63,10 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *iti18_stored_query.TRANSACTIONS,
+    iti41_provide_and_register.TRANSACTION,
+    iti42_register.TRANSACTION,
+    *iti43_retrieve.TRANSACTIONS,
+    iti55_patient_discovery.TRANSACTION,
     *services.TRANSACTIONS,
 )

@@ -21,6 +21,8 @@ RegistryError
 ├── UnknownAuthority          nobody here knows identifiers of this assigning authority
 ├── UnknownTargetSystem       identifiers of this authority are asked for, and it is not known here
 ├── NotFound                  no such thing here, or none that may be seen
+│   ├── NoSuchRepository      no repository of this id answers here
+│   └── NoSuchCommunity       no hospital of this id is in the network
 ├── Gone                      it was here and is deleted
 ├── NotUnique                 several match where one is needed
 ├── VersionConflict           somebody else changed it first
@@ -184,6 +186,22 @@ class NotFound(RegistryError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"{what} is not known here")
+
+
+class NoSuchRepository(NotFound):
+    """No repository of this id answers here."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        super().__init__("this repository")
+
+
+class NoSuchCommunity(NotFound):
+    """No hospital of this id is in the network."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        super().__init__("this community")
 
 
 class Gone(RegistryError):

@@ -124,6 +124,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     registry.UnknownAuthority: (400, "this assigning authority is not known here"),
     registry.UnknownTargetSystem: (400, "this assigning authority is not known here"),
     registry.NotFound: (404, _ABSENT),
+    registry.NoSuchRepository: (404, _ABSENT),
+    registry.NoSuchCommunity: (404, _ABSENT),
     registry.Gone: (410, "deleted"),
     registry.NotUnique: (409, "more than one patient matches"),
     registry.VersionConflict: (409, "changed meanwhile"),

@@ -9,9 +9,18 @@ from __future__ import annotations
 from sqlalchemy import delete
 
 from adapters.store.rows import Part
-from adapters.store.schema import document, folder, referral, source_record_version, study, submission_set, visit
+from adapters.store.schema import (
+    document,
+    folder,
+    heard,
+    referral,
+    source_record_version,
+    study,
+    submission_set,
+    visit,
+)
 
-_ABOUT = (document, study, submission_set, folder, visit, referral, source_record_version)
+_ABOUT = (document, study, submission_set, folder, visit, referral, heard, source_record_version)
 
 
 class Erasing(Part):

@@ -132,6 +132,13 @@ PAGES = (
     Page("search-patients", "GET", DESK, search_page, TREATING),
     Page("search-patients", "POST", DESK, search_results, TREATING),
     Page("own-records", "GET", f"{DESK}/<record_id>", own_records, TREATING),
-    Page("declare-emergency", "POST", f"{DESK}/<record_id>/emergency", declare_emergency, TREATING),
+    Page(
+        "declare-emergency",
+        "POST",
+        f"{DESK}/<record_id>/emergency",
+        declare_emergency,
+        TREATING,
+        step_up=f"{DESK}/{{record_id}}",
+    ),
     Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
 )

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
+from registry.ordered import every_name
 
 if TYPE_CHECKING:
     from hie_node.web.front import Visit
@@ -107,5 +108,6 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
         static_path=static_path,
         facts_given=facts,
+        examination_names=every_name,
         **facts,
     )  # fmt: skip

@@ -10,10 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, ordering, publish, search, soap, transfer
 from tests.bench.rows import Row
 
-LETTERS = {"a": publish, "b": search, "c": federation, "d": transfer, "e": feeds, "g": footprint, "h": growth}
+LETTERS = {
+    "a": publish,
+    "b": search,
+    "c": federation,
+    "d": transfer,
+    "e": feeds,
+    "g": footprint,
+    "h": growth,
+    "o": ordering,
+    "i": soap,
+}
 
 
 def main() -> int:
