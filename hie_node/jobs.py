@@ -162,6 +162,7 @@ def forget(house: House) -> None:
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.correlations.forget_before(now)
         unit.heads.thin(now - timedelta(days=2))
         unit.orders.forget_before(
             answers=now - timedelta(days=house.settings.limits.remember_remote),

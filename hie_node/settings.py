@@ -58,6 +58,7 @@ class Limits:
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
     refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
+    correlation         hours that a patient's number, told between hospitals over SOAP, is used without asking again
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     heads_every         seconds between two times that the newest head of the record is shown to those who keep it
@@ -90,6 +91,7 @@ class Limits:
     ask_everyone_up_to: int = 34
     refusal_pace: float = 0.02
     recheck: float = 2.0
+    correlation: int = 24
     remember_remote: int = 30
     seal_every: float = 2.0
     heads_every: float = 60.0

@@ -53,6 +53,14 @@ class HomeCommunityId:
         return self.value
 
 
+def repository_of(home: HomeCommunityId) -> str:
+    """repositoryUniqueId of a node's own document store: an OID below that of its community.
+
+    Source: IHE ITI TF-3: 4.2.3.2.18
+    """
+    return f"{home.value.removeprefix('urn:oid:')}.2"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FacilityCode:
     """Five characters given by the ministry: two of the province, three of the facility. Source: QĐ 384/QĐ-BYT."""

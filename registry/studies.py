@@ -173,3 +173,20 @@ class ReadInstance:
     series: Series
     instance: Instance
     numbers: tuple[PatientIdentifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWish:
+    """How one frame is to be drawn.
+
+    frame     from 1
+    viewport  width and height in pixels into which it has to fit; None for its own size
+    window    centre and width in the unit of the rescaled values; None for what the object names
+    quality   of a JPEG, from 1 to 100
+    """
+
+    frame: int = 1
+    media_type: str = "image/jpeg"
+    viewport: tuple[int, int] | None = None
+    window: tuple[float, float] | None = None
+    quality: int = 90

@@ -120,6 +120,12 @@ def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
 
 
+def file_meta(beginning: bytes) -> tuple[str, str]:
+    """Transfer syntax and SOP Instance UID as the head of a file announces them; raises Unreadable."""
+    group = _meta(Source(iter([beginning])))
+    return values.uid(group.bytes(_TRANSFER_SYNTAX)), values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
+
+
 def open_data_set(chunks: Iterator[bytes]) -> tuple[str, Source]:
     """The transfer syntax of a stored file, and its bytes from the data set on. Raises Unreadable."""
     source = Source(chunks)

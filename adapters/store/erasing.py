@@ -12,6 +12,7 @@ from adapters.store.rows import Part
 from adapters.store.schema import (
     document,
     folder,
+    heard,
     referral,
     source_record_version,
     study,
@@ -20,7 +21,7 @@ from adapters.store.schema import (
     visit,
 )
 
-_ABOUT = (document, study, submission_set, folder, visit, referral, source_record_version)
+_ABOUT = (document, study, submission_set, folder, visit, referral, heard, source_record_version)
 
 
 class Erasing(Part):

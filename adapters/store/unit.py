@@ -30,7 +30,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
-from adapters.store.remote import StoredRemoteEntries
+from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.restores import Restores
 from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
@@ -40,7 +40,7 @@ from adapters.store.tokens import StoredTokens
 from adapters.store.writing import OneWriter
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, Quarantine, RemoteEntries, Studies
+from registry.ports import Correlations, Documents, Patients, Quarantine, RemoteEntries, Studies
 
 WRITER_PATIENCE_SECONDS = 30.0
 
@@ -52,6 +52,7 @@ class UnitOfWork:
         "alarms",
         "breadths",
         "consents",
+        "correlations",
         "deliveries",
         "disclosures",
         "documents",
@@ -81,6 +82,7 @@ class UnitOfWork:
         self.studies: Studies = StoredStudies(connection, writing=writing)
         self.quarantine: Quarantine = StoredQuarantine(connection, writing=writing)
         self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
+        self.correlations: Correlations = StoredCorrelations(connection, writing=writing)
         self.consents: Consents = StoredConsents(connection, writing=writing)
         self.receipts: Receipts = StoredReceipts(connection, writing=writing)
         self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)

@@ -9,6 +9,7 @@ from flask import Response
 from consent.requesters import Role
 from hie_node.flows.quarantine import how_many_wait
 from hie_node.flows.reviews import Doubt, decide_review, open_doubts, read_doubt, read_person, undo_link
+from hie_node.web.differences import Difference, difference
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import NUMBERS, Looks
 from hie_node.web.searching import results
@@ -27,6 +28,13 @@ class Row:
     mine: str
     theirs: str
     agreement: str = ""
+
+    @property
+    def difference(self) -> Difference:
+        """Two patient numbers differ by nature, so nothing of them is marked."""
+        if self.label == "number.hospital":
+            return Difference(((self.mine, False),), ((self.theirs, False),))
+        return difference(self.mine, self.theirs)
 
 
 def reviews_page(visit: Visit) -> Response:

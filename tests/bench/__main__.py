@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, imaging, publish, search, transfer
+from tests.bench import federation, feeds, footprint, growth, imaging, ordering, publish, search, soap, transfer
 from tests.bench.rows import Row
 
 LETTERS = {
@@ -21,7 +21,9 @@ LETTERS = {
     "e": feeds,
     "g": footprint,
     "h": growth,
-    "i": imaging,
+    "o": ordering,
+    "i": soap,
+    "p": imaging,
 }
 
 
