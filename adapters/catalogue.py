@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.cdshooks import services
-from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search
+from adapters.dicom import rad107_frames, rad107_retrieve, rad108_store, rad129_search, rendered
 from adapters.fhir import (
     announce_referral,
     capability,
@@ -26,6 +26,13 @@ from adapters.fhir import (
     read_list,
     record_between_peers,
     withdraw_receipt,
+)
+from adapters.soap import (
+    iti18_stored_query,
+    iti41_provide_and_register,
+    iti42_register,
+    iti43_retrieve,
+    iti55_patient_discovery,
 )
 from adapters.transactions import Transaction
 
@@ -52,8 +59,14 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     *record_between_peers.TRANSACTIONS,
     *announce_referral.TRANSACTIONS,
     *rad107_retrieve.TRANSACTIONS,
+    *rendered.TRANSACTIONS,
     *rad107_frames.TRANSACTIONS,
     *rad108_store.TRANSACTIONS,
     *rad129_search.TRANSACTIONS,
+    *iti18_stored_query.TRANSACTIONS,
+    iti41_provide_and_register.TRANSACTION,
+    iti42_register.TRANSACTION,
+    *iti43_retrieve.TRANSACTIONS,
+    iti55_patient_discovery.TRANSACTION,
     *services.TRANSACTIONS,
 )

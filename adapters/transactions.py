@@ -13,9 +13,12 @@ from typing import Any, Literal
 from adapters.wire import WireRequest, WireResponse
 
 Door = Literal["house", "network", "peer"]
+Family = Literal["fhir", "dicomweb", "cds", "xds-registry", "xds-repository", "xca", "xcpd"]
 HOUSE: frozenset[Door] = frozenset({"house"})
 HOUSE_AND_NETWORK: frozenset[Door] = frozenset({"house", "network"})
 HOUSE_AND_PEER: frozenset[Door] = frozenset({"house", "peer"})
+NETWORK: frozenset[Door] = frozenset({"network"})
+PEER: frozenset[Door] = frozenset({"peer"})
 EVERYWHERE: frozenset[Door] = frozenset({"house", "network", "peer"})
 
 
@@ -33,7 +36,8 @@ class Transaction:
     scope      SMART scope that the caller needs: resource type and one of c, r, u, d, s
     doors      where it can be asked
     discloses  whether its answer shows something of a patient, so that it must be recorded
-    family     `fhir`, `dicomweb`, `cds`: the base path and the error language
+    family     `fhir`, `dicomweb`, `cds`, or one of SOAP's services: the base path and the error language
+    action     of a SOAP message (wsa:Action): several transactions share one address
     open_to_all  answered without a token: what a client has to know before it can get one
     form       accepts the same parameters as application/x-www-form-urlencoded (FHIR `_search`)
     """
@@ -49,6 +53,7 @@ class Transaction:
     scope: tuple[str, str]
     doors: frozenset[Door] = HOUSE
     discloses: bool = True
-    family: Literal["fhir", "dicomweb", "cds"] = "fhir"
+    family: Family = "fhir"
+    action: str = ""
     form: bool = False
     open_to_all: bool = False

@@ -131,6 +131,8 @@ class Act:
             note_emergency(self, unit, self.record_id)
         unit.disclosures.add(self.row())
         for row in self.extra_rows:
+            if Reason.EMERGENCY.value in row.reasons:
+                note_emergency(self, unit, row.record_id)
             unit.disclosures.add(row)
         self.extra_rows.clear()
 

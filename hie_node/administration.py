@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from adapters.store.migrations import expected
 from hie_node import checks
-from hie_node.drop_folder import OWN
+from hie_node.drop_folder import LONGEST_STEM, OWN
 from hie_node.flows.describe import software_version
 from hie_node.house import House
 from hie_node.ordering_tables import FILES
@@ -94,14 +94,14 @@ def replay(house: House, name: str) -> None:
     if name not in known:
         raise NotFound("file")
     back = folder / name
-    for reason in (folder / f"{name[:60]}.reason.txt", folder / f"{name}.reason.txt"):
+    for reason in (folder / f"{name[:LONGEST_STEM]}.reason.txt", folder / f"{name}.reason.txt"):
         reason.unlink(missing_ok=True)
     target = house.settings.drop / name
     if os.path.lexists(target):
         target = target.with_name(f"{time.time_ns()}-{name[:120]}")
-    for partner in (back.with_suffix(".json"),):
-        if partner.name in known and partner != back:
-            partner.rename(house.settings.drop / partner.name)
+    sidecar = back.with_suffix(".json")
+    if sidecar.name in known and sidecar != back:
+        sidecar.rename(house.settings.drop / sidecar.name)
     back.rename(target)
 
 
@@ -120,9 +120,10 @@ def _listed(entries: Iterable[Path]) -> Iterator[Dropped]:
 
 
 def _reason(entry: Path) -> str:
-    for beside in (entry.with_name(f"{entry.name[:60]}.reason.txt"), entry.with_name(f"{entry.name}.reason.txt")):
+    """What lies beside it; the drop folder shortens long names."""
+    for stem in (entry.name[:LONGEST_STEM], entry.name):
         with contextlib.suppress(OSError):
-            return beside.read_text("utf-8", errors="replace")[:2000]
+            return entry.with_name(f"{stem}.reason.txt").read_text("utf-8", errors="replace")[:2000]
     return ""
 
 

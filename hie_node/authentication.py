@@ -8,11 +8,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from typing import Any
 
+from adapters.soap.faults import message_of
+from adapters.trust import saml
+from adapters.trust.certificates import home_of, thumbprint
+from adapters.trust.errors import CertificateUnusable
 from adapters.trust.hook_tokens import read_hook_token
 from adapters.trust.peer_tokens import body_hash, read_peer_token, receipt_hash
 from adapters.trust.receipts import read_receipt
 from adapters.trust.scopes import Scopes
+from adapters.wire import WireRequest
 from consent.errors import InvalidReceipt, ScopeMissing, TokenRefused
 from consent.receipts import ConsentReceipt
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -20,6 +26,7 @@ from hie_node.acts import Caller
 from hie_node.clients import registered
 from hie_node.flows.peer_call import RECEIPT_HEADER
 from hie_node.house import House
+from registry.directory import Peer
 
 CERTIFICATE_HEADER = "x-hie-client-certificate"
 """Set by the edge from the TLS connection; whatever a client sends under this name is dropped there."""
@@ -96,6 +103,87 @@ def at_the_peer_door(
     )
     receipts = _receipts(house, headers.get(RECEIPT_HEADER.lower(), ""), token.receipts)
     return Caller(token.requester, "peer", token.expires, receipts)
+
+
+def introduced(house: House, request: WireRequest) -> None:
+    """Before a SOAP envelope is read: a token that holds, or a connection of a hospital in the network.
+
+    At the house door a message without a token may still say who sends it, by an assertion inside. Raises TokenRefused.
+    """
+    if request.door == "peer":
+        connected_community(house, request.headers)
+    elif request.header("authorization"):
+        at_the_house_door(house, request.headers)
+
+
+def connected_community(house: House, headers: Mapping[str, str]) -> Peer:
+    """The hospital whose certificate the connection shows, if it takes part in the network."""
+    try:
+        certificate = base64.b64decode(headers.get(CERTIFICATE_HEADER, ""), validate=True)
+        peer = house.directory.current().peer(home_of(certificate))
+    except (binascii.Error, ValueError, CertificateUnusable) as error:
+        raise TokenRefused("certificate") from error
+    # an assertion does not name the certificate, as a token does: where the directory lists some, it has to be one
+    listed = peer is None or not peer.thumbprints or thumbprint(certificate) in peer.thumbprints
+    if peer is None or not peer.active or not listed:
+        raise TokenRefused("certificate")
+    return peer
+
+
+def by_message(house: House, request: WireRequest) -> tuple[Caller, Scopes | None]:
+    """Who sends a SOAP message: by access token, or by the SAML assertion in its Security header (XUA).
+
+    Scopes are those of this hospital's systems; None for a peer, whose requests are decided record by record.
+    """
+    if request.door == "peer":
+        return _peer_by_assertion(house, request), None
+    if request.header("authorization"):
+        return at_the_house_door(house, request.headers)
+    return _client_by_assertion(house, request)
+
+
+def _security(request: WireRequest) -> Any:
+    message = message_of(request)
+    if message is None or message.security is None:
+        raise TokenRefused("missing")
+    return message.security
+
+
+def _client_by_assertion(house: House, request: WireRequest) -> tuple[Caller, Scopes]:
+    """A system of this hospital vouches for its user: the issuer is a client that the administrator admitted, with its
+    keys, its scopes, its purposes and its roles."""
+    security = _security(request)
+    with house.storage.read() as unit:
+        client = registered(unit.people_of_the_house.client(saml.issuer_of(security)))
+    if client is None:
+        raise TokenRefused("issuer")
+    url = house.settings.house.url
+    audiences = frozenset({url, url + request.path, str(house.home)})
+    said = saml.read_assertion(security, keys=client.jwks, audiences=audiences, now=house.now())
+    role, purpose = said.role or Role.SYSTEM, said.purpose or PurposeOfUse.TREAT
+    if said.issuer != client.client_id or role not in client.roles or purpose not in client.purposes:
+        raise TokenRefused("issuer")
+    requester = said.requester(home=house.home, role=role, purpose=purpose, client_id=client.client_id)
+    return Caller(requester, "house", said.expires if said.one_use else None), client.scopes
+
+
+def _peer_by_assertion(house: House, request: WireRequest) -> Caller:
+    """Another hospital: the certificate of the connection, its listed key and the assertion name the same one."""
+    peer, security = connected_community(house, request.headers), _security(request)
+    url = house.settings.peer.url
+    said = saml.read_assertion(
+        security,
+        keys=house.directory.current().keys_of(peer.home),
+        audiences=frozenset({url, url + request.path, str(house.home)}),
+        now=house.now(),
+    )
+    if said.role is None or said.purpose is None:
+        raise TokenRefused("missing-claim")
+    if said.issuer != str(peer.home) or said.home not in ("", str(peer.home)):
+        raise TokenRefused("issuer")
+    requester = said.requester(home=peer.home, role=said.role, purpose=said.purpose)
+    receipts = _receipts(house, request.header(RECEIPT_HEADER), said.receipts)
+    return Caller(requester, "peer", said.expires if said.one_use else None, receipts)
 
 
 def _receipts(house: House, header: str, announced: tuple[str, ...]) -> tuple[tuple[ConsentReceipt, str], ...]:

@@ -98,6 +98,7 @@ def _about(folder: Path, *, needed: bool = True) -> dict[str, object] | None:
 def _copy_contents(source: Path, target: Path) -> tuple[int, int]:
     """Files named by hash never change: what is there with the same size stays. Returns how many were new, and all."""
     copied = total = 0
+    target.mkdir(mode=0o700, exist_ok=True)
     for file in _files_of(source):
         place = target / file.relative_to(source)
         total += 1

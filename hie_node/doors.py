@@ -28,7 +28,7 @@ from hie_node import cross_origin, log, operations, tokens_door
 from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
-from hie_node.pipeline import UNEXPECTED, handle
+from hie_node.pipeline import UNEXPECTED, handle, handle_message
 from hie_node.web import door as pages
 from hie_node.web.front import error_page
 from registry.errors import Unreadable
@@ -44,8 +44,16 @@ BASES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("house", "dicomweb", "/dicomweb"),
         ("network", "dicomweb", "/network/dicomweb"),
         ("house", "cds", "/cds-services"),
+        ("house", "xds-registry", "/xds/registry"),
+        ("house", "xds-repository", "/xds/repository"),
+        ("network", "xca", "/xca/initiating"),
     ),
-    "peer": (("peer", "fhir", "/fhir"), ("peer", "dicomweb", "/dicomweb")),
+    "peer": (
+        ("peer", "fhir", "/fhir"),
+        ("peer", "dicomweb", "/dicomweb"),
+        ("peer", "xca", "/xca/responding"),
+        ("peer", "xcpd", "/xcpd"),
+    ),
 }
 """Which bases a listener has: door of the transaction, family, path."""
 
@@ -73,9 +81,13 @@ def _door(house: House, listener: str) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     for door, family, base in BASES[listener]:
-        for transaction in TRANSACTIONS:
-            if transaction.family == family and door in transaction.doors:
+        offered = [one for one in TRANSACTIONS if one.family == family and door in one.doors]
+        messages = [one for one in offered if one.action]
+        for transaction in offered:
+            if not transaction.action:
                 _mount(app, house, transaction, door=door, base=base)
+        if messages:
+            _mount_messages(app, house, messages, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
         pages.mount(app, house)
@@ -105,6 +117,15 @@ def _mount(app: Flask, house: House, transaction: Transaction, *, door: str, bas
             methods=[verb],
             provide_automatic_options=False,
         )
+
+
+def _mount_messages(app: Flask, house: House, offered: list[Transaction], *, door: str, base: str) -> None:
+    """One address for several SOAP messages; which one it is stands in the message."""
+
+    def view() -> Response:
+        return flask_response(handle_message(house, offered, wire_request(house, door, base, {})))
+
+    app.add_url_rule(base, f"{door} {base}", view, methods=["POST"], provide_automatic_options=False)
 
 
 def _answer(house: House, transaction: Transaction, door: str, base: str, **params: str) -> Response:

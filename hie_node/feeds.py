@@ -142,6 +142,7 @@ def replay_all(house: House, ids: Iterable[str], caller: Caller) -> list[FeedIte
     return [replay(house, item, caller) for item in items]
 
 
+# imported where they are used: the readers write into this log themselves
 def _insurance_again(house: House, item: FeedItem, caller: Caller) -> Became:
     from hie_node import insurance
 

@@ -22,7 +22,8 @@ from adapters.hl7v2.catalogue import EXCHANGES, exchange_of
 from adapters.hl7v2.errors import Hl7Fault, SenderNotAllowed
 from adapters.hl7v2.exchanges import Exchange, Reply
 from adapters.hl7v2.mapping import SenderMapping, mapped, mapping_of
-from adapters.hl7v2.message import Message, read_message
+from adapters.hl7v2.message import Message, header_field, read_message
+from adapters.hl7v2.orders import ASKING
 from adapters.store.unit import UnitOfWork
 from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -84,7 +85,7 @@ def handle(house: House, data: bytes, *, address: str | None = None, replayed: F
 
 def handle_together(house: House, messages: Sequence[bytes], *, address: str | None = None) -> list[Handled]:
     """Messages of one sender, in order, with one wait for the disk; their answers may leave when this returns."""
-    if len(messages) > 1:
+    if len(messages) > 1 and not any(header_field(each, 9).partition("^")[0].upper() in ASKING for each in messages):
         # what the database cannot take together is tried one by one, so that each gets the answer that fits it
         with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
             return [handle(house, each, address=address) for each in messages]

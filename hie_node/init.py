@@ -109,4 +109,5 @@ def _certificates(made: Settings, node: NewNode, authority: Credential | None) -
 def own_entry(made: Settings, keys: SigningKeys) -> Peer:
     """This node as the directory of the network lists it."""
     public = keys.jwks(now=datetime.now(UTC))["keys"]
-    return Peer(Community(made.home_community_id, made.facility_code, made.name), made.peer.url, tuple(public))
+    community = Community(made.home_community_id, made.facility_code, made.name)
+    return Peer(community, made.peer.url, tuple(public), speaks=frozenset({"fhir", "xca"}))

@@ -19,6 +19,7 @@ from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics
 from hie_node.acts import EMERGENCY_NOTICE
 from hie_node.archives import look
+from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
@@ -55,6 +56,7 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
         Task("notices", 1.0, lambda: carry_notices(house)),
         Task("heads", house.settings.limits.heads_every, lambda: _heads(house)),
+        Task("atna", 5.0, lambda: _atna(house)),
         Task("breadth", 60.0, lambda: watch_breadth(house)),
         Task("reviews", 600.0, lambda: watch_reviews(house)),
         Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
@@ -87,6 +89,10 @@ def _seal(house: House) -> None:
     rows = seal(house)
     if rows:
         metrics.SEALED.inc(rows)
+
+
+def _atna(house: House) -> None:
+    deliver_record(house)
 
 
 def _canary(house: House) -> None:
@@ -162,6 +168,7 @@ def forget(house: House) -> None:
     with house.storage.begin() as unit:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.correlations.forget_before(now)
         unit.heads.thin(now - timedelta(days=2))
         unit.orders.forget_before(
             answers=now - timedelta(days=house.settings.limits.remember_remote),

@@ -10,10 +10,14 @@ import base64
 import io
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+from adapters.interpreter import waiting
+from adapters.soap import faults
+from adapters.soap.envelope import open_message
+from adapters.soap.messages import transaction_of
 from adapters.transactions import Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
@@ -22,7 +26,13 @@ from consent.reasons import Reason
 from consent.requesters import Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
-from hie_node.authentication import at_a_cds_service, at_the_house_door, at_the_peer_door
+from hie_node.authentication import (
+    at_a_cds_service,
+    at_the_house_door,
+    at_the_peer_door,
+    by_message,
+    introduced,
+)
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
@@ -61,10 +71,37 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     return response
 
 
+def handle_message(house: House, offered: Sequence[Transaction], request: WireRequest) -> WireResponse:
+    """Answer one SOAP message: which of the address's transactions it is stands in its envelope, which is read first.
+
+    Whoever shows neither a token nor a certificate of the network is told so before any of it is parsed.
+    """
+    started = time.perf_counter()
+    try:
+        introduced(house, request)
+        message = open_message(request)
+        request = replace(request, kept={"message": message})
+        transaction = transaction_of(message, offered)
+    except Exception as error:
+        answer = faults.fault(error, request)
+        if answer.status == UNEXPECTED:
+            log.fault("SOAP", error, secrets.token_hex(6))
+        seconds = time.perf_counter() - started
+        metrics.observe("SOAP", request.door, answer.status, seconds)
+        log.request("SOAP", request.door, answer.status, seconds, None, "")
+        return answer
+    return handle(house, transaction, request)
+
+
 def _authenticated(house: House, transaction: Transaction, request: WireRequest) -> tuple[WireRequest, Caller]:
     """Before anything of the body is parsed. A peer's token is bound to its body, so that is read first, bounded."""
     if transaction.open_to_all:
         return request, Caller(Requester("anybody", Role.SYSTEM, house.home), request.door)
+    if transaction.action:
+        caller, scopes = by_message(house, request)
+        if scopes is not None and not scopes.cover(*transaction.scope):
+            raise ScopeMissing
+        return request, caller
     if request.door == "peer":
         body = request.read(house.settings.limits.fhir_body)
         path, _, query = request.target.partition("?")
@@ -104,7 +141,8 @@ def _even_out(started: float, pace: float) -> None:
     """Let an answer that shows nothing leave at the next beat: whether somebody is known here costs a few queries
     more, and the time of many refusals would tell it."""
     passed = time.perf_counter() - started
-    time.sleep(pace - passed % pace)
+    with waiting():
+        time.sleep(pace - passed % pace)
 
 
 def _answered(
@@ -132,6 +170,8 @@ def _query(transaction: Transaction, request: WireRequest) -> str:
     """The question as it is kept in the record (IHE BALP, Query): base64, since it may hold identifiers."""
     if transaction.scope[1] != "s":
         return ""
+    if transaction.action:
+        return base64.b64encode(str(request.kept.get("question", "")).encode()).decode()
     text = "&".join(f"{name}={value}" for name, value in request.query)
     return base64.b64encode(f"{request.path}?{text}".encode()).decode()
 

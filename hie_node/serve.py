@@ -21,6 +21,7 @@ from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, listen, run_worker
 
 UNLIMITED_BODIES = ("/dicomweb/studies",)
+DOCUMENTS = "/xds/repository"
 SCANS = "/consents/"
 
 
@@ -99,6 +100,8 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     """Only the house's own systems may hand in images, which are large."""
     if door == "house" and method == "POST" and path.startswith(UNLIMITED_BODIES):
         return settings.limits.dicom_body
+    if door == "house" and method == "POST" and path == DOCUMENTS:
+        return settings.limits.file_body
     if door == "house" and method == "POST" and path.startswith(SCANS):
         # a larger scan than the page takes still reaches it, so that people read why in their own language
         return settings.limits.scan_body * 4

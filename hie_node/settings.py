@@ -58,6 +58,7 @@ class Limits:
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
     refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
+    correlation         hours that a patient's number, told between hospitals over SOAP, is used without asking again
     remember_remote     days that what a peer listed can be opened without asking again
     seal_every          seconds between two seals over the record of disclosures
     heads_every         seconds between two times that the newest head of the record is shown to those who keep it
@@ -90,6 +91,7 @@ class Limits:
     ask_everyone_up_to: int = 34
     refusal_pace: float = 0.02
     recheck: float = 2.0
+    correlation: int = 24
     remember_remote: int = 30
     seal_every: float = 2.0
     heads_every: float = 60.0
@@ -204,6 +206,20 @@ class Notices:
             raise UnsafeSettings("[notices] smtp_host needs officer and sender")
         if self.smtp_host and self.smtp_security == "none" and not Listener(self.smtp_host, 0, "").is_loopback:
             raise UnsafeSettings('[notices] smtp_security = "none" is for a mail server on this machine only')
+
+
+@dataclass(frozen=True, slots=True)
+class Atna:
+    """A collector of audit messages (IHE ATNA, syslog over TLS) that gets every row of the record.
+
+    host       its name, as in its certificate; empty: none
+    port       of syslog over TLS (RFC 5425)
+    authority  PEM file with who signed its certificate; empty: the authorities of this machine
+    """
+
+    host: str = ""
+    port: int = 6514
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +396,7 @@ class Settings:
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
     notices                  how people are told
+    atna                     where audit messages are collected, if anywhere
     limits                   the bounds below
     mllp                     who may send HL7 v2, and how
     dicom                    who may call over DICOM, and how
@@ -408,6 +425,7 @@ class Settings:
     strict_matching: bool = False
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
+    atna: Atna = field(default_factory=Atna)
     limits: Limits = field(default_factory=Limits)
     mllp: Mllp = field(default_factory=Mllp)
     dicom: Dicom = field(default_factory=Dicom)
@@ -502,7 +520,7 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "dicom", "pacs", "sign_in"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs", "sign_in"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
@@ -525,6 +543,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         limits=_table(Limits, "limits", values.get("limits", {})),
         mllp=_mllp(dict(values.get("mllp", {}))),
         notices=_table(Notices, "notices", values.get("notices", {})),
+        atna=_table(Atna, "atna", values.get("atna", {})),
         dicom=_dicom(dict(values.get("dicom", {}))),
         pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
         sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
@@ -534,6 +553,7 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     _check_kinds(made.limits, "limits")
     _check_kinds(made.mllp, "mllp")
     _check_kinds(made.notices, "notices")
+    _check_kinds(made.atna, "atna")
     _check_kinds(made.sign_in, "sign_in")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")

@@ -19,6 +19,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from adapters.interpreter import computing
+
 LOG = logging.getLogger("hie.workers")
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Headers = list[tuple[str, str]]
@@ -99,7 +101,9 @@ class Conversation:
         body.discard()
 
     def _answer(self, environ: dict[str, Any], answer: Answering) -> None:
-        pieces = self._application(environ, answer.start)
+        # a large body is read while it comes, and computes little
+        with contextlib.nullcontext() if isinstance(environ["wsgi.input"], io.BufferedReader) else computing():
+            pieces = self._application(environ, answer.start)
         try:
             answer.send(pieces)
         finally:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from registry.answers import CommunityOutcome
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.identifiers import PatientIdentifier
+from registry.holdings import AssociationKind
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
-from registry.searches import Cursor, DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
-from registry.studies import Instance, Study
+from registry.searches import (
+    ANYBODY,
+    Cursor,
+    DocumentSearch,
+    PatientSearch,
+    PatientSelector,
+    StudySearch,
+    SubmissionSearch,
+)
+from registry.studies import Instance, PictureWish, Study
 from registry.submissions import ExpectedPatient, StudySubmission, Submission
 
 Item = TypeVar("Item")
@@ -51,6 +61,66 @@ class FindSubmissions:
     search: SubmissionSearch
     submission_sets: bool = True
     folders: bool = True
+
+
+class QueryKind(StrEnum):
+    """The stored queries that go beyond a search for documents. Source: IHE ITI TF-2: 3.18.4.1.2.3.7."""
+
+    FIND_SUBMISSION_SETS = "FindSubmissionSets"
+    FIND_FOLDERS = "FindFolders"
+    GET_ALL = "GetAll"
+    GET_DOCUMENTS = "GetDocuments"
+    GET_FOLDERS = "GetFolders"
+    GET_ASSOCIATIONS = "GetAssociations"
+    GET_DOCUMENTS_AND_ASSOCIATIONS = "GetDocumentsAndAssociations"
+    GET_SUBMISSION_SETS = "GetSubmissionSets"
+    GET_SUBMISSION_SET_AND_CONTENTS = "GetSubmissionSetAndContents"
+    GET_FOLDER_AND_CONTENTS = "GetFolderAndContents"
+    GET_FOLDERS_FOR_DOCUMENT = "GetFoldersForDocument"
+    GET_RELATED_DOCUMENTS = "GetRelatedDocuments"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRegistry:
+    """ITI-18 and ITI-38: documents, sets and folders, and how they hang together. Answered with Holdings.
+
+    identifiers   entryUUID or uniqueId of what the query starts from; none for those that start from a patient
+    documents, submission_sets, folders   which of each are wanted, at the start and of what is brought along
+    kinds         for GetRelatedDocuments: by which associations
+    """
+
+    kind: QueryKind
+    patient: PatientSelector = ANYBODY
+    identifiers: tuple[str, ...] = ()
+    documents: tuple[Callable[[DocumentEntry], bool], ...] = ()
+    submission_sets: tuple[Callable[[SubmissionSet], bool], ...] = ()
+    folders: tuple[Callable[[Folder], bool], ...] = ()
+    kinds: frozenset[AssociationKind] = frozenset()
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAsked:
+    """One document of ITI-43 or ITI-39, by the repository that keeps it and its uniqueId."""
+
+    repository: str
+    unique_id: str
+    home: HomeCommunityId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveDocuments:
+    """ITI-43 and ITI-39: the bytes of several documents. Answered with RetrievedDocuments."""
+
+    wanted: tuple[DocumentAsked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedDocuments:
+    """What was found, each with its bytes on their way, and what was not, with the reason."""
+
+    found: tuple[tuple[DocumentAsked, Retrieved], ...]
+    missing: tuple[tuple[DocumentAsked, Exception], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +195,19 @@ class RetrieveStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawImage:
+    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage.
+
+    Without an instance the one in the middle of the series is meant, without a series the first that has images.
+    """
+
+    study_instance_uid: str
+    wish: PictureWish
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetrieveFrames:
     """WADO-RS: frames of one image, counted from 1; or, without frames, the value of `tag` (eight hex digits).
 
@@ -177,6 +260,24 @@ class MatchPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverPatient:
+    """ITI-55: another hospital describes a patient and asks under which number they are known here.
+
+    Answered with Discovered.
+    """
+
+    wanted: PatientInQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """The number of the one person that fits, None where there is none; `ambiguous` where one more detail is needed."""
+
+    number: PatientIdentifier | None
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CrossReference:
     """ITI-83. Answered with CrossReferences."""
 
@@ -198,6 +299,13 @@ class FeedPatient:
     expected_version: int | None = None
     claimed_id: str | None = None
     unsaid: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePatient:
+    """ITI-104: a number is out of use. Answered with Fed."""
+
+    identifier: PatientIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +384,14 @@ class RelayedStudy:
     content_type: str
     content: Iterator[bytes]
     length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnImage:
+    """A picture for the eye: lossy, of a few kilobytes."""
+
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)

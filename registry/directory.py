@@ -30,6 +30,11 @@ class PeerState(StrEnum):
 
 
 _STRICTNESS = tuple(PeerState)
+SOAP_PATHS: Mapping[str, str] = {
+    "query": "/xca/responding",
+    "retrieve": "/xca/responding",
+    "discovery": "/xcpd",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Peer:
     jwks         public keys of its tokens, receipts and seals
     thumbprints  x5t#S256 of its TLS certificates; empty: any that the federation's authority issued to it
     speaks       `fhir`, `xca`
+    paths        where a gateway takes SOAP, if not where a node does: `query`, `retrieve`, `discovery`
     """
 
     community: Community
@@ -48,9 +54,11 @@ class Peer:
     thumbprints: frozenset[str] = frozenset()
     speaks: frozenset[str] = frozenset({"fhir"})
     state: PeerState = PeerState.ACTIVE
+    paths: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_peer_url(self.peer_url)
+        _check_paths(self.paths)
 
     @property
     def home(self) -> HomeCommunityId:
@@ -59,6 +67,10 @@ class Peer:
     @property
     def active(self) -> bool:
         return self.state is PeerState.ACTIVE
+
+    def path(self, of: str) -> str:
+        """Where it takes messages over SOAP: `query`, `retrieve` or `discovery`."""
+        return self.paths.get(of) or SOAP_PATHS[of]
 
     def stricter_state(self, other: Peer) -> PeerState:
         return max(self.state, other.state, key=_STRICTNESS.index)
@@ -111,6 +123,13 @@ def check_peer_url(url: str) -> None:
     if any(character in url for character in " \\?#"):
         raise InvalidValue("peer URL", expected="no spaces, backslashes or empty query")
     _check_host(parts.hostname)
+
+
+def _check_paths(paths: Mapping[str, str]) -> None:
+    for name, path in paths.items():
+        clean = path.isascii() and path.isprintable() and not any(character in path for character in " \\?#")
+        if name not in SOAP_PATHS or not path.startswith("/") or path.startswith("//") or not clean:
+            raise InvalidValue("paths", expected="query, retrieve or discovery, each a path of this host")
 
 
 def _check_host(host: str) -> None:

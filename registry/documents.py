@@ -98,6 +98,8 @@ class DocumentEntry:
     references     accession numbers, study UIDs, orders (referenceIdList, context.related)
     sensitivity    what closes the document to others: confidentiality and sensitivity labels
     extra          elements that this version does not know, kept as they came
+    slots          the same for what came as XDS metadata: by the name of the attribute
+    repository     repositoryUniqueId, an OID, where the bytes lie in a repository that is not this node's
     """
 
     id: str
@@ -129,6 +131,8 @@ class DocumentEntry:
     home: HomeCommunityId | None = None
     examination: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)
+    repository: str | None = None
 
     def __post_init__(self) -> None:
         check_unique_id(self.unique_id)
@@ -145,6 +149,7 @@ class SubmissionSet:
 
     submitted  when its sender says that it was handed in
     updated    when it was stored here
+    referred   members that were here before and that it only refers to
     """
 
     id: str
@@ -163,6 +168,8 @@ class SubmissionSet:
     version: int = 1
     updated: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)
+    referred: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +188,4 @@ class Folder:
     status: DocumentStatus = DocumentStatus.CURRENT
     version: int = 1
     extra: dict[str, Any] = field(default_factory=dict)
+    slots: dict[str, Any] = field(default_factory=dict)

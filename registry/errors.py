@@ -5,7 +5,8 @@ RegistryError
 │   ├── InvalidIdentifier
 │   └── WrongId               the message gives itself the id of another record
 ├── Unreadable                bytes that are not what they say they are
-│   └── TooLarge              more than the limit for this kind of input
+│   ├── TooLarge              more than the limit for this kind of input
+│   └── NotDrawable           an object without a picture, or with one that no decoder here knows
 ├── SubmissionRejected        nothing of the submission was stored
 │   ├── UnknownPatient        the patient is not known here and the message does not say who it is
 │   ├── PatientMismatch       two parts of the submission, or the index, name different patients
@@ -20,6 +21,8 @@ RegistryError
 ├── UnknownAuthority          nobody here knows identifiers of this assigning authority
 ├── UnknownTargetSystem       identifiers of this authority are asked for, and it is not known here
 ├── NotFound                  no such thing here, or none that may be seen
+│   ├── NoSuchRepository      no repository of this id answers here
+│   └── NoSuchCommunity       no hospital of this id is in the network
 ├── Gone                      it was here and is deleted
 ├── NotUnique                 several match where one is needed
 ├── VersionConflict           somebody else changed it first
@@ -68,6 +71,13 @@ class TooLarge(Unreadable):
     def __init__(self, what: str, *, limit: int) -> None:
         self.limit = limit
         super().__init__(what, f"larger than {limit} bytes")
+
+
+class NotDrawable(Unreadable):
+    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("image", reason)
 
 
 class SubmissionRejected(RegistryError):
@@ -176,6 +186,22 @@ class NotFound(RegistryError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"{what} is not known here")
+
+
+class NoSuchRepository(NotFound):
+    """No repository of this id answers here."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        super().__init__("this repository")
+
+
+class NoSuchCommunity(NotFound):
+    """No hospital of this id is in the network."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        super().__init__("this community")
 
 
 class Gone(RegistryError):

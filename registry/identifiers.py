@@ -53,6 +53,14 @@ class HomeCommunityId:
         return self.value
 
 
+def repository_of(home: HomeCommunityId) -> str:
+    """repositoryUniqueId of a node's own document store: an OID below that of its community.
+
+    Source: IHE ITI TF-3: 4.2.3.2.18
+    """
+    return f"{home.value.removeprefix('urn:oid:')}.2"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FacilityCode:
     """Five characters given by the ministry: two of the province, three of the facility. Source: QĐ 384/QĐ-BYT."""
@@ -152,9 +160,12 @@ def identity_number(value: str) -> PatientIdentifier | None:
     return None
 
 
+_UID = re.compile(r"\d+(\.\d+)*", re.ASCII)
+
+
 def check_uid(value: str, element: str = "UID") -> str:
     """A DICOM unique identifier, as given. Source: DICOM PS3.5: 9.1. Some makers write leading zeros: tolerated."""
-    if not 1 <= len(value) <= 64 or not re.fullmatch(r"\d+(\.\d+)*", value, re.ASCII):
+    if not 1 <= len(value) <= 64 or not _UID.fullmatch(value):
         raise InvalidIdentifier(element, expected="a DICOM UID of at most 64 digits and dots")
     return value
 

@@ -58,7 +58,6 @@ class Told:
     performed: datetime | None
     stands_in: bool
     via: str
-    subject: str = ""
     comparable: bool = True
 
 

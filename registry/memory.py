@@ -28,7 +28,7 @@ class Heard:
     """One hospital's part.
 
     kind      what became of the last question to it
-    asked     when that was
+    asked     when that was, and `asker` for whom: what a holder lets one person see it need not let another
     listed    when the entries below were listed; None for never
     """
 
@@ -37,6 +37,7 @@ class Heard:
     asked: datetime
     seconds: float = 0.0
     detail: str = ""
+    asker: str = ""
     listed: datetime | None = None
     documents: tuple[DocumentEntry, ...] = ()
     studies: tuple[ListedStudy, ...] = ()
@@ -68,6 +69,7 @@ def remembered(
     record_id: str,
     kind: Kind,
     record_ids: frozenset[str],
+    asker: str,
     now: datetime,
 ) -> Memory:
     """The memory after one more question. Who answered is remembered anew; of whom nothing was heard the last list
@@ -76,7 +78,7 @@ def remembered(
     heard = {one.home: one for one in before.heard} if before and before.record_ids == record_ids else {}
     for outcome in outcomes:
         home = outcome.community.home
-        heard[home] = _heard(heard.get(home), outcome, listed_by.get(home, ()), now)
+        heard[home] = _heard(heard.get(home), outcome, listed_by.get(home, ()), asker, now)
     return Memory(record_id, kind, now, record_ids, tuple(heard.values()))
 
 
@@ -89,9 +91,13 @@ def _by_home(found: Iterable[DocumentEntry | Study]) -> Mapping[HomeCommunityId,
 
 
 def _heard(
-    before: Heard | None, outcome: CommunityOutcome, found: Iterable[DocumentEntry | Study], now: datetime
+    before: Heard | None,
+    outcome: CommunityOutcome,
+    found: Iterable[DocumentEntry | Study],
+    asker: str,
+    now: datetime,
 ) -> Heard:
-    last = Heard(outcome.community.home, outcome.kind, now, outcome.seconds, outcome.detail)
+    last = Heard(outcome.community.home, outcome.kind, now, outcome.seconds, outcome.detail, asker)
     if outcome.kind in _SAYS_NOTHING_NEW:
         return (
             replace(last, listed=before.listed, documents=before.documents, studies=before.studies) if before else last

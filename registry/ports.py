@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
 from registry.matching import Candidate, Verdict
 from registry.people import Link, PatientInQuestion, SourceRecord
 from registry.searches import DocumentSearch, PatientSearch, StudySearch, SubmissionSearch
@@ -91,7 +91,9 @@ class Documents(Protocol):
     def find_submissions(self, search: SubmissionSearch) -> Iterator[SubmissionSet]: ...
     def save_folder(self, folder: Folder) -> None: ...
     def folder(self, folder_id: str) -> Folder | None: ...
-    def find_folders(self, record_ids: Sequence[str] | None) -> Iterator[Folder]: ...
+    def find_folders(
+        self, record_ids: Sequence[str] | None, *, identifiers: Sequence[str] | None = None
+    ) -> Iterator[Folder]: ...
     def save_visit(self, record_id: str, visit: Visit) -> None: ...
     def visit(self, record_id: str, key: str) -> Visit | None: ...
     def all_visits(self) -> Iterator[Visit]: ...
@@ -109,6 +111,7 @@ class Studies(Protocol):
 
     def study(self, study_id: str) -> Study | None: ...
     def by_uid(self, study_instance_uid: str) -> Study | None: ...
+    def record_of(self, study_instance_uid: str) -> str | None: ...
     def save(self, study: Study) -> None: ...
     def holds(self, study_id: str, sop_instance_uids: Iterable[str]) -> None: ...
     def holding(self, sop_instance_uids: Sequence[str]) -> Mapping[str, str]: ...
@@ -131,6 +134,7 @@ class RemoteEntry:
 
     id          the id under which we showed it: facility code, a dot, the holder's id
     question    the patient as we asked, so that a fetch asks for the same person
+    unique_id, repository   uniqueId and repositoryUniqueId by which the holder gives it out over SOAP
     """
 
     id: str
@@ -143,6 +147,36 @@ class RemoteEntry:
     hash: str | None
     study_instance_uid: str | None
     seen: datetime
+    unique_id: str | None = None
+    repository: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A patient under the number of another hospital, as one of the two told the other in answer to a description.
+
+    home         the other hospital
+    told         whether we told it our number, else it told us its own
+    number       that number
+    record_id    of the patient here, where there is one
+    fingerprint  of the description that was answered: another description is another question
+    """
+
+    home: HomeCommunityId
+    told: bool
+    number: PatientIdentifier
+    record_id: str
+    fingerprint: str
+    expires: datetime
+
+
+class Correlations(Protocol):
+    """What hospitals told one another of a patient's numbers, for as long as that may be relied on."""
+
+    def keep(self, correlation: Correlation) -> None: ...
+    def told(self, home: HomeCommunityId, number: PatientIdentifier, *, now: datetime) -> Correlation | None: ...
+    def learnt(self, home: HomeCommunityId, fingerprint: str, *, now: datetime) -> Correlation | None: ...
+    def forget_before(self, moment: datetime) -> int: ...
 
 
 class RemoteEntries(Protocol):
@@ -151,6 +185,8 @@ class RemoteEntries(Protocol):
     def remember(self, entries: Iterable[RemoteEntry]) -> None: ...
     def entry(self, entry_id: str) -> RemoteEntry | None: ...
     def of_study(self, study_instance_uid: str) -> tuple[RemoteEntry, ...]: ...
+    def last_from(self, facility: FacilityCode) -> datetime | None: ...
+    def of_document(self, unique_id: str) -> tuple[RemoteEntry, ...]: ...
     def forget_before(self, moment: datetime) -> int: ...
 
 

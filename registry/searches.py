@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from registry.documents import DocumentEntry, DocumentStatus, Folder, SubmissionSet
-from registry.identifiers import PatientIdentifier
+from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion, SourceRecord
 from registry.studies import Study
 
@@ -45,6 +45,7 @@ class DocumentSearch:
     record_ids     the source records of one person, filled in by the flow once the person is known
     identifiers    any of entryUUID, uniqueId
     where          the other conditions; all must hold
+    home           over the network: only this community is asked
     """
 
     patient: PatientSelector = ANYBODY
@@ -56,6 +57,7 @@ class DocumentSearch:
     limit: int = 50
     after: Cursor | None = None
     count_only: bool = False
+    home: HomeCommunityId | None = None
 
     def accepts(self, entry: DocumentEntry) -> bool:
         return all(condition(entry) for condition in self.where)

@@ -22,6 +22,7 @@ class Instance:
     transfer_syntax   UID of the syntax the stored bytes are in; empty where only the archive knows
     content_hash      SHA-256, the name in the content store; empty where it lies in the archive that the study names
     size              bytes of the whole Part-10 file; 0 where only the archive knows
+    position          mm along the patient's axis, of a slice
     """
 
     sop_instance_uid: str
@@ -33,6 +34,7 @@ class Instance:
     frames: int = 1
     rows: int | None = None
     columns: int | None = None
+    position: float | None = None
 
     def __post_init__(self) -> None:
         check_uid(self.sop_instance_uid, "SOP Instance UID")
@@ -41,7 +43,11 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One run of a device. `slice_thickness` in millimetres."""
+    """One run of a device.
+
+    slice_thickness   mm
+    dose              CTDIvol in mGy, where the scanner wrote it
+    """
 
     series_instance_uid: str
     modality: str
@@ -54,9 +60,16 @@ class Series:
     kernel: str | None = None
     contrast_agent: str | None = None
     instances: tuple[Instance, ...] = ()
+    dose: float | None = None
 
     def __post_init__(self) -> None:
         check_uid(self.series_instance_uid, "Series Instance UID")
+
+    @property
+    def coverage(self) -> float | None:
+        """How many mm of the patient the slices cover; None where they do not say where they are."""
+        places = [instance.position for instance in self.instances if instance.position is not None]
+        return max(places) - min(places) + (self.slice_thickness or 0.0) if len(places) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +173,20 @@ class ReadInstance:
     series: Series
     instance: Instance
     numbers: tuple[PatientIdentifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWish:
+    """How one frame is to be drawn.
+
+    frame     from 1
+    viewport  width and height in pixels into which it has to fit; None for its own size
+    window    centre and width in the unit of the rescaled values; None for what the object names
+    quality   of a JPEG, from 1 to 100
+    """
+
+    frame: int = 1
+    media_type: str = "image/jpeg"
+    viewport: tuple[int, int] | None = None
+    window: tuple[float, float] | None = None
+    quality: int = 90

@@ -81,10 +81,11 @@ class SubmittedDocument:
     source_key     the sender's own key of this document: sent again with other bytes, it replaces the earlier one
     texts          readable text for the check against closed lists; not kept
     codes          diagnosis, service and medicine codes that belong to it, for the same check
+    content        None for a document whose bytes another repository of this hospital keeps
     """
 
     entry: DocumentEntry
-    content: Content
+    content: Content | None
     announced_hash: str | None = None
     announced_size: int | None = None
     source_key: str | None = None
@@ -98,6 +99,8 @@ class Submission:
 
     supersede   registry ids of documents that are current no longer
     withdrawn   the sender's own keys (`source_key`) of documents that it takes back; one that never came is no fault
+    additions   folders that are here already, by entryUUID, each with a document that joins it, by id or entryUUID
+    new_folders  its folders must not be here already; else one that is known is continued
     """
 
     patient: PatientMention
@@ -108,6 +111,8 @@ class Submission:
     referral: Referral | None = None
     supersede: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
+    additions: tuple[tuple[str, str], ...] = ()
+    new_folders: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ Sources: DICOM PS3.3: C.7.1.1 (patient), Table 10-18 (issuer of patient id), 8.8
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -36,7 +38,8 @@ _TEXTS = (
     "PatientBirthDate PatientSex StudyID StudyDate StudyTime SeriesDate SeriesTime AccessionNumber StudyDescription "
     "SeriesDescription ProtocolName ReferringPhysicianName InstitutionName ProcedureCodeSequence "
     "RequestedProcedureCodeSequence Modality BodyPartExamined ContrastBolusAgent Laterality ImageLaterality "
-    "SeriesNumber InstanceNumber NumberOfFrames SliceThickness ConvolutionKernel Rows Columns"
+    "SeriesNumber InstanceNumber NumberOfFrames SliceThickness ConvolutionKernel Rows Columns "
+    "ImagePositionPatient SliceLocation CTDIvol"
 )
 WANTED = frozenset(tag for word in _TEXTS.split() if (tag := tag_of(word)) is not None)
 
@@ -66,11 +69,18 @@ class HeaderValues:
         return int(found.group()) if found else None
 
     def decimal(self, keyword: str) -> float | None:
-        found = re.match(r"[+-]?\d{0,9}(\.\d{0,9})?([eE][+-]?\d)?$", self.text(keyword))
-        try:
-            return float(found.group()) if found else None
-        except ValueError:
-            return None
+        return number(self.text(keyword))
+
+    def double(self, keyword: str) -> float | None:
+        """A number that is written in binary (FD)."""
+        raw = self.dataset.bytes(_tag(keyword))[:8]
+        value = struct.unpack(self.dataset.order + "d", raw)[0] if len(raw) == 8 else math.nan
+        return value if math.isfinite(value) else None
+
+    def place(self) -> float | None:
+        """Where a slice lies along the patient's axis. Source: DICOM PS3.3: C.7.6.2.1.1."""
+        parts = self.charset.text(self.dataset.bytes(_tag("ImagePositionPatient"))).split("\\")
+        return number(parts[2].strip()) if len(parts) == 3 else self.decimal("SliceLocation")
 
     def items(self, keyword: str) -> tuple[HeaderValues, ...]:
         return tuple(HeaderValues(item, self.charset.of(item)) for item in self.dataset.items(_tag(keyword)))
@@ -81,6 +91,14 @@ def _tag(keyword: str) -> int:
     if tag is None:
         raise LookupError(keyword)
     return tag
+
+
+def number(text: str) -> float | None:
+    found = re.match(r"[+-]?\d{0,9}(\.\d{0,16})?([eE][+-]?\d{1,2})?$", text)
+    try:
+        return float(found.group()) if found else None
+    except ValueError:
+        return None
 
 
 def uid(raw: bytes) -> str:

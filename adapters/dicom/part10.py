@@ -84,7 +84,7 @@ def read_header_values(
 
 
 def head_of(chunks: Iterator[bytes]) -> tuple[str, str, Iterator[bytes]]:
-    """SOP instance UID and transfer syntax that the head of a file names, and the whole file again."""
+    """SOP instance UID and transfer syntax of a file, and the whole file again."""
     held: list[bytes] = []
 
     def noted() -> Iterator[bytes]:
@@ -92,9 +92,24 @@ def head_of(chunks: Iterator[bytes]) -> tuple[str, str, Iterator[bytes]]:
             held.append(chunk)
             yield chunk
 
-    meta = _meta(Source(noted()))
+    source = Source(noted())
+    meta = _meta(source)
     uid, syntax = (values.uid(meta.bytes(tag)) for tag in (_MEDIA_SOP_INSTANCE, _TRANSFER_SYNTAX))
+    if not uid:  # the file's own header need not say it
+        walker = _walker(source, syntax, keep=lambda tag, vr, length: tag == _SOP_INSTANCE, nested=_nothing)
+        uid = values.uid(walker.until(lambda tag: tag > _SOP_INSTANCE).bytes(_SOP_INSTANCE))
     return uid, syntax, chain(held, chunks)
+
+
+def _nothing(tag: int, vr: str, length: int) -> bool:
+    return False
+
+
+def _walker(source: Source, syntax: str, *, keep: Keep, nested: Keep) -> Walker:
+    """One pass over the data set that comes next in `source`, as its transfer syntax writes it."""
+    source = inflated(source) if syntax == DEFLATED else source
+    order = ">" if syntax == EXPLICIT_BIG else "<"
+    return Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested)
 
 
 def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
@@ -103,6 +118,12 @@ def read_header(chunks: Iterator[bytes], keep: Keep) -> Header:
     Raises Unreadable.
     """
     return _read(Source(chunks), keep, keep, lambda walker: walker.until(PIXELS.__contains__))
+
+
+def file_meta(beginning: bytes) -> tuple[str, str]:
+    """Transfer syntax and SOP Instance UID as the head of a file announces them; raises Unreadable."""
+    group = _meta(Source(iter([beginning])))
+    return values.uid(group.bytes(_TRANSFER_SYNTAX)), values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
 
 
 def open_data_set(chunks: Iterator[bytes]) -> tuple[str, Source]:
@@ -125,12 +146,9 @@ def _read(source: Source, keep: Keep, nested: Keep, walk: Callable[[Walker], Dat
         check_uid(syntax, "Transfer Syntax UID")
     except InvalidValue as error:
         raise Unreadable(WHAT, "does not name its transfer syntax") from error
-    if syntax == DEFLATED:
-        source = inflated(source)
-    order = ">" if syntax == EXPLICIT_BIG else "<"
-    walker = Walker(source, implicit=syntax == IMPLICIT_LITTLE, order=order, keep=keep, nested=nested)
+    walker = _walker(source, syntax, keep=keep, nested=nested)
     dataset = walk(walker)
-    pixels = None if source.at_end else walker.next_tag()
+    pixels = None if walker.source.at_end else walker.next_tag()
     announced = values.uid(group.bytes(_MEDIA_SOP_INSTANCE))
     if announced and _SOP_INSTANCE in dataset.elements and announced != values.uid(dataset.bytes(_SOP_INSTANCE)):
         raise OtherInstance
@@ -208,6 +226,7 @@ def _series(read: values.HeaderValues, zone: tzinfo) -> Series:
         slice_thickness=read.decimal("SliceThickness"),
         kernel=read.text("ConvolutionKernel") or None,
         contrast_agent=read.text("ContrastBolusAgent") or None,
+        dose=read.double("CTDIvol"),
     )
 
 
@@ -226,6 +245,7 @@ def _object(read: values.HeaderValues, header: Header, size: int) -> Instance:
         frames=max(1, read.whole("NumberOfFrames") or 1),
         rows=rows,
         columns=header.dataset.number(_COLUMNS),
+        position=read.place(),
     )
 
 

@@ -81,6 +81,7 @@ class _Ability:
     parameters: dict[str, str] = field(default_factory=dict)
     operations: dict[str, str] = field(default_factory=dict)
     conditional_update: bool = False
+    conditional_delete: bool = False
     documented: list[str] = field(default_factory=list)
 
 
@@ -147,6 +148,8 @@ def _add(ability: _Ability, row: Transaction) -> None:
     code = _interaction(method, path)
     if code == "update" and "<" not in path:
         ability.conditional_update = True
+    if code == "delete" and "<" not in path:
+        ability.conditional_delete = True
     if code and code not in ability.interactions:
         ability.interactions.append(code)
     if code == "search-type":
@@ -182,6 +185,7 @@ def _resource(kind: str, ability: _Ability) -> Element:
         versioning="versioned" if is_versioned else "no-version",
         readHistory="vread" in ability.interactions,
         conditionalUpdate=ability.conditional_update,
+        conditionalDelete="single" if ability.conditional_delete else "not-supported",
         searchParam=[{"name": name, "type": kind} for name, kind in sorted(ability.parameters.items())],
         operation=[{"name": name, "definition": where} for name, where in sorted(ability.operations.items())],
     )

@@ -1,7 +1,7 @@
 """Patient Identity Feed: a system of this hospital says who its patients are, what changed, and which two are one.
 
-A patient is addressed by the identifier that its system gave, never by our logical id; removal is not supported: a
-record that should no longer be used is fed as not active, so that nothing disclosed loses its subject.
+A patient is addressed by the identifier that its system gave, never by our logical id. A number that is removed is
+active no longer and stays, so that nothing disclosed loses its subject.
 
 Source: IHE PIXm 3.1, 2:3.104, https://profiles.ihe.net/ITI/PIXm/ITI-104.html
 """
@@ -18,7 +18,7 @@ from adapters.fhir.search_values import TokenValue, parse_query
 from adapters.fhir.writing import answer_format, created, respond
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
-from registry.commands import Fed, FeedPatient
+from registry.commands import Fed, FeedPatient, RemovePatient
 from registry.identifiers import PatientIdentifier
 
 SOURCE = "IHE PIXm 3.1, 2:3.104"
@@ -71,6 +71,15 @@ def encode(fed: Fed, request: WireRequest) -> WireResponse:
     return created(request, resource) if fed.created else respond(request, resource)
 
 
+def decode_removal(request: WireRequest) -> RemovePatient:
+    """`DELETE /Patient?identifier=system|value`: one patient or none, never what happens to fit."""
+    return RemovePatient(_addressed(request))
+
+
+def encode_removal(fed: Fed, request: WireRequest) -> WireResponse:
+    return WireResponse(204, (("ETag", f'W/"{fed.record.version}"'), ("Cache-Control", "no-store")))
+
+
 TRANSACTION = Transaction(
     "ITI-104",
     "Feed a Patient",
@@ -82,4 +91,15 @@ TRANSACTION = Transaction(
     error=outcome.error,
     scope=("Patient", "u"),
 )
-TRANSACTIONS = (TRANSACTION,)
+REMOVAL = Transaction(
+    "ITI-104",
+    "Remove a Patient",
+    source=SOURCE,
+    route=("DELETE", "/Patient"),
+    command=RemovePatient,
+    decode=decode_removal,
+    encode=encode_removal,
+    error=outcome.error,
+    scope=("Patient", "d"),
+)
+TRANSACTIONS = (TRANSACTION, REMOVAL)

@@ -1,4 +1,4 @@
-"""ITI-68 Retrieve Document: the bytes as they were published, whole or in part.
+"""ITI-68 Retrieve Document: the bytes as they were published, whole or in part; a text also as PDF, if asked for.
 
 Source: IHE MHD 4.2.3, 2:3.68; RFC 9110, 14 (ranges) and 15.5.7 (406)
 """
@@ -15,6 +15,7 @@ from adapters.fhir import outcome
 from adapters.fhir.elements import filled, reference
 from adapters.fhir.issues import NotAcceptable
 from adapters.fhir.negotiation import MediaType, response_format
+from adapters.fhir.paper import MEDIA_TYPE, as_paper, can_be_paper
 from adapters.fhir.writing import meta, respond
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
@@ -49,6 +50,8 @@ def encode(retrieved: Retrieved, request: WireRequest) -> WireResponse:
     entry = retrieved.entry
     if _as_resource(request):
         return _binary_resource(retrieved, request)
+    if _wants_paper(retrieved, request):
+        return _paper(retrieved, request)
     if not _is_accepted(entry.attachment.content_type, request):
         raise _closed(retrieved, NotAcceptable("The document is of another type than the Accept header has."))
     headers = _headers(entry)
@@ -67,6 +70,24 @@ def encode(retrieved: Retrieved, request: WireRequest) -> WireResponse:
     if request.header("if-range"):
         retrieved = _narrowed(retrieved, wanted, length)
     return _answer(retrieved, request, 206, (*headers, span), length)
+
+
+def _wants_paper(retrieved: Retrieved, request: WireRequest) -> bool:
+    """PDF is taken and the text itself is not; a part of a text makes no paper."""
+    is_whole = retrieved.start == 0 and retrieved.length is None
+    taken = _is_accepted(MEDIA_TYPE, request) and not _is_accepted(retrieved.entry.attachment.content_type, request)
+    return taken and is_whole and can_be_paper(retrieved.entry, retrieved.size)
+
+
+def _paper(retrieved: Retrieved, request: WireRequest) -> WireResponse:
+    """Made now; size and hash of the index are those of the text, so this form has no ETag and no ranges."""
+    made = as_paper(retrieved.entry, b"".join(retrieved.content))
+    if made is None:
+        raise NotAcceptable("The document is of another type than the Accept header has.")
+    left_out = ("Content-Type", "ETag", "Accept-Ranges")
+    headers = tuple(pair for pair in _headers(retrieved.entry) if pair[0] not in left_out)
+    sized = (("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(made))), *headers)
+    return WireResponse(200, sized, b"" if request.method == "HEAD" else made)
 
 
 def _range(request: WireRequest) -> Range | None:

@@ -47,6 +47,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     registry.UnknownAuthority: (400, "code-invalid"),
     registry.UnknownTargetSystem: (403, "code-invalid"),
     registry.NotFound: (404, "not-found"),
+    registry.NoSuchRepository: (404, "not-found"),
+    registry.NoSuchCommunity: (404, "not-found"),
     registry.Gone: (410, "deleted"),
     registry.NotUnique: (412, "multiple-matches"),
     registry.VersionConflict: (412, "conflict"),
@@ -80,6 +82,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
 # The reason is for the record; an outsider learns as much as from silence.
 _FIXED_TEXTS: dict[type[Exception], str] = {
     registry.NotFound: ABSENT,
+    registry.NoSuchRepository: ABSENT,
+    registry.NoSuchCommunity: ABSENT,
     consent.InvalidReceipt: NOT_HONOURED,
     consent.TokenRefused: UNKNOWN_ASKER,
     consent.TokenReplayed: UNKNOWN_ASKER,

@@ -166,7 +166,7 @@ def _with_heading(body: Body, facts: Facts) -> Body:
 
 def _facts(order: Order, key: tuple[str, ...], uids: list[str], body: Body, message: Message) -> Facts:
     obr = order.obr
-    services = _services(obr)
+    services = ordered_services(obr)
     modality, examination = _examination(services)
     section = _section(obr.text(24).upper(), modality, uids)
     performed, resulted = _moment(obr, 7, message), _moment(obr, 22, message)
@@ -201,7 +201,7 @@ def _facts(order: Order, key: tuple[str, ...], uids: list[str], body: Body, mess
     )
 
 
-def _services(obr: Segment) -> tuple[CodedValue, ...]:
+def ordered_services(obr: Segment) -> tuple[CodedValue, ...]:
     """OBR-4 and OBR-44: a code, its text and system, and the same in another system."""
     found = []
     for each in (obr.first(4), obr.first(44)):

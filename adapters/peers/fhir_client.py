@@ -178,14 +178,14 @@ def _subject(resource: Resource, question: Question) -> PatientIdentifier:
     number = read_identifier(resource.get("subject", {}).get("identifier"))
     if number is None:
         raise BadAnswer("an entry that does not say whose it is")
-    _refuse_other_person(PatientInQuestion((number,)), question)
+    refuse_other_person(PatientInQuestion((number,)), question)
     for each in resource.get("contained", ()):
         if each.get("resourceType") == "Patient":
-            _refuse_other_person(in_question(each), question)
+            refuse_other_person(in_question(each), question)
     return number
 
 
-def _refuse_other_person(told: PatientInQuestion, question: Question) -> None:
+def refuse_other_person(told: PatientInQuestion, question: Question) -> None:
     """What the holder says of the patient may be less than was asked, or older, but not somebody else.
 
     Another spelling of the name is borne where the day of birth is the same: that is how the holder found them.

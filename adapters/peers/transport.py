@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from adapters.interpreter import waiting
 from adapters.peers.addresses import Resolver
 from adapters.peers.breaker import CircuitBreaker
 from adapters.peers.connection import PeerConnection, WatchedSocket, as_peer_errors
@@ -107,7 +108,7 @@ class PeerTransport:
     ) -> PeerResponse:
         """The whole answer before `deadline` (`time.monotonic()`), or a PeerError; never more than `max_bytes`."""
         _check(path, headers)
-        with self._attempt(peer) as lane:
+        with waiting(), self._attempt(peer) as lane:
             exchange = self._ask(lane, peer, (method, path, headers, body), deadline)
             try:
                 with as_peer_errors(peer.home):
@@ -137,7 +138,7 @@ class PeerTransport:
         _check(path, headers)
         stall = self._limits.stall_seconds if stall is None else stall
         deadline = time.monotonic() + stall if deadline is None else deadline
-        with self._attempt(peer) as lane:
+        with waiting(), self._attempt(peer) as lane:
             exchange = self._ask(lane, peer, (method, path, headers, body), deadline)
             if max_bytes is not None and (exchange.response.length_remaining or 0) > max_bytes:
                 exchange.close()

@@ -77,7 +77,14 @@ _submissions = Listing(
         ),
     },
 )
-_folders = Listing(folder, "updated", {"record_id": folder.c.record_id == bindparam("record_id")})
+_folders = Listing(
+    folder,
+    "updated",
+    {
+        "record_id": folder.c.record_id == bindparam("record_id"),
+        "identifiers": or_(any_of(folder.c.unique_id, "identifiers"), any_of(folder.c.entry_uuid, "identifiers")),
+    },
+)
 
 
 class StoredDocuments(Part):
@@ -158,6 +165,7 @@ class StoredDocuments(Part):
         """Add the folder, or replace the one with its id. Raises DuplicateUniqueId for another folder's unique id."""
         values = {
             "id": folder_.id,
+            "entry_uuid": folder_.entry_uuid,
             "unique_id": folder_.unique_id,
             "record_id": folder_.record_id,
             "updated": moment(folder_.updated),
@@ -172,9 +180,11 @@ class StoredDocuments(Part):
     def folder(self, folder_id: str) -> Folder | None:
         return self._noun(Folder, _FOLDER, id=folder_id)
 
-    def find_folders(self, record_ids: Sequence[str] | None) -> Iterator[Folder]:
-        """Newest first, lazily."""
-        bodies = _folders.newest_first(self._connection, {}, record_ids=record_ids)
+    def find_folders(
+        self, record_ids: Sequence[str] | None, *, identifiers: Sequence[str] | None = None
+    ) -> Iterator[Folder]:
+        """Newest first, lazily; `identifiers` are any of entryUUID, uniqueId."""
+        bodies = _folders.newest_first(self._connection, _given(identifiers=identifiers), record_ids=record_ids)
         return (load(Folder, body) for body in bodies)
 
     def save_visit(self, record_id: str, visit_: Visit) -> None:

@@ -6,12 +6,22 @@ that it was lawful. Source: Law 91/2025/QH15 Art. 14 (erasure); the record is ke
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from adapters.store.rows import Part
-from adapters.store.schema import document, folder, referral, source_record_version, study, submission_set, visit
+from adapters.store.schema import (
+    document,
+    folder,
+    heard,
+    referral,
+    source_record_version,
+    study,
+    study_instance,
+    submission_set,
+    visit,
+)
 
-_ABOUT = (document, study, submission_set, folder, visit, referral, source_record_version)
+_ABOUT = (document, study, submission_set, folder, visit, referral, heard, source_record_version)
 
 
 class Erasing(Part):
@@ -21,6 +31,8 @@ class Erasing(Part):
 
     def erase(self, record_id: str) -> int:
         """Delete them; returns how many there were."""
+        studies = select(study.c.id).where(study.c.record_id == record_id)
+        self._connection.execute(delete(study_instance).where(study_instance.c.study_id.in_(studies)))
         return sum(
             int(self._connection.execute(delete(table).where(table.c.record_id == record_id)).rowcount)
             for table in _ABOUT

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from adapters.store.codec import dump
 from adapters.store.rows import Part, moment, upsert
-from adapters.store.schema import remote_entry
-from registry.ports import RemoteEntry
+from adapters.store.schema import correlation, remote_entry
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
+from registry.ports import Correlation, RemoteEntry
 
 _BY_ID = select(remote_entry.c.body).where(remote_entry.c.id == bindparam("id"))
 _OF_STUDY = (
@@ -18,6 +19,21 @@ _OF_STUDY = (
     .where(remote_entry.c.study_instance_uid == bindparam("uid"))
     .order_by(remote_entry.c.seen.desc(), remote_entry.c.id)
 )
+_LAST_FROM = select(func.max(remote_entry.c.seen)).where(
+    remote_entry.c.id >= bindparam("first"), remote_entry.c.id < bindparam("end")
+)
+_OF_DOCUMENT = (
+    select(remote_entry.c.body)
+    .where(remote_entry.c.unique_id == bindparam("unique_id"))
+    .order_by(remote_entry.c.seen.desc(), remote_entry.c.id)
+)
+_CORRELATION = select(correlation.c.body).where(
+    correlation.c.home == bindparam("home"),
+    correlation.c.told == bindparam("told"),
+    correlation.c.key == bindparam("key"),
+    correlation.c.expires > bindparam("now"),
+)
+_EXPIRED = delete(correlation).where(correlation.c.expires < bindparam("moment"))
 _FORGET = delete(remote_entry).where(remote_entry.c.seen < bindparam("moment"))
 
 
@@ -31,6 +47,7 @@ class StoredRemoteEntries(Part):
         remember the same never wait for each other in a circle."""
         for entry in sorted(entries, key=lambda one: one.id):
             values = {"id": entry.id, "study_instance_uid": entry.study_instance_uid, "seen": moment(entry.seen)}
+            values["unique_id"] = entry.unique_id
             upsert(self._connection, remote_entry, {**values, "body": dump(entry)})
 
     def entry(self, entry_id: str) -> RemoteEntry | None:
@@ -40,5 +57,44 @@ class StoredRemoteEntries(Part):
         """Everybody who listed the study, the last seen first."""
         return self._nouns(RemoteEntry, _OF_STUDY, uid=study_instance_uid)
 
+    def last_from(self, facility: FacilityCode) -> datetime | None:
+        """When this hospital last listed something here that is still remembered."""
+        found = self._connection.execute(_LAST_FROM, {"first": f"{facility}.", "end": f"{facility}/"}).scalar()
+        return datetime.fromisoformat(found) if found else None
+
+    def of_document(self, unique_id: str) -> tuple[RemoteEntry, ...]:
+        """Everybody who listed a document under this uniqueId, the last seen first."""
+        return self._nouns(RemoteEntry, _OF_DOCUMENT, unique_id=unique_id)
+
     def forget_before(self, moment_: datetime) -> int:
         return self._connection.execute(_FORGET, {"moment": moment(moment_)}).rowcount
+
+
+class StoredCorrelations(Part):
+    """Implements `registry.ports.Correlations`: what was told goes by the number, what was learnt by the question."""
+
+    __slots__ = ()
+
+    def keep(self, one: Correlation) -> None:
+        """In the place of what was known under the same key."""
+        key = _number(one.number) if one.told else one.fingerprint
+        values = {"home": str(one.home), "told": one.told, "key": key, "expires": moment(one.expires)}
+        upsert(self._connection, correlation, {**values, "body": dump(one)})
+
+    def told(self, home: HomeCommunityId, number: PatientIdentifier, *, now: datetime) -> Correlation | None:
+        """That this hospital told `home` this number of its own, not long ago."""
+        return self._find(home, _number(number), told=True, now=now)
+
+    def learnt(self, home: HomeCommunityId, fingerprint: str, *, now: datetime) -> Correlation | None:
+        """The number that `home` told for this description, not long ago."""
+        return self._find(home, fingerprint, told=False, now=now)
+
+    def _find(self, home: HomeCommunityId, key: str, *, told: bool, now: datetime) -> Correlation | None:
+        return self._noun(Correlation, _CORRELATION, home=str(home), told=told, key=key, now=moment(now))
+
+    def forget_before(self, moment_: datetime) -> int:
+        return self._connection.execute(_EXPIRED, {"moment": moment(moment_)}).rowcount
+
+
+def _number(number: PatientIdentifier) -> str:
+    return f"{number.system}|{number.value}"

@@ -178,6 +178,7 @@ folder = Table(
     metadata,
     _id(),
     Column("unique_id", Key, nullable=False, unique=True),
+    Column("entry_uuid", Key, nullable=False, server_default="", index=True),
     _record(),
     Column("updated", Key, nullable=False),
     _body(),
@@ -243,7 +244,19 @@ remote_entry = Table(
     _id(),
     Column("study_instance_uid", Key, index=True),
     Column("seen", Key, nullable=False, index=True),
+    Column("unique_id", Key, index=True),
     _body(),
+)
+
+correlation = Table(
+    "correlation",
+    metadata,
+    Column("home", Key, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("key", Key, nullable=False),
+    Column("expires", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("home", "told", "key"),
 )
 
 # --- the moment of ordering -------------------------------------------------------------------------------------------

@@ -130,7 +130,8 @@ class Statements:
         names = [column.keyname for column in compiled._result_columns]
         kind = _named("Row", names, rename=True)
         row = kind._make if names else None
-        constants = {k: v for k, v in compiled.construct_params(_check=False).items() if v is not None}
+        # a constant may be NULL: what has to be given is told by `required` alone
+        constants = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
         return Prepared(str(compiled), tuple(compiled.positiontup or ()), constants, several, row)
 
     def _is_plain(self, compiled: SQLCompiler, several: frozenset[str]) -> bool:

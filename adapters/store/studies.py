@@ -20,6 +20,7 @@ Labels = tuple[CodedValue, ...]
 
 _BY_ID = select(study.c.body).where(study.c.id == bindparam("id"))
 _BY_UID = select(study.c.body).where(study.c.study_instance_uid == bindparam("uid"))
+_RECORD_OF = select(study.c.record_id).where(study.c.study_instance_uid == bindparam("uid"))
 _AT_ONCE = 500
 _HOLDING = select(study_instance.c.sop_instance_uid, study_instance.c.study_id).where(
     any_of(study_instance.c.sop_instance_uid, "uids")
@@ -45,6 +46,11 @@ class StoredStudies(Part):
 
     def by_uid(self, study_instance_uid: str) -> Study | None:
         return self._noun(Study, _BY_UID, uid=study_instance_uid)
+
+    def record_of(self, study_instance_uid: str) -> str | None:
+        """The record that the study belongs to, without reading the study."""
+        row = self._row(_RECORD_OF, uid=study_instance_uid)
+        return None if row is None else str(row.record_id)
 
     def save(self, study_: Study) -> None:
         """Add the study, or replace the one with its id. Raises DuplicateUniqueId for another study's UID."""

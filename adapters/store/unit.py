@@ -8,8 +8,10 @@ with storage.begin() as unit:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import TypeVar, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -30,7 +32,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
-from adapters.store.remote import StoredRemoteEntries
+from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.restores import Restores
 from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
@@ -40,66 +42,48 @@ from adapters.store.tokens import StoredTokens
 from adapters.store.writing import OneWriter
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Documents, Patients, Quarantine, RemoteEntries, Studies
+from registry.ports import Correlations, Documents, Patients, Quarantine, RemoteEntries, Studies
 
+One = TypeVar("One")
 WRITER_PATIENCE_SECONDS = 30.0
+
+
+def _part(made: Callable[..., One]) -> One:
+    """A part of the unit of work, made when it is first asked for: most units touch a few of them."""
+    return cast(One, cached_property(lambda unit: made(unit._connection, writing=unit._writing)))
 
 
 class UnitOfWork:
     """Everything that is stored, seen and changed in one transaction."""
 
-    __slots__ = (
-        "alarms",
-        "breadths",
-        "consents",
-        "deliveries",
-        "disclosures",
-        "documents",
-        "emergencies",
-        "erasing",
-        "feeds",
-        "heads",
-        "jobs",
-        "messages",
-        "orders",
-        "patients",
-        "people_of_the_house",
-        "quarantine",
-        "receipts",
-        "remote",
-        "restores",
-        "sessions",
-        "small_contents",
-        "studies",
-        "tokens",
-        "wrapped_keys",
-    )
-
     def __init__(self, connection: Session, *, writing: bool) -> None:
-        self.patients: Patients = StoredPatients(connection, writing=writing)
-        self.documents: Documents = StoredDocuments(connection, writing=writing)
-        self.studies: Studies = StoredStudies(connection, writing=writing)
-        self.quarantine: Quarantine = StoredQuarantine(connection, writing=writing)
-        self.remote: RemoteEntries = StoredRemoteEntries(connection, writing=writing)
-        self.consents: Consents = StoredConsents(connection, writing=writing)
-        self.receipts: Receipts = StoredReceipts(connection, writing=writing)
-        self.disclosures: Disclosures = StoredDisclosures(connection, writing=writing)
-        self.tokens: SpentTokens = StoredTokens(connection, writing=writing)
-        self.emergencies = StoredEmergencies(connection, writing=writing)
-        self.erasing = Erasing(connection, writing=writing)
-        self.heads = StoredHeads(connection, writing=writing)
-        self.restores = Restores(connection, writing=writing)
-        self.alarms = StoredAlarms(connection, writing=writing)
-        self.breadths = Breadths(connection, writing=writing)
-        self.deliveries = Deliveries(connection, writing=writing)
-        self.feeds = FeedLog(connection, writing=writing)
-        self.messages = ReceivedMessages(connection, writing=writing)
-        self.orders = Orders(connection, writing=writing)
-        self.jobs = Jobs(connection, writing=writing)
-        self.people_of_the_house = PeopleOfTheHouse(connection, writing=writing)
-        self.sessions = Sessions(connection, writing=writing)
-        self.small_contents = SmallContents(connection, writing=writing)
-        self.wrapped_keys = WrappedKeys(connection, writing=writing)
+        self._connection, self._writing = connection, writing
+
+    patients: Patients = _part(StoredPatients)
+    documents: Documents = _part(StoredDocuments)
+    studies: Studies = _part(StoredStudies)
+    quarantine: Quarantine = _part(StoredQuarantine)
+    remote: RemoteEntries = _part(StoredRemoteEntries)
+    correlations: Correlations = _part(StoredCorrelations)
+    consents: Consents = _part(StoredConsents)
+    receipts: Receipts = _part(StoredReceipts)
+    disclosures: Disclosures = _part(StoredDisclosures)
+    tokens: SpentTokens = _part(StoredTokens)
+    emergencies = _part(StoredEmergencies)
+    erasing = _part(Erasing)
+    heads = _part(StoredHeads)
+    restores = _part(Restores)
+    alarms = _part(StoredAlarms)
+    breadths = _part(Breadths)
+    deliveries = _part(Deliveries)
+    feeds = _part(FeedLog)
+    messages = _part(ReceivedMessages)
+    orders = _part(Orders)
+    jobs = _part(Jobs)
+    people_of_the_house = _part(PeopleOfTheHouse)
+    sessions = _part(Sessions)
+    small_contents = _part(SmallContents)
+    wrapped_keys = _part(WrappedKeys)
 
 
 class Storage:

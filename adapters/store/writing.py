@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.interpreter import waiting
 from adapters.store.session import Session
 from registry.errors import StorageUnavailable
 
@@ -70,7 +71,8 @@ class OneWriter:
                 yield session
         finally:
             self._leave(batch)
-        batch.done.wait()
+        with waiting():
+            batch.done.wait()
         if batch.failure is not None:
             raise StorageUnavailable("database", batch.failure)
 
@@ -96,7 +98,7 @@ class OneWriter:
             self._leave(None)
 
     def _take(self) -> None:
-        with self._turn:
+        with waiting(), self._turn:
             self._waiting += 1
             try:
                 if not self._turn.wait_for(lambda: not self._taken, self._patience):
@@ -155,7 +157,8 @@ class OneWriter:
         transaction = session.connection.get_transaction()
         assert transaction is not None
         if whole and session.in_transaction:
-            transaction.commit()
+            with waiting():
+                transaction.commit()
             return None
         transaction.rollback()
         return "the transaction was given up for a unit that shared it"

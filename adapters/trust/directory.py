@@ -39,7 +39,7 @@ WARN_BEFORE = timedelta(days=30)
 LARGEST_LIST = 32 * 1024 * 1024
 _KIND = "hie-directory"
 _SIGNATURE = ec.ECDSA(hashes.SHA256())
-_ENTRY = frozenset({"home", "facility", "name", "peer_url", "jwks", "thumbprints", "speaks", "state"})
+_ENTRY = frozenset({"home", "facility", "name", "peer_url", "jwks", "thumbprints", "speaks", "state", "paths"})
 
 
 def load(folder: Path, *, now: datetime) -> Directory:
@@ -144,6 +144,7 @@ def entry_of(peer: Peer) -> dict[str, Any]:
         "jwks": {"keys": [dict(jwk) for jwk in peer.jwks]},
         "thumbprints": sorted(peer.thumbprints),
         "speaks": sorted(peer.speaks),
+        **({"paths": dict(peer.paths)} if peer.paths else {}),
         "state": peer.state.value,
     }
 
@@ -259,15 +260,19 @@ def _peer(entry: Any, number: int) -> Peer:
         if entry.keys() - _ENTRY:
             raise ValueError("unknown name")
         jwks = tuple(entry["jwks"]["keys"])
-        if not all(read_jwk(jwk).algorithm == "ES256" and jwk.get("kid") for jwk in jwks):
+        speaks = frozenset(map(str, entry.get("speaks", ("fhir",))))
+        # a gateway that speaks SOAP alone signs assertions, and may do so with any key that is strong enough
+        algorithms = {"ES256"} if "fhir" in speaks else {"ES256", "ES384", "RS384"}
+        if not all(read_jwk(jwk).algorithm in algorithms and jwk.get("kid") for jwk in jwks):
             raise ValueError("key")
         return Peer(
             Community(HomeCommunityId(entry["home"]), FacilityCode(entry["facility"]), str(entry["name"])[:200]),
             entry["peer_url"],
             jwks,
             frozenset(map(str, entry.get("thumbprints", ()))),
-            frozenset(map(str, entry.get("speaks", ("fhir",)))),
+            speaks,
             PeerState(entry.get("state", "active")),
+            {str(name): str(path) for name, path in entry.get("paths", {}).items()},
         )
     except (InvalidValue, TokenRefused, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DirectoryRefused(f"entry {number} is not a peer: {error}") from error

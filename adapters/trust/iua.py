@@ -23,6 +23,7 @@ _FOREIGN_ROLES = {
     (PRACTITIONER_ROLE, "doctor"): Role.DOCTOR,
     (PRACTITIONER_ROLE, "nurse"): Role.NURSE,
     (SNOMED, "158965000"): Role.DOCTOR,
+    (SNOMED, "112247003"): Role.DOCTOR,
     (SNOMED, "106292003"): Role.NURSE,
 }
 _PURPOSE_SYSTEMS = frozenset({None, ACT_REASON, "urn:oid:2.16.840.1.113883.5.8", "2.16.840.1.113883.5.8"})

@@ -100,6 +100,11 @@ class SigningKeys:
         current = self._current
         return encode(claims, current.key, kid=current.kid, typ=typ)
 
+    def signs_now(self) -> SigningKey:
+        """The key that signs at this moment, for what is signed otherwise than as a JWT."""
+        self._refresh()
+        return self._current
+
     def jwks(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
         """What peers may verify with: the current key, the next one, and those retired less than 30 days ago."""
         self._refresh()

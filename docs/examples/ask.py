@@ -27,7 +27,7 @@ def access_token(hospital, session):
     key = Path(client["key_file"]).read_text()
     form = {
         "grant_type": "client_credentials",
-        "scope": "system/DocumentReference.rs system/Binary.r",
+        "scope": "system/DocumentReference.crs system/Binary.r",
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": jwt.encode(claims, key, algorithm=client["alg"], headers={"kid": client["kid"]}),
     }

@@ -48,8 +48,11 @@ class DicomServer:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection from its beginning to its end."""
-        if len(self._lines) >= self._bounds.associations:
-            self._make_room()
+        if len(self._lines) >= self._bounds.associations and not self._make_room():
+            # all of them are at work; who calls now is told to come again
+            writer.write(pdu.rejected(Rejection.BUSY))
+            writer.close()
+            return
         line = Association(
             reader,
             writer,
@@ -82,13 +85,15 @@ class DicomServer:
             self._busy.discard(line)
             line.close()
 
-    def _make_room(self) -> None:
-        """A modality associates again when it has something to say."""
+    def _make_room(self) -> bool:
+        """The one that was silent longest goes; a modality associates again when it has something to say."""
         idle = [line for line in self._lines if line not in self._busy]
         oldest = min(idle, key=lambda line: line.heard, default=None)
-        if oldest is not None:
-            metrics.DICOM_ENDED.labels("room").inc()
-            oldest.break_off()
+        if oldest is None:
+            return False
+        metrics.DICOM_ENDED.labels("room").inc()
+        oldest.break_off()
+        return True
 
     async def _talk(self, line: Association, address: str) -> None:
         called = await self._associated(line, address)

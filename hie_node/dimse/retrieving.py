@@ -1,7 +1,7 @@
 """C-MOVE and C-GET: objects leave as sub-operations, one C-STORE each, read from the store as fast as they are taken.
 
-Stored objects go out in the transfer syntax they are stored in, or not at all: nothing is transcoded, and what could
-not be sent is counted and named. Source: DICOM PS3.4: C.4.2, C.4.3.
+Stored objects go out in the transfer syntax they are stored in; uncompressed ones in the default one where a receiver
+takes no other. Nothing is decoded, and what could not be sent is counted and named. Source: DICOM PS3.4: C.4.2, C.4.3.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from adapters.dicom.data_sets import write_data_set
 from adapters.dicom.dicom_json import attributes
-from adapters.dicom.dictionary import IMPLICIT_LITTLE
+from adapters.dicom.dictionary import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from adapters.dicom.file_head import data_set_of
 from adapters.dicom.network.commands import ANSWER, Request, Status, write_command
-from adapters.dicom.network.errors import BadCommand
+from adapters.dicom.network.errors import BadCommand, NetworkFault
 from adapters.dicom.network.find import Identifier
+from adapters.dicom.rewriting import implicit
 from hie_node.dimse.association import Aborted, Association, Message
 from hie_node.flows.streaming import TransferStopped
 from registry.commands import RetrievedStudy, RetrieveStudy
@@ -95,10 +96,11 @@ class Retrieval:
                 await self._retrieve(out, open_, command)
             except (RegistryError, TransferStopped):
                 self._give_up(instances[self._done - before :])
-            except Aborted:
+            except (Aborted, NetworkFault):
                 if out is self._line:
                     raise
-                self._give_up_all()
+                self._give_up_all()  # a destination that breaks off or talks nonsense is none
+                break
             if self._is_cancelled:
                 return await self._finish(Status.CANCELLED)
         return await self._finish(self._counts.status)
@@ -143,7 +145,11 @@ class Retrieval:
                 await self._in_thread(close)
 
     async def _send(self, out: Association, instance: Instance, chunks: Iterator[bytes]) -> int:
-        context = out.context_for(instance.sop_class_uid, instance.transfer_syntax)
+        context = out.context_for(instance.sop_class_uid, instance.transfer_syntax or "unknown")
+        data_set = data_set_of(chunks)
+        if context is None and instance.transfer_syntax == EXPLICIT_LITTLE:
+            context = out.context_for(instance.sop_class_uid, IMPLICIT_LITTLE)
+            data_set = implicit(data_set)
         if context is None:
             return Status.NO_SUCH_CLASS
         self._sent += 1
@@ -158,7 +164,7 @@ class Retrieval:
             **({"MoveOriginatorMessageID": self._message.command.id} if self._originator else {}),
         )
         try:
-            await out.send(context, command, self._drawn(data_set_of(chunks)))
+            await out.send(context, command, self._drawn(data_set))
         except (RegistryError, TransferStopped):
             # a data set that was begun cannot be taken back, and must not be taken for whole
             await out.abort()

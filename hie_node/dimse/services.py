@@ -56,6 +56,7 @@ from registry.commands import (
     StoreInstances,
 )
 from registry.errors import StorageUnavailable
+from registry.identifiers import check_uid
 from registry.studies import ReadInstance, Study
 from registry.submissions import Content, FilePart, StudySubmission
 
@@ -159,7 +160,8 @@ class Services:
         command, context = message.command, message.context
         if message.data is None:
             raise Refused(Status.CANNOT_UNDERSTAND, "no data set")
-        sop_class, sop_instance = command.text("AffectedSOPClassUID"), command.text("AffectedSOPInstanceUID")
+        sop_class = check_uid(command.text("AffectedSOPClassUID"), "SOP Class UID")
+        sop_instance = check_uid(command.text("AffectedSOPInstanceUID"), "SOP Instance UID")
         head = file_head(sop_class, sop_instance, context.transfer_syntax)
         content = message.data.content(head)
         file = content.path if isinstance(content, FilePart) else BytesIO(b"".join(content.chunks()))

@@ -151,7 +151,7 @@ def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence 
     if evidence is None or not (kind == "DocumentReference" or evidence.reference.startswith("urn:")):
         return evidence
     found = unit.documents.entry(document_id) if document_id else unit.documents.by_unique_id(evidence.reference)
-    if found is None or found.record_id not in person.record_ids:
+    if found is None or found.record_id not in person.record_ids or found.repository is not None:
         if document_id:
             raise InvalidConsent("Consent.source[x]", "a document of this patient here")
         return evidence
@@ -176,9 +176,12 @@ def delete_consent(act: Act, command: DeleteConsent) -> Consent:
 
 
 def take_back(act: Act, unit: UnitOfWork, before: Consent) -> Consent:
-    """The consent as history; those who got a request that was in force are told."""
+    """The consent as history; those who got a request that was in force are told, and what they listed is forgotten."""
     withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
     unit.consents.save(withdrawn)
+    person = by_record_id(unit, before.record_id)
+    for record_id in person.record_ids if person else (before.record_id,):
+        unit.orders.forget_patient(record_id)
     if before.status == "active":
         _tell_the_holders(act, unit, withdrawn)
     return withdrawn

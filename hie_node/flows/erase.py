@@ -14,6 +14,7 @@ from consent.requesters import Role
 from hie_node.acts import Act
 from hie_node.flows.consents import take_back
 from hie_node.flows.identify import identify
+from hie_node.flows.quarantine import close_all_of
 from registry.errors import InvalidValue, NotFound
 from registry.people import NOTHING_KNOWN
 from registry.searches import PatientSelector
@@ -53,11 +54,13 @@ def erase_patient(act: Act, patient: PatientSelector, *, because: str) -> Erased
             )
             unit.patients.save(blank)
             unit.erasing.erase(record.id)  # the version that `save` has just put into the history
+        aside = close_all_of(act, unit, {one for record in person.records for one in record.identifiers})
+        act.about(person.first)
         act.items = list(person.record_ids)
         act.reasons["erased"] = rows
     # after the rows, so that nothing is named that cannot be opened; a crash between leaves contents nobody can find
-    for record_id in person.record_ids:
-        act.house.contents.erase(record_id)
+    for owner in (*person.record_ids, *aside):
+        act.house.contents.erase(owner)
     return Erased(person.record_ids, rows, withdrawn)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
 from adapters.dicom import dicom_json
 from adapters.dicom.multipart import media_type
+from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
+from adapters.peers.xca_client import read_content
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.archives import archive_of, brought, from_archive
 from hie_node.flows.find import Thing, permitted_one
+from hie_node.flows.gateway_call import open_over_soap
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
 from hie_node.flows.streaming import Begun, Transfer, verified
@@ -41,12 +45,17 @@ DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 def retrieve_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 from this node's own store."""
     with act.unit() as unit:
-        entry = permitted_one(act, unit, unit.documents.entry(command.id), "Binary")
+        entry = permitted_one(act, unit, _kept_here(unit.documents.entry(command.id)), "Binary")
     content = act.house.contents.open(
         entry.record_id, entry.attachment.content_hash, start=command.start, length=command.length
     )
     flowing = _flow(act, content, lambda: _still(act, entry))
     return Retrieved(entry, flowing, entry.attachment.size, command.start, command.length)
+
+
+def _kept_here(entry: DocumentEntry | None) -> DocumentEntry | None:
+    """What another repository of this hospital keeps is not to be had from this one."""
+    return None if entry is None or entry.repository is not None else entry
 
 
 def _flow(act: Act, content: Iterator[bytes], still: Callable[[], bool]) -> Iterator[bytes]:
@@ -143,6 +152,8 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(command.id))
     range_ = _range(command)
     stack = ExitStack()
+    if "fhir" not in peer.speaks:
+        return _fetch_over_soap(act, command, remote, peer, receipts)
     path = f"/fhir/Binary/{remote.remote_id}"
     accept = remote.content_type or "*/*"
     stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
@@ -151,6 +162,42 @@ def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=size)
     flowing = Begun(_relay(act, stack, content, receipts))
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
+
+
+def _fetch_over_soap(
+    act: Act, command: RetrieveDocument, remote: RemoteEntry, peer: Peer, receipts: Receipts
+) -> Retrieved:
+    """ITI-39 knows no ranges: all of it comes, is checked, and what was not asked for is passed over here."""
+    stack = ExitStack()
+    asking = Asking(act.caller.requester, receipts, act.exchange)
+    deadline = time.monotonic() + act.house.settings.limits.open_budget
+    try:
+        stream, kind = open_over_soap(act.house, asking, peer, remote, stack, deadline=deadline)
+        content = verified(_usable(stream, kind, remote), sha1=remote.hash, size=remote.size)
+        flowing = Begun(_relay(act, stack, content, receipts))
+    except (NotFound, PeerError):
+        stack.close()
+        raise
+    part = _cut(flowing, command) if command.start or command.length is not None else flowing
+    return Retrieved(_as_listed(remote), part, remote.size or 0, command.start, command.length)
+
+
+def _usable(stream: PeerStream, kind: str, remote: RemoteEntry) -> Iterator[bytes]:
+    try:
+        yield from read_content(stream.chunks(), kind, remote.unique_id or "")
+    except BadAnswer as error:
+        raise PeerBroken("other-bytes", remote.home) from error
+
+
+def _cut(content: Iterator[bytes], command: RetrieveDocument) -> Iterator[bytes]:
+    """A part of what flows through; it is read to its end, so that all of it is verified."""
+    skip, left = command.start, command.length
+    for piece in content:
+        shown = piece[skip:] if left is None else piece[skip : skip + left]
+        skip = max(0, skip - len(piece))
+        left = None if left is None else left - len(shown)
+        if shown:
+            yield shown
 
 
 def _range(command: RetrieveDocument) -> str:
@@ -278,7 +325,7 @@ def _open(
                 range_=range_,
             )
         )
-        if stream.status in (401, 403, 404, 410):
+        if stream.status in (403, 404, 410):
             raise NotFound("this entry of another hospital")
         if stream.status != (206 if range_ else 200):
             raise PeerBroken(f"status-{stream.status}")

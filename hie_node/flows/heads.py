@@ -79,11 +79,9 @@ def offer_head(house: House) -> int:
     if newest is None:
         return 0
     head = Head(house.home, newest.size, newest.frontier.root.hex(), newest.sealed)
-    done = 0
-    for peer in keepers_of(house):
-        if signed.get(str(peer.home), (0, ""))[0] != newest.size:
-            done += _offer_to(house, peer, head, newest.signature)
-    return done
+    missing = [peer for peer in keepers_of(house) if signed.get(str(peer.home), (0, ""))[0] != newest.size]
+    with ThreadPoolExecutor(KEEPERS) as pool:  # a hospital that is away holds up neither the others nor the other jobs
+        return sum(pool.map(lambda peer: _offer_to(house, peer, head, newest.signature), missing))
 
 
 def _offer_to(house: House, peer: Peer, head: Head, signature: str) -> bool:

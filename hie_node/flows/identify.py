@@ -8,7 +8,7 @@ from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from registry.errors import NotUnique
 from registry.matching import Agreement, Candidate, Comparison, CorroboratedNumber, Zone, compare_with_person
-from registry.people import PatientInQuestion, SourceRecord
+from registry.people import NOTHING_KNOWN, PatientInQuestion, SourceRecord
 from registry.ports import Matcher
 from registry.searches import PatientSelector
 
@@ -47,8 +47,17 @@ def identify(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Identified
     if patient.described is None:
         return None
     if act.caller.is_peer:
-        return by_description(unit, patient.described, act.house.matcher)
+        known = _told_before(act, unit, patient.described)
+        return known or by_description(unit, patient.described, act.house.matcher)
     return by_identifier(unit, patient.described) or by_description(unit, patient.described, act.house.matcher)
+
+
+def _told_before(act: Act, unit: UnitOfWork, described: PatientInQuestion) -> Identified | None:
+    """A peer may name a patient by the number alone that this node told it for a full description, not long ago."""
+    if len(described.identifiers) != 1 or described.demographics != NOTHING_KNOWN:
+        return None
+    told = unit.correlations.told(act.caller.requester.home, described.identifiers[0], now=act.now)
+    return by_record_id(unit, told.record_id) if told else None
 
 
 def _carries(person: Identified, described: PatientInQuestion) -> bool:

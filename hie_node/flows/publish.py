@@ -14,6 +14,7 @@ from adapters.store.contents import SmallContent, small
 from adapters.store.unit import UnitOfWork
 from consent.closed_lists import sensitivity
 from hie_node.acts import Act
+from hie_node.flows.membership import add_to_folders, hand_over, member_id
 from hie_node.flows.referrals import keep_referral
 from hie_node.flows.register import mentioned, resolve_mention, standing
 from hie_node.house import new_id
@@ -69,7 +70,7 @@ def publish(act: Act, command: ProvideSubmission) -> Provided:
 
 def _publish_once(act: Act, submission: Submission) -> Provided:
     act.items.clear()
-    contents = [small(document.content.chunks()) for document in submission.documents]
+    contents = [small(d.content.chunks()) if d.content is not None else None for d in submission.documents]
     if all(contents):
         return _publish_small(act, submission, [content for content in contents if content])
     submission, owner, known = _owner(act, submission)
@@ -125,7 +126,16 @@ def _store_contents(act: Act, submission: Submission, owner: str) -> list[Stored
     """Write each document durably, and hold it against what its sender announced."""
     contents = act.house.contents
     with contents.batch() if len(submission.documents) > 1 else nullcontext():
-        return [_checked(contents.put(owner, d.content.chunks()), d) for d in submission.documents]
+        return [
+            _kept_elsewhere(d) if d.content is None else _checked(contents.put(owner, d.content.chunks()), d)
+            for d in submission.documents
+        ]
+
+
+def _kept_elsewhere(document: SubmittedDocument) -> StoredContent:
+    """What the sender says of bytes that another repository keeps."""
+    attachment = document.entry.attachment
+    return StoredContent("", attachment.hash, attachment.size)
 
 
 def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredContent:
@@ -153,6 +163,7 @@ def _index(
         _supersede(act, unit, entry_id, by=record)
     for source_key in submission.withdrawn:
         _withdraw(act, unit, source_key, by=record)
+    add_to_folders(act, unit, _joining(unit, submission, judged), record)
     if submission.visit:
         _keep_visit(act, unit, submission.visit, record)
     submission_set = _submission_set(act, unit, submission, record, judged, bool(news))
@@ -213,8 +224,10 @@ def _judge(
         raise PatientMismatch("document", expected="the patient it was published for", found="another patient")
     again = earlier is not None and _was_withdrawn(unit, earlier)
     if same_id is not None and not again and (earlier is None or earlier.id == same_id.id):
-        if same_id.attachment.content_hash == content.content_hash:
+        if (same_id.attachment.content_hash, same_id.attachment.hash) == (content.content_hash, content.sha1):
             return _unchanged(act, unit, same_id, labels)
+        if earlier is None and same_id.attachment.hash == content.sha1:
+            raise NonIdenticalSize(entry.unique_id, registered="kept elsewhere", received="kept here")
         if earlier is None:
             raise NonIdenticalHash(entry.unique_id, registered=same_id.attachment.hash, received=content.sha1)
     if earlier is not None:
@@ -339,6 +352,18 @@ def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry
             raise DeprecatedTarget(relation.target)
         if relation.kind is RelationKind.REPLACES:
             unit.documents.replace(_superseded(act, target))
+            hand_over(act, unit, target, entry, record)
+
+
+def _joining(unit: UnitOfWork, submission: Submission, judged: Sequence[Judged]) -> list[tuple[str, str]]:
+    """Folder and document by their registry ids, the documents of this message included."""
+    known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
+    return [(folder, known_ids.get(document, document)) for folder, document in submission.additions]
+
+
+def _handed_in_before(known: Folder, folder: Folder, members: tuple[str, ...]) -> bool:
+    """The same folder in the same message once more."""
+    return known.title == folder.title and known.codes == folder.codes and set(members) == set(known.members)
 
 
 def _supersede(act: Act, unit: UnitOfWork, entry_id: str, *, by: SourceRecord) -> None:
@@ -382,7 +407,7 @@ def _submission_set(
     """What was handed in together; a message without a set of its own that brought nothing new makes none."""
     given = submission.submission_set
     known_ids = {d.entry.id: j.entry.id for d, j in zip(submission.documents, judged, strict=True)}
-    listed = tuple(known_ids.get(member, member) for member in given.members) if given else ()
+    listed = tuple(member_id(unit, known_ids.get(m, m), record) for m in given.members) if given else ()
     members = listed or tuple(one.entry.id for one in judged)
     if given is not None:
         known = unit.documents.by_submission_unique_id(given.unique_id)
@@ -397,6 +422,7 @@ def _submission_set(
         patient=record.identifier,
         record_id=record.id,
         members=members,
+        referred=tuple(member_id(unit, one, record) for one in given.referred) if given else (),
         updated=act.now,
     )
     unit.documents.add_submission(made)
@@ -428,7 +454,10 @@ def _folder(
     known = unit.documents.folder(folder.id)
     if known is not None and known.record_id != record.id:
         raise PatientMismatch("folder", expected="the same patient", found="another patient")
-    members = tuple(dict.fromkeys((*(known.members if known else ()), *(known_ids.get(m, m) for m in folder.members))))
+    added = (member_id(unit, known_ids.get(m, m), record) for m in folder.members)
+    members = tuple(dict.fromkeys((*(known.members if known else ()), *added)))
+    if known is not None and submission.new_folders and not _handed_in_before(known, folder, members):
+        raise DuplicateUniqueId(folder.unique_id)
     made = replace(folder, patient=record.identifier, record_id=record.id, members=members, updated=act.now)
     if known is not None and replace(made, updated=known.updated, version=known.version) == known:
         return known

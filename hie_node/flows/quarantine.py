@@ -8,16 +8,17 @@ Source: IHE RAD TF-2: 4.16 and ITI PIR (patient reconciliation); DICOM PS3.4: B.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.register import contradicts_index, standing
-from hie_node.house import new_id
+from hie_node.house import House, new_id
 from registry.errors import NotFound, VersionConflict
-from registry.people import SourceRecord
-from registry.studies import Quarantined, ReadInstance, Study
+from registry.identifiers import PatientIdentifier
+from registry.people import NOTHING_KNOWN, SourceRecord
+from registry.studies import Quarantined, ReadInstance
 from registry.submissions import Content, PatientMention
 
 ANOTHER_PERSON = "the header describes somebody else than the index knows under this number"
@@ -30,13 +31,13 @@ def doubt_about(unit: UnitOfWork, mention: PatientMention, study_instance_uid: s
     record = standing(unit, known) if known is not None else None
     if record is not None and contradicts_index(record, mention):
         return ANOTHER_PERSON
-    study = unit.studies.by_uid(study_instance_uid)
-    return "" if study is None or (record is not None and is_of(unit, study, record)) else ANOTHER_PATIENT
+    owner = unit.studies.record_of(study_instance_uid)
+    return "" if owner is None or (record is not None and is_merged_into(unit, owner, record)) else ANOTHER_PATIENT
 
 
-def is_of(unit: UnitOfWork, study: Study, record: SourceRecord) -> bool:
-    """Whether the study belongs to this record, or to one that was merged into it."""
-    owner = unit.patients.record_by_id(study.record_id)
+def is_merged_into(unit: UnitOfWork, record_id: str, record: SourceRecord) -> bool:
+    """Whether what belongs to the one belongs to the other: it is the same, or was merged into it."""
+    owner = record if record_id == record.id else unit.patients.record_by_id(record_id)
     return owner is not None and standing(unit, owner).id == record.id
 
 
@@ -56,10 +57,14 @@ def set_aside(act: Act, parts: Sequence[tuple[ReadInstance, Content]], mention: 
             and (put := act.house.contents.put(aside.id, content.chunks()))
         ]
     with act.unit() as unit:
-        now = unit.quarantine.waiting_of(uid, mention.identifier) or aside
-        if now.id != aside.id:
-            raise VersionConflict("quarantine", expected=aside.id, found=now.id)
-        unit.quarantine.save(replace(aside, instances=(*now.instances, *added)))
+        now = unit.quarantine.waiting_of(uid, mention.identifier)
+        if (known is not None and now is None) or (now is not None and now.id != aside.id):
+            # somebody decided, or set aside, at this moment
+            raise VersionConflict("quarantine", expected=aside.id, found=now.id if now else "decided")
+        kept = now.instances if now else ()
+        there = {one.sop_instance_uid for one in kept}
+        fresh = (one for one in added if one.sop_instance_uid not in there)
+        unit.quarantine.save(replace(aside, instances=(*kept, *fresh)))
         act.items.append(aside.id)
 
 
@@ -69,6 +74,12 @@ def waiting(act: Act) -> tuple[tuple[Quarantined, SourceRecord | None], ...]:
         found = unit.quarantine.waiting()
         act.items = [one.id for one in found]
         return tuple((one, unit.patients.record(one.patient)) for one in found)
+
+
+def how_many_wait(house: House) -> int:
+    """How many; of whom is not told."""
+    with house.storage.read() as unit:
+        return len(unit.quarantine.waiting())
 
 
 def reject(act: Act, quarantine_id: str) -> None:
@@ -88,5 +99,16 @@ def waiting_one(unit: UnitOfWork, quarantine_id: str) -> Quarantined:
 
 def close(act: Act, unit: UnitOfWork, aside: Quarantined, decision: str) -> None:
     act.patient, act.items = aside.patient, [aside.id]
-    closed = replace(aside, closed=act.now, closed_by=act.caller.requester.subject, decision=decision)
-    unit.quarantine.save(closed)
+    author = act.caller.requester.subject
+    # of whom it spoke is not needed any more; what was decided is
+    unit.quarantine.save(
+        replace(aside, demographics=NOTHING_KNOWN, closed=act.now, closed_by=author, decision=decision)
+    )
+
+
+def close_all_of(act: Act, unit: UnitOfWork, patients: Container[PatientIdentifier]) -> list[str]:
+    """What waits under these numbers goes with its patient; the owners of contents that are to be destroyed."""
+    found = [aside for aside in unit.quarantine.waiting() if aside.patient in patients]
+    for aside in found:
+        close(act, unit, aside, "erased")
+    return [aside.id for aside in found]

@@ -38,6 +38,11 @@ VALID = timedelta(days=14)
 
 LEASE = 60
 LONGEST_PAUSE = timedelta(minutes=10)
+"""Between two looks whether the patient's request is there by now."""
+
+LONGEST_SILENCE = timedelta(hours=1)
+"""Between two attempts at a hospital that does not answer: each is on record, since it may have arrived."""
+
 MOST_DOCUMENTS, MOST_SHOWN = 100, 500
 
 
@@ -62,7 +67,8 @@ def announce_referrals(house: House) -> None:
             if told in (Told.ANNOUNCED, Told.LAPSED):
                 unit.jobs.done(job.id)
             else:
-                pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
+                longest = LONGEST_PAUSE if told is Told.WITHHELD else LONGEST_SILENCE
+                pause = min(longest, timedelta(seconds=2 ** min(job.attempts, 12)))
                 unit.jobs.failed(job.id, told.value, house.now() + pause)
 
 

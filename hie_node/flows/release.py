@@ -8,7 +8,7 @@ from adapters.dicom.multipart import Spool
 from adapters.dicom.part10 import read_instance
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
-from hie_node.flows.quarantine import close, is_of, waiting_one
+from hie_node.flows.quarantine import close, is_merged_into, waiting_one
 from hie_node.flows.register import standing
 from hie_node.flows.store_instances import index
 from registry.commands import Stored
@@ -44,11 +44,11 @@ def _whose(unit: UnitOfWork, aside: Quarantined, patient: PatientIdentifier) -> 
     if known is None:
         raise NotFound("patient")
     record = standing(unit, known)
-    study = unit.studies.by_uid(aside.study_instance_uid)
-    if study is None:
+    owner_id = unit.studies.record_of(aside.study_instance_uid)
+    if owner_id is None:
         return record
-    owner = unit.patients.record_by_id(study.record_id)
-    if owner is None or not is_of(unit, study, record):
+    owner = unit.patients.record_by_id(owner_id)
+    if owner is None or not is_merged_into(unit, owner_id, record):
         raise PatientMismatch("patient", expected="whom the rest of the study belongs to", found="another one")
     return owner
 

@@ -34,9 +34,16 @@ def remember_answers(
         record_id=act.record_id,
         kind=kind,
         record_ids=frozenset(person.record_ids),
+        asker=asker(act),
         now=act.now,
     )
     unit.orders.remember(memory)
+
+
+def asker(act: Act) -> str:
+    """For whom a holder has decided: the person, in this role, for this purpose."""
+    requester = act.caller.requester
+    return f"{requester.subject}|{requester.role}|{requester.purpose}"
 
 
 def _asks_for_all(search: DocumentSearch | StudySearch) -> bool:

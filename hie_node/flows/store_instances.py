@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from adapters.dicom.file_head import same_object
@@ -87,7 +88,8 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
 
 def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str) -> Stored:
     """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile."""
-    with act.house.contents.batch():
+    # one object needs no threads to wait for the disk together
+    with act.house.contents.batch() if len(parts) > 1 else nullcontext():
         stored = [
             replace(read.instance, content_hash=put.content_hash, size=put.size)
             for read, content in parts
@@ -105,9 +107,9 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
 
 def owner_of(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
     """The record whose study it is, even where that was merged into another since; else the one that stands now."""
-    study = unit.studies.by_uid(study_instance_uid)
-    if study is not None:
-        return study.record_id
+    owner = unit.studies.record_of(study_instance_uid)
+    if owner is not None:
+        return owner
     known = unit.patients.record(mention.identifier)
     return standing(unit, known).id if known is not None else None
 

@@ -252,7 +252,7 @@ class Demonstration:
         elsewhere = _from_elsewhere(bundle, self._lab)
         _must(bool(elsewhere), "nothing came from the other hospitals")
         for found in elsewhere:
-            self._tell(f"{found['context'].get('period', {}).get('start', '')[:10]}  {_title(found)}")
+            self._tell(f"{found.get('context', {}).get('period', {}).get('start', '')[:10]}  {_title(found)}")
         studies = self._system("bach-mai", DOCTOR).search(
             "/network/fhir/ImagingStudy", _without_status(self._question())
         )

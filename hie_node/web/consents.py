@@ -33,7 +33,7 @@ AT_THE_DESK = frozenset({Role.CONSENT_DESK, Role.DOCTOR, Role.NURSE})
 """At night a doctor takes the signed paper; the record says who did."""
 DURATIONS = (30, 90, 180, 365)
 """Days that may be asked for; a request without an end is not specific."""
-KINDS = ("paper", "witnessed")
+KINDS = ("paper", "witnessed", "electronic")
 BEGINNINGS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 MOST = 100
 
@@ -208,7 +208,13 @@ def paper(visit: Visit) -> Response:
         days = ""
     visit.language = "vi"
     return visit.page(
-        "paper.html", person=known.person, holders=holders, everybody="*" in codes, days=days, peers=_peers(visit)
+        "paper.html",
+        person=known.person,
+        holders=holders,
+        everybody="*" in codes,
+        days=days,
+        peers=_peers(visit),
+        represented_by=visit.field("represented_by", 200),
     )
 
 

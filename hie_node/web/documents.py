@@ -12,7 +12,7 @@ from flask import Response
 from hie_node.flows.fetch import fetch_document
 from hie_node.flows.find import read_document
 from hie_node.flows.reviews import read_person
-from hie_node.web.front import Page, Visit, attachment
+from hie_node.web.front import PART, Page, Visit, attachment
 from hie_node.web.patients import TREATING
 from registry.commands import ReadDocument, Retrieved, RetrieveDocument
 from registry.errors import NotFound, TooLarge
@@ -32,11 +32,12 @@ def document_page(visit: Visit) -> Response:
     """The report itself where it is text; anything else is named first and fetched when it is asked for."""
     listed = _listed(visit)
     context = about(visit, listed.home)
+    page = "report.html" if visit.request.headers.get(PART) else "document.html"
     if listed.kind == "text/plain" and listed.size <= LONGEST_TEXT:
         given = fetch_document(visit.act("read-document"), RetrieveDocument(visit.params["document_id"]))
-        return visit.page("document.html", kind="text", text=_text(given, listed), listed=listed, **context)
+        return visit.page(page, kind="text", text=_text(given, listed), listed=listed, **context)
     kind = listed.kind if listed.kind in SHOWN_AS_THEY_ARE else "other"
-    return visit.page("document.html", kind=kind, text="", listed=listed, **context)
+    return visit.page(page, kind=kind, text="", listed=listed, **context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,12 @@ class Visit:
 
     def facts(self) -> dict[str, str]:
         """What the link that led here says; empty when it says nothing any more."""
-        token = self.request.args.get("f", "")
+        return self.facts_in(self.request.args.get("f", ""))
+
+    def facts_in(self, link: str) -> dict[str, str]:
+        """What the opaque part of one link says; empty when it says nothing any more."""
         try:
-            return dict(open_page(self.house, token, use=b"page facts")) if token else {}
+            return dict(open_page(self.house, link, use=b"page facts")) if link else {}
         except (Unreadable, ValueError, TypeError):
             return {}
 

@@ -14,7 +14,7 @@ from adapters.store.people import User
 from adapters.trust.directory import entry_of
 from adapters.trust.errors import DirectoryRefused
 from consent.requesters import Role
-from hie_node import administration, checks, log, passwords
+from hie_node import administration, checks, feeds, log, passwords
 from hie_node.checks import Check
 from hie_node.flows.audit import Verification, verify
 from hie_node.init import own_entry
@@ -24,10 +24,12 @@ from hie_node.settings import PEOPLES_ROLES
 from hie_node.web.front import Page, Refused, Visit, attachment
 from registry.directory import Peer, PeerState
 from registry.errors import InvalidValue, NotFound, Unreadable
+from registry.feeds import REFUSED, FeedSearch
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _FILE, _FILE_LIFE = b"refused file", 43200
 _ENTRY_LONGEST = 20_000
+FEED_DAYS, MOST_ITEMS = timedelta(days=7), 100
 
 
 def node_page(visit: Visit) -> Response:
@@ -45,7 +47,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         seal = unit.disclosures.last_seal()
         waiting = unit.disclosures.unsealed(1000)
         jobs = unit.jobs.overview()
-        feeds = unit.feeds.counts(house.now() - timedelta(days=1))
+        counted = unit.feeds.counts(house.now() - timedelta(days=1))
     return visit.page(
         "node.html",
         checks=checks.look_at(house, checks.NEAR),
@@ -54,7 +56,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         waiting=len(waiting),
         jobs=jobs,
         part="node",
-        feeds=feeds,
+        feeds=counted,
     )
 
 
@@ -131,9 +133,30 @@ def rotate_keys(visit: Visit) -> Response:
 
 
 def feeds_page(visit: Visit) -> Response:
+    """What each system sent in the last days, what was refused and why, and what lies in the drop folder."""
     house = visit.house
+    since = house.now() - FEED_DAYS
     refused = [(one, _sealed_name(visit, one.name)) for one in administration.refused_files(house)]
-    return visit.page("feeds.html", waiting=administration.waiting_files(house), refused=refused, part="feeds")
+    with house.storage.read() as unit:
+        items = tuple(unit.feeds.find(FeedSearch("", REFUSED, since, MOST_ITEMS)))
+    return visit.page(
+        "feeds.html",
+        senders=feeds.senders(house, since=since),
+        items=items,
+        again=frozenset(feeds.refused(house, "", since=since)),
+        waiting=administration.waiting_files(house),
+        refused=refused,
+        days=FEED_DAYS.days,
+        part="feeds",
+    )
+
+
+def replay_item(visit: Visit) -> Response:
+    """Read a refused message again from the bytes that were kept, once the fault is mended."""
+    item = feeds.read_item(visit.house, visit.field("item", 64))
+    became = feeds.replay(visit.house, item, visit.act("replay-feed").caller)
+    log.event("feed replayed", outcome=became.outcome)
+    return visit.go("/node/feeds")
 
 
 def _sealed_name(visit: Visit, name: str) -> str:
@@ -236,6 +259,7 @@ PAGES = (
     Page("rotate-keys", "POST", "/node/peers/rotate", rotate_keys, ADMINISTRATOR, step_up="/node/peers"),
     Page("feeds", "GET", "/node/feeds", feeds_page, ADMINISTRATOR),
     Page("replay", "POST", "/node/feeds/replay", replay_file, ADMINISTRATOR),
+    Page("replay-feed", "POST", "/node/feeds/again", replay_item, ADMINISTRATOR),
     Page("users", "GET", "/node/people", people_page, ADMINISTRATOR),
     Page("add-user", "POST", "/node/people", add_user, ADMINISTRATOR, step_up="/node/people"),
     Page("change-user", "POST", "/node/people/change", change_user, ADMINISTRATOR, step_up="/node/people"),

@@ -16,7 +16,6 @@ from registry.advice import AnswerCards, CardAnswer, CheckOrder, RequestedServic
 from registry.coded import CodedValue
 from registry.errors import InvalidValue
 from registry.ledger import RepeatReason
-from registry.ordered import every_name
 from registry.searches import PatientSelector
 
 TREATING = frozenset({Role.DOCTOR, Role.NURSE})
@@ -52,7 +51,6 @@ def order(visit: Visit) -> Response:
         diagnosis=diagnosis,
         reasons=tuple(RepeatReason),
         words=sentences,
-        names=every_name(),
     )
 
 

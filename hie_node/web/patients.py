@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
 
 from consent.emergency import EmergencyReason
 from consent.requesters import Role
-from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
 from hie_node.flows.emergencies import declare
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.reviews import read_person
 from hie_node.web.front import PART, Page, Refused, Visit
+from hie_node.web.hearing import Shown, hear
+from hie_node.web.rendering import text_of
 from hie_node.web.searching import results
-from hie_node.web.timeline import Entry, Timeline, timeline, together
-from registry.answers import CommunityOutcome, OutcomeKind
+from hie_node.web.timeline import Entry, timeline
 from registry.commands import FindDocuments, FindStudies
 from registry.documents import DocumentStatus
 from registry.identifiers import HomeCommunityId
@@ -29,36 +27,9 @@ DESK = "/patients"
 MOST = 300
 """Entries of each kind on one page; a patient with more is told so."""
 SERIES_SHOWN = 30
+END_OF_PART = "\x1e"
+"""Ends each state of the page that is sent while answers come in."""
 REASONS = tuple(one.value for one in EmergencyReason)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page shows; `cut` where there is more than fits on it."""
-
-    timeline: Timeline
-    outcomes: tuple[CommunityOutcome, ...] = ()
-    cut: bool = False
-
-    @property
-    def others(self) -> tuple[CommunityOutcome, ...]:
-        return self.outcomes[1:]
-
-    @property
-    def withheld(self) -> tuple[CommunityOutcome, ...]:
-        return tuple(one for one in self.others if one.kind is OutcomeKind.WITHHELD)
-
-    @property
-    def unclear(self) -> tuple[CommunityOutcome, ...]:
-        return tuple(one for one in self.others if one.kind is OutcomeKind.NOT_UNIQUE)
-
-    @property
-    def silent(self) -> tuple[CommunityOutcome, ...]:
-        return tuple(one for one in self.others if one.kind in (OutcomeKind.SILENT, OutcomeKind.BROKEN))
-
-    @property
-    def answered(self) -> tuple[CommunityOutcome, ...]:
-        return tuple(one for one in self.others if one.kind in (OutcomeKind.ANSWERED, OutcomeKind.INCOMPLETE))
 
 
 def search_page(visit: Visit) -> Response:
@@ -80,22 +51,6 @@ def own_records(visit: Visit) -> Response:
     return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
 
 
-def all_hospitals(visit: Visit) -> Response:
-    """The same with every hospital's answer. Asking is itself a disclosure and is recorded, so it is a form."""
-    documents, studies = _searches(visit)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(find_documents_everywhere, visit.act("all-documents"), documents)
-        second = pool.submit(find_studies_everywhere, visit.act("all-studies"), studies)
-        found_documents, found_studies = first.result(), second.result()
-    outcomes = together(found_documents.outcomes, found_studies.outcomes)
-    cut = any(outcome.kind is OutcomeKind.INCOMPLETE for outcome in outcomes[:1])
-    shown = Shown(timeline(found_documents.items, found_studies.items, here=visit.house.home), outcomes, cut)
-    if visit.request.headers.get(PART):
-        return visit.page("answer.html", shown=shown, **_links(visit))
-    known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
-
-
 def declare_emergency(visit: Visit) -> Response:
     """From now on this doctor sees more of this patient; somebody is told, and it is reviewed."""
     reason = next((one for one in EmergencyReason if one.value == visit.field("reason", 40)), None)
@@ -109,6 +64,23 @@ def declare_emergency(visit: Visit) -> Response:
         text=visit.field("text", 900),
     )
     return visit.go(f"{DESK}/{record_id}")
+
+
+def all_hospitals(visit: Visit) -> Response:
+    """The same with every hospital's answer. Asking is itself a disclosure and is recorded, so it is a form.
+
+    Our script gets the part of the page that changes, whole and again each time somebody has answered.
+    """
+    documents, studies = _searches(visit)
+    everybody = visit.field("everybody", 3) == "yes"
+    coming = hear(visit, documents, studies, most=MOST, everybody=everybody)
+    links = _links(visit)
+    if visit.request.headers.get(PART):
+        pages = (text_of(visit, "answer.html", shown=shown, **links) + END_OF_PART for shown in coming)
+        return Response(pages, content_type="text/html; charset=utf-8")
+    *_, shown = coming
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    return visit.page("patient.html", person=known.person, shown=shown, **links)
 
 
 def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
@@ -131,7 +103,13 @@ def _links(visit: Visit) -> dict[str, Any]:
         performed = entry.performed.isoformat() if entry.performed else ""
         series = "\n".join(_told(one) for one in (entry.study.series if entry.study else ())[:SERIES_SHOWN])
         return visit.seal(
-            record=record_id, title=entry.title, performed=performed, hospital=hospital(entry.home), series=series
+            record=record_id,
+            title=entry.title,
+            performed=performed,
+            hospital=hospital(entry.home),
+            series=series,
+            study=entry.study.study_instance_uid if entry.study else "",
+            reports=" ".join(report.id for report in entry.reports),
         )
 
     emergency = {"emergency": visit.emergency(), "may_declare": visit.house.policy.emergency_access, "reasons": REASONS}
@@ -154,6 +132,13 @@ PAGES = (
     Page("search-patients", "GET", DESK, search_page, TREATING),
     Page("search-patients", "POST", DESK, search_results, TREATING),
     Page("own-records", "GET", f"{DESK}/<record_id>", own_records, TREATING),
-    Page("declare-emergency", "POST", f"{DESK}/<record_id>/emergency", declare_emergency, TREATING),
+    Page(
+        "declare-emergency",
+        "POST",
+        f"{DESK}/<record_id>/emergency",
+        declare_emergency,
+        TREATING,
+        step_up=f"{DESK}/{{record_id}}",
+    ),
     Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
 )

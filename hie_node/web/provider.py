@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from functools import cache
 
 from flask import Response, redirect
@@ -84,7 +85,8 @@ def come_back(visit: Visit) -> Response:
     return response
 
 
-def _authenticated(claims: Claims):  # type: ignore[no-untyped-def]
+def _authenticated(claims: Claims) -> datetime:
+    """When the provider last saw a proof, where a fresh one was asked for."""
     try:
         return moment(claims, "auth_time")
     except TokenRefused as error:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from flask import Response
 
 from consent.requesters import Role
+from hie_node.flows.quarantine import how_many_wait
 from hie_node.flows.reviews import Doubt, decide_review, open_doubts, read_doubt, read_person, undo_link
+from hie_node.web.differences import Difference, difference
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import NUMBERS, Looks
 from hie_node.web.searching import results
@@ -27,10 +29,18 @@ class Row:
     theirs: str
     agreement: str = ""
 
+    @property
+    def difference(self) -> Difference:
+        """Two patient numbers differ by nature, so nothing of them is marked."""
+        if self.label == "number.hospital":
+            return Difference(((self.mine, False),), ((self.theirs, False),))
+        return difference(self.mine, self.theirs)
+
 
 def reviews_page(visit: Visit) -> Response:
     done = visit.facts().get("decided", "")
-    return visit.page("reviews.html", reviews=open_doubts(visit.act("open-reviews")), done=done)
+    reviews, aside = open_doubts(visit.act("open-reviews")), how_many_wait(visit.house)
+    return visit.page("reviews.html", reviews=reviews, aside=aside, done=done)
 
 
 def review_page(visit: Visit) -> Response:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
+from registry.ordered import every_name
 
 if TYPE_CHECKING:
     from hie_node.web.front import Visit
@@ -46,6 +47,25 @@ def _templates() -> Environment:
     )
 
 
+WITH_A_CAMERA = frozenset({"search.html"})
+"""Pages on which a card can be held before the camera."""
+STATIC = (
+    "house.css",
+    "house.js",
+    "camera.js",
+    "sign.js",
+    "passkey.js",
+    "icon.svg",
+    "viewer/viewer.css",
+    "viewer/main.js",
+    "viewer/pane.js",
+    "viewer/series.js",
+    "viewer/image.js",
+    "viewer/stream.js",
+    "viewer/part10.js",
+)
+
+
 @cache
 def static_file(name: str) -> bytes:
     """One of our own files, kept in memory."""
@@ -53,16 +73,30 @@ def static_file(name: str) -> bytes:
 
 
 @cache
+def _version() -> str:
+    """Changes with the content of any of them, so that a browser may keep them; one for all, since they name each
+    other."""
+    return hashlib.sha256(b"".join(map(static_file, STATIC))).hexdigest()[:12]
+
+
 def static_path(name: str) -> str:
-    """Its address, which changes with its content, so that a browser may keep it."""
-    return f"/static/{hashlib.sha256(static_file(name)).hexdigest()[:12]}/{name}"
+    """The address of one of our own files."""
+    return f"/static/{_version()}/{name}"
 
 
 def render(visit: Visit, template: str, *, status: int, **facts: Any) -> Response:
     """A page of this visit."""
+    response = Response(text_of(visit, template, **facts), status, content_type="text/html; charset=utf-8")
+    if template in WITH_A_CAMERA:
+        response.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
+    return response
+
+
+def text_of(visit: Visit, template: str, **facts: Any) -> str:
+    """A page, or a part of one."""
     looks = visit.looks
     user = visit.arrival.user
-    text = _templates().get_template(template).render(
+    return _templates().get_template(template).render(
         visit=visit,
         looks=looks,
         t=looks.say,
@@ -74,6 +108,6 @@ def render(visit: Visit, template: str, *, status: int, **facts: Any) -> Respons
         navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
         static_path=static_path,
         facts_given=facts,
+        examination_names=every_name,
         **facts,
     )  # fmt: skip
-    return Response(text, status, content_type="text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""One imaging study: what its hospital says of it, and all its images as one file. There is no viewer here yet."""
+"""One imaging study: what its hospital says of it, and all its images as one file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from flask import Response
 
-from adapters.dicom.client import parts
+from hie_node.flows.draw import images_of
 from hie_node.flows.fetch import fetch_study
 from hie_node.web.documents import about
 from hie_node.web.front import Page, Visit, attachment
 from hie_node.web.patients import TREATING
-from registry.commands import RelayedStudy, RetrievedStudy, RetrieveStudy
+from registry.commands import RetrieveStudy
 from registry.errors import InvalidIdentifier, NotFound
 from registry.identifiers import check_uid
 
@@ -28,7 +28,7 @@ def study_page(visit: Visit) -> Response:
 def study_download(visit: Visit) -> Response:
     """Every image with its stored bytes, in a ZIP that is made while it flows; it breaks off visibly."""
     answer = fetch_study(visit.act("download-study"), RetrieveStudy(_uid(visit)))
-    response = Response(zipped(_images(answer)), content_type="application/zip")
+    response = Response(zipped(images_of(answer)), content_type="application/zip")
     response.headers["Content-Disposition"] = attachment("dicom.zip")
     return response
 
@@ -38,13 +38,6 @@ def _uid(visit: Visit) -> str:
         return check_uid(visit.params["uid"])
     except InvalidIdentifier as error:
         raise NotFound("study") from error
-
-
-def _images(answer: RetrievedStudy | RelayedStudy) -> Iterator[Iterable[bytes]]:
-    if isinstance(answer, RelayedStudy):
-        yield from (part.chunks for part in parts(answer.content_type, answer.content))
-        return
-    yield from (content for _, content in answer.instances)
 
 
 class _Outlet(io.RawIOBase):

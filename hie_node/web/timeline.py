@@ -16,6 +16,15 @@ from registry.pairing import parse_examination
 from registry.studies import Study
 
 FOREMOST = frozenset({"CT", "MR"})
+KINDS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("discharge", frozenset({"18842-5", "11490-0", "28655-9", "34105-7"})),
+    ("referral", frozenset({"57133-1", "18761-7", "34133-9"})),
+    ("laboratory", frozenset({"11502-2", "26436-6", "18719-5"})),
+    ("medicines", frozenset({"57833-6", "56445-0", "10160-0", "29549-3"})),
+    ("images", frozenset({"18748-4", "68604-8", "18782-3"})),
+    ("summary", frozenset({"60591-5", "11503-0", "34117-2"})),
+)
+"""What else a doctor looks for, in this order, by LOINC codes of the document type or class."""
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -38,6 +47,14 @@ class Entry:
         return (self.study.description if self.study else "") or ""
 
     @property
+    def kind(self) -> str:
+        """Which heading it belongs under."""
+        if self.study is not None:
+            return "images"
+        codes = {code.code for report in self.reports for code in (report.type, *report.categories) if code}
+        return next((name for name, known in KINDS if codes & known), "others")
+
+    @property
     def is_foremost(self) -> bool:
         if self.examination is not None:
             return self.examination.modality in FOREMOST
@@ -58,6 +75,18 @@ class Timeline:
 
     imaging: tuple[Group, ...]
     others: tuple[Entry, ...]
+
+    @property
+    def kinds(self) -> tuple[tuple[str, tuple[Entry, ...]], ...]:
+        """What is not foremost, under the heading that a doctor looks for; the rest under `others`."""
+        names = (*(name for name, _ in KINDS), "others")
+        sorted_out = ((name, tuple(one for one in self.others if one.kind == name)) for name in names)
+        return tuple((name, entries) for name, entries in sorted_out if entries)
+
+    @property
+    def studies(self) -> int:
+        """How many of the foremost have images that can be looked at."""
+        return sum(entry.study is not None for group in self.imaging for entry in group.entries)
 
     @property
     def is_empty(self) -> bool:

@@ -10,7 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import federation, feeds, footprint, growth, identity, publish, search, transfer
+from tests.bench import (
+    federation,
+    feeds,
+    footprint,
+    growth,
+    identity,
+    imaging,
+    ordering,
+    permission,
+    publish,
+    search,
+    soap,
+    transfer,
+)
 from tests.bench.rows import Row
 
 LETTERS = {
@@ -22,6 +35,10 @@ LETTERS = {
     "f": identity,
     "g": footprint,
     "h": growth,
+    "i": imaging,
+    "k": permission,
+    "o": ordering,
+    "s": soap,
 }
 
 

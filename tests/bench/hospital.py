@@ -32,6 +32,11 @@ class System(HospitalSystem):
         headers = self._headers({"Content-Type": content_type})
         return self._session.post(self.url + path, data=body, headers=headers, timeout=300)
 
+    def streams(self, path: str, body: bytes, content_type: str) -> requests.Response:
+        """An answer that flows, to be used as a context manager."""
+        headers = self._headers({"Content-Type": content_type})
+        return self._session.post(self.url + path, data=body, headers=headers, stream=True, timeout=300)
+
     def headers(self) -> dict[str, str]:
         return self._headers()
 

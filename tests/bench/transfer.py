@@ -34,10 +34,10 @@ def measure(wanted: frozenset[str], *, quick: bool) -> Iterator[Row]:
     slices, rounds = (60, 2) if quick else (300, 3)
     with tempfile.TemporaryDirectory() as temporary, hospitals("bac-ninh", "bach-mai") as (holder, asker):
         folder = Path(temporary)
-        message, size, uid = _message(folder, holder, slices)
-        stowed = _stow(holder, message)
+        message, size, uid = message_of(folder, holder, slices)
+        stowed = stow(holder, message)
         idle = holder.memory() + asker.memory()
-        _allow(holder, asker)
+        allow(holder, asker)
         target = Target(f"{asker.url}/network/dicomweb/studies/{uid}", asker.system().headers()["Authorization"])
         with _hop(message, asker.settings.tls) as url:
             hop = Target(url, "none")
@@ -65,14 +65,19 @@ def measure(wanted: frozenset[str], *, quick: bool) -> Iterator[Row]:
 # ---- the study ----
 
 
-def _message(folder: Path, holder: Hospital, slices: int) -> tuple[Path, int, str]:
-    """A generated CT as one STOW-RS message on disk; returns its size and the study's UID as well."""
-    spec = StudySpec(
+def spec_of(facility: str, title: str, slices: int) -> StudySpec:
+    """A generated CT of one patient."""
+    return StudySpec(
         patient_id=messages.number(NUMBER), family="Trần", middle="Thị", given="Mẫu", birth_date="19610405", sex="F",
-        issuer=holder.entry["facility_code"], accession_number="ACC1", started=datetime(2026, 5, 4, 8, tzinfo=UTC),
+        issuer=facility, accession_number="ACC1", started=datetime(2026, 5, 4, 8, tzinfo=UTC),
         modality="CT", body_part="HEAD", description="CT so nao", protocol="head",
-        institution=holder.entry["title"], series=(SeriesSpec(1, "head", slices=slices),),
+        institution=title, series=(SeriesSpec(1, "head", slices=slices),),
     )  # fmt: skip
+
+
+def message_of(folder: Path, holder: Hospital, slices: int) -> tuple[Path, int, str]:
+    """A generated CT as one STOW-RS message on disk; returns its size and the study's UID as well."""
+    spec = spec_of(holder.entry["facility_code"], holder.entry["title"], slices)
     message, size = folder / "stow", 0
     with message.open("wb") as out:
         for path in write_study(spec, folder / "study"):
@@ -84,7 +89,7 @@ def _message(folder: Path, holder: Hospital, slices: int) -> tuple[Path, int, st
     return message, size, spec.study_uid
 
 
-def _stow(holder: Hospital, message: Path) -> float:
+def stow(holder: Hospital, message: Path) -> float:
     _patient(holder)
     kind = 'multipart/related; type="application/dicom"; boundary=part'
     started = time.monotonic()
@@ -106,7 +111,7 @@ def _patient(hospital: Hospital) -> None:
         raise RuntimeError(f"a patient was not registered: {answer.status_code}")
 
 
-def _allow(holder: Hospital, asker: Hospital) -> None:
+def allow(holder: Hospital, asker: Hospital) -> None:
     """The patient's written request at the asking hospital, and the question that lists the study there."""
     _patient(asker)
     system = asker.system()

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.trust.certificates import Credential
 from tests.conformance.client import Client
+from tests.conformance.soap import SoapClient
 from tests.databases import postgres, sqlite_template
 from tests.lab import Lab, lab_authority
 
@@ -29,6 +30,24 @@ def clients(
 
     lab = Lab(tmp_path, lab_authority, new_database)
     yield lambda *names: tuple(Client(one) for one in lab.hospitals(*names))
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def soap(
+    tmp_path_factory: pytest.TempPathFactory, lab_authority: Credential, sqlite_template: Path
+) -> Iterator[SoapClient]:
+    """A system of Bắc Ninh that speaks SOAP, for a whole file; its patients A1 and B1 are registered."""
+
+    def new_database(home: Path) -> str:
+        (home / "node.db").write_bytes(sqlite_template.read_bytes())
+        return f"sqlite:///{home / 'node.db'}"
+
+    lab = Lab(tmp_path_factory.mktemp("soap"), lab_authority, new_database)
+    client = Client(lab.hospital("bac-ninh"))
+    for number, born in (("A1", "1990-05-01"), ("B1", "1944-11-30")):
+        client.registers(number, birthDate=born)
+    yield SoapClient(client.hospital)
     lab.close()
 
 

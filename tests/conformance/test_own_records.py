@@ -125,3 +125,17 @@ def test_a_deleted_consent_is_gone_and_its_versions_are_not(node: Client) -> Non
     assert node.get(f"/fhir/Consent/{made}/_history/1").status == 200
     assert node.get("/fhir/Consent", **mine(node)).total == 0
     assert node("DELETE", f"/fhir/Consent/{made}").status == 204
+
+
+def test_a_removed_number_is_out_of_use_and_what_it_held_stays(node: Client) -> None:
+    stored(node("POST", "/fhir", provided(node.subject("A1"))))
+    address = f"/fhir/Patient?identifier={node.system}%7CA1"
+    assert (node("DELETE", address).status, node("DELETE", address).status) == (204, 204)
+    (found,) = node.get("/fhir/Patient", identifier=f"{node.system}|A1").found
+    assert found["active"] is False
+    assert node.get("/fhir/DocumentReference", **mine(node)).total == 1
+    assert node("DELETE", f"/fhir/Patient?identifier={node.system}%7Cnobody").status == 404
+    assert node("DELETE", "/fhir/Patient?identifier=urn:oid:9.9%7CA1").status == 403
+    assert node("DELETE", "/fhir/Patient?family=nguyen").status == 400
+    (row,) = node.get("/fhir/AuditEvent", action="D", **mine(node)).found[:1]
+    assert row["outcome"] == "0"

@@ -153,6 +153,17 @@ def test_a_summary_is_a_valid_document_that_says_what_it_is_made_of(node: Client
     assert node("GET", f"/fhir/Patient/$summary?identifier={quote(node.system)}%7Cnobody").status == 404
 
 
+def test_a_text_is_given_as_pdf_to_whoever_takes_nothing_else(node: Client) -> None:
+    node.hospital.publishes_files({"visit.xml": VISIT.replace("BN0001", "BN77").encode()})
+    found = node.get("/fhir/DocumentReference", **{"patient.identifier": f"{node.system}|BN77", "type": "57133-1"})
+    place = f"/fhir/Binary/{found.ids[0]}"
+    paper = node("GET", place, Accept="application/pdf")
+    assert (paper.status, paper.headers["content-type"], paper.body[:5]) == (200, "application/pdf", b"%PDF-")
+    assert paper.body == node("GET", place, Accept="application/pdf, image/*").body
+    assert node("GET", place, Accept="*/*").body.startswith("PHIẾU CHUYỂN".encode())
+    assert node("GET", place, Accept="image/png").status == 406
+
+
 def test_the_directory_names_every_hospital_and_how_it_is_reached(clients: Clients) -> None:
     node, _ = clients("bac-ninh", "bach-mai")
     every = node.get("/fhir/Organization")

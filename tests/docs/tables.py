@@ -19,11 +19,12 @@ from adapters.catalogue import TRANSACTIONS
 from adapters.fhir.outcome import CODES
 from adapters.hl7v2 import ack
 from adapters.hl7v2.catalogue import EXCHANGES
+from adapters.soap.faults import XDS_CODES
 from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
+from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in")
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in", "atna")
     told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
@@ -78,6 +79,11 @@ def mllp() -> str:
 
 def notices() -> str:
     rows = ([f"`{name}`", _default(Notices, name), text] for name, text in field_words(Notices).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def atna() -> str:
+    rows = ([f"`{name}`", _default(Atna, name), text] for name, text in field_words(Atna).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -136,8 +142,31 @@ def transactions() -> str:
     rows = (
         [t.name, t.title, _paths(t), _doors(t), "none" if t.open_to_all else f"`system/{t.scope[0]}.{t.scope[1]}`"]
         for t in TRANSACTIONS
+        if not t.action
     )
     return _markdown(["", "what", "method and path", "where", "scope"], rows)
+
+
+def soap_transactions() -> str:
+    paths = {(door, family): path for listener in BASES.values() for door, family, path in listener}
+    rows = [
+        [t.name, t.title, f"`{paths[(door, t.family)]}`", f"`{t.action}`", _scope(t, door)]
+        for t in TRANSACTIONS
+        if t.action
+        for door in sorted(t.doors)
+    ]
+    return _markdown(["", "what", "address", "action", "scope"], rows)
+
+
+def _scope(transaction: Transaction, door: str) -> str:
+    return "peers" if door == "peer" else f"`system/{transaction.scope[0]}.{transaction.scope[1]}`"
+
+
+def soap_errors() -> str:
+    rows: dict[str, list[str]] = {}
+    for kind, code in XDS_CODES.items():
+        rows.setdefault(code, []).append((kind.__doc__ or "").splitlines()[0].rstrip("."))
+    return _markdown(["code", "when"], ([f"`{c}`", "; ".join(dict.fromkeys(t))] for c, t in sorted(rows.items())))
 
 
 def errors() -> str:
@@ -188,12 +217,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "mllp": mllp,
     "notices": notices,
+    "atna": atna,
     "dicom": dicom,
     "pacs": pacs,
     "sign-in": sign_in,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,
+    "soap-transactions": soap_transactions,
+    "soap-errors": soap_errors,
 }
 
 

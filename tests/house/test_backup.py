@@ -26,6 +26,8 @@ from registry.errors import InvalidValue
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, ct_report, written_request
 
+LARGE = 100_000
+"""Letters of a document that is a file of its own, not a part of the database."""
 PHRASE = "chín con rồng bay qua sông"
 
 
@@ -51,7 +53,8 @@ def test_everything_that_was_acknowledged_is_in_the_backup(
     lab: Lab, tmp_path: Path, new_url: Callable[[], str]
 ) -> None:
     (bac_ninh,) = lab.hospitals("bac-ninh")
-    reports = [bac_ninh.publishes(ct_report(LAN, f"Lần {number}.")) for number in range(3)]
+    texts = ("Lần đầu.", "x" * LARGE, "Lần cuối.")
+    reports = [bac_ninh.publishes(ct_report(LAN, text)) for text in texts]
     bac_ninh.seals()
     back_up(bac_ninh.house, tmp_path / "backup", passphrase=PHRASE)
     rows = len(bac_ninh.record)
@@ -71,7 +74,7 @@ def test_a_backup_made_while_people_work_is_of_one_moment(lab: Lab, tmp_path: Pa
     def works() -> None:
         number = 0
         while not stop.is_set():
-            done.append(bac_ninh.publishes(ct_report(LAN, f"Lần {number}.")).id)
+            done.append(bac_ninh.publishes(ct_report(LAN, f"{number} " * (number % 2 * LARGE or 1))).id)
             number += 1
 
     worker = threading.Thread(target=works)
@@ -96,9 +99,9 @@ def test_a_backup_made_while_people_work_is_of_one_moment(lab: Lab, tmp_path: Pa
 def test_a_second_backup_into_the_same_folder_copies_what_is_new(lab: Lab, tmp_path: Path) -> None:
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     for number in range(3):
-        bac_ninh.publishes(ct_report(LAN, f"Lần {number}."))
+        bac_ninh.publishes(ct_report(LAN, f"{number}" * LARGE))
     assert back_up(bac_ninh.house, tmp_path / "b", passphrase=None).copied == 3
-    bac_ninh.publishes(ct_report(LAN, "Lần cuối."))
+    bac_ninh.publishes(ct_report(LAN, "x" * LARGE))
     again = back_up(bac_ninh.house, tmp_path / "b", passphrase=None)
     assert (again.copied, again.contents) == (1, 4)
     with pytest.raises(UnsafeSettings, match="backup of"):

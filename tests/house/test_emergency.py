@@ -255,3 +255,12 @@ def mail_server() -> Iterator[tuple[int, Mails]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_list_of_many_patients_opened_in_an_emergency_is_reviewed_for_each(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    report = bac_ninh.publishes(ct_report(LAN))
+    bac_ninh.records(replace(refusal(LAN, to="bac-ninh"), purposes=()))
+    assert report not in bac_ninh.finds_own_documents()
+    assert report in bac_ninh.finds_own_documents(purpose=PurposeOfUse.BTG, reason=SAID)
+    assert len(_accesses(bac_ninh)) == 1

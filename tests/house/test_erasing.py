@@ -47,16 +47,26 @@ def test_no_name_or_number_of_an_erased_patient_is_left_in_the_tables_of_the_ind
     (bac_ninh,) = lab.hospitals("bac-ninh")
     bac_ninh.registers(LAN)
     bac_ninh.feeds(LAN, number=LAN.number_at("bac-ninh"))
-    report = bac_ninh.publishes(ct_report(LAN))
+    report = bac_ninh.publishes(ct_report(LAN, "x" * 100_000))
+    bac_ninh.publishes(ct_report(LAN, "kích thước nhỏ"))
     content = bac_ninh.house.settings.contents.rglob(report.attachment.content_hash)
     assert list(content)
     _erases(bac_ninh, LAN)
     engine = make_engine(bac_ninh.house.settings.database_url)
     with engine.connect() as connection:
-        for table in ("source_record", "source_record_version", "document", "study", "submission_set", "disclosure"):
+        for table in (
+            "source_record",
+            "source_record_version",
+            "document",
+            "study",
+            "submission_set",
+            "disclosure",
+            "small_content",
+        ):
             told = " ".join(str(row) for row in connection.execute(text(f"SELECT * FROM {table}")))
             assert [secret for secret in (LAN.name, *(v for _, v in LAN.numbers)) if secret in told] == [], table
-        assert connection.execute(text("SELECT count(*) FROM name_word")).scalar_one() == 0
+        for table in ("name_word", "small_content"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
         assert connection.execute(text("SELECT count(*) FROM patient_key")).scalar_one() == 0
     engine.dispose()
     assert not list(bac_ninh.house.settings.contents.rglob(report.attachment.content_hash))

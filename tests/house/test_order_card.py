@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from consent.consents import Actor
 from consent.requesters import PurposeOfUse
 from registry.identifiers import NATIONAL_ID
 from registry.ledger import RepeatReason
@@ -88,12 +89,24 @@ def test_the_second_card_needs_nobody_and_a_holder_that_is_down_is_said(two: tup
     assert card["summary"] == first[0]["summary"] and "không phản hồi" in card["detail"]
 
 
+def test_a_hospital_that_was_silent_is_asked_again_a_minute_later(two: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, bach_mai = two
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bac_ninh.goes_down()
+    assert "không phản hồi" in orders_ct(bach_mai)[0]["detail"]
+    bac_ninh.comes_up()
+    bach_mai.lab.clock.moves(by=timedelta(seconds=61))
+    assert "5 ngày trước" in orders_ct(bach_mai)[0]["summary"]
+
+
 def test_a_withdrawn_request_hides_what_was_remembered_at_once(two: tuple[Hospital, Hospital]) -> None:
     bac_ninh, bach_mai = two
     consent = bach_mai.records(written_request(LAN, to="bach-mai"))
     assert "bac-ninh" in orders_ct(bach_mai)[0]["summary"]
     bach_mai.lab.clock.moves(by=timedelta(seconds=5))
     bach_mai.withdraws(consent)
+    with bach_mai.house.storage.read() as unit:
+        assert unit.orders.newest(10) == ()
     bac_ninh.goes_down()
     assert all(
         "Bệnh viện bac-ninh, " not in card["summary"] and "5 ngày" not in card["detail"] for card in orders_ct(bach_mai)
@@ -312,3 +325,37 @@ def test_a_peer_that_is_too_slow_for_the_card_is_in_the_next_one(lab: Lab) -> No
     bach_mai.records(written_request(LAN, to="bach-mai"))
     orders_ct(bach_mai)
     assert until(lambda: any("5 ngày" in card["detail"] for card in orders_ct(bach_mai)))
+
+
+def test_what_the_holder_shows_one_doctor_alone_is_not_remembered_for_another(lab: Lab) -> None:
+    """The patient told Bắc Ninh itself that only one doctor of Bạch Mai may see it: nothing of that is kept here."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai", order_budget=10.0)
+    performed = (bac_ninh.house.now() - timedelta(days=5)).isoformat()
+    bac_ninh.publishes(ct_report(LAN, title=TITLE, performed=performed))
+    consent = bac_ninh.records(written_request(LAN, to="bach-mai", holder="bac-ninh"))
+    only_minh = (Actor(home=bach_mai.home, subject="bs.minh"),)
+    bac_ninh.changes(consent, provision=replace(consent.provision, actors=only_minh))
+    bach_mai.registers(LAN)
+
+    def told(doctor: str) -> str:
+        body = call(
+            "order-sign", service_request(), patient=fhir_patient(LAN, bach_mai), userId=f"Practitioner/{doctor}"
+        )
+        return json.dumps(cards(calls(bach_mai, body)), ensure_ascii=False)
+
+    assert "5 ngày trước" in told("bs.minh")
+    assert "5 ngày trước" not in told("bs.khac")
+    bac_ninh.goes_down()
+    assert "5 ngày trước" not in told("bs.khac")
+
+
+def test_in_an_emergency_the_card_shows_what_was_opened_and_keeps_nothing(two: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, bach_mai = two
+    assert all("5 ngày" not in one["detail"] for one in orders_ct(bach_mai)), "nothing was signed"
+    who = bach_mai.requester(purpose=PurposeOfUse.BTG, reason="hôn mê")
+    headers = {"Content-Type": "application/json"}
+    body = json.dumps(call("order-sign", service_request(), patient=fhir_patient(LAN, bach_mai))).encode()
+    (card,) = cards(bach_mai.sends("POST", "/cds-services/order-sign", body=body, headers=headers, who=who))
+    assert "5 ngày trước" in card["summary"]
+    bac_ninh.goes_down()
+    assert all("5 ngày" not in one["detail"] for one in orders_ct(bach_mai))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from adapters.dicom.dictionary import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from adapters.dicom.network.pdu import Associate, Context, Role
+from adapters.dicom.network.pdu import CONTEXTS_LIMIT, Associate, Context, Role
 
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
@@ -68,6 +68,9 @@ def _refused(context: Context, result: int) -> Context:
 
 
 def for_sending(objects: Iterable[tuple[str, str]]) -> tuple[Context, ...]:
-    """Contexts that propose each pair of SOP class and transfer syntax by itself, as objects are stored in them."""
-    pairs = sorted(set(objects))[:127]
+    """Contexts that propose each pair of SOP class and transfer syntax by itself, as objects are stored in them; and
+    the default transfer syntax for what can be written anew in it."""
+    stored = set(objects)
+    anew = {(sop_class, IMPLICIT_LITTLE) for sop_class, syntax in stored if syntax == EXPLICIT_LITTLE}
+    pairs = [*sorted(stored), *sorted(anew - stored)][:CONTEXTS_LIMIT]
     return tuple(Context(2 * place + 1, sop_class, (syntax,)) for place, (sop_class, syntax) in enumerate(pairs))

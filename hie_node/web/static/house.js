@@ -5,8 +5,8 @@ const part = document.querySelector("[data-ask]");
 
 async function ask(form) {
   const answer = document.getElementById("answer");
-  const line = answer.querySelector(".asked");
   const words = document.body.dataset;
+  const line = answer.querySelector(".asked");
   line.setAttribute("aria-busy", "true");
   const waiting = line.querySelector("[data-waiting]");
   if (waiting) waiting.textContent = words.waiting;
@@ -18,16 +18,45 @@ async function ask(form) {
     });
     if (reply.status === 401) return location.assign("/login");
     if (!reply.ok) throw new Error(reply.status);
-    answer.innerHTML = await reply.text();
-    answer.removeAttribute("data-ask");
-    watch(answer);
+    await states(reply, (text) => renew(answer, text));
+    if (answer.querySelector(".asked[aria-busy]")) throw new Error("cut");
   } catch {
-    line.removeAttribute("aria-busy");
-    const failed = waiting || line.insertBefore(document.createElement("p"), line.firstChild);
-    failed.className = "note bad";
-    failed.textContent = words.failed;
-    form.querySelector("button").disabled = false;
+    failed(answer.querySelector(".asked"), words.failed);
   }
+}
+
+// the page as it stands, again each time a hospital has answered
+async function states(reply, show) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let gathered = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const whole = (gathered + value).split("\x1e");
+    gathered = whole.pop();
+    if (whole.length) show(whole.at(-1));
+  }
+}
+
+// what somebody has opened, ticked or stands on stays as it was
+function renew(answer, text) {
+  const open = [...answer.querySelectorAll("details[open]")].map((one) => one.dataset.keep);
+  const place = answer.contains(document.activeElement) ? document.activeElement.dataset.key : "";
+  const ticked = [...answer.querySelectorAll("input:checked")].map((one) => one.dataset.key);
+  answer.innerHTML = text;
+  answer.removeAttribute("data-ask");
+  watch(answer);
+  for (const one of answer.querySelectorAll("details")) one.open = open.includes(one.dataset.keep);
+  for (const one of answer.querySelectorAll("input[data-key]")) if (ticked.includes(one.dataset.key)) one.click();
+  if (place) answer.querySelector(`[data-key="${CSS.escape(place)}"]`)?.focus();
+}
+
+function failed(line, text) {
+  line.removeAttribute("aria-busy");
+  const note = line.querySelector("[data-waiting]") || line.insertBefore(document.createElement("p"), line.firstChild);
+  note.className = "note bad";
+  note.textContent = text;
+  for (const button of line.querySelectorAll("button")) button.disabled = false;
 }
 
 function watch(within) {
@@ -53,6 +82,21 @@ function watch(within) {
       field.setCustomValidity(large ? field.dataset.tooLarge : "");
       field.reportValidity();
     });
+  }
+  // two at most stand beside each other: a third takes the place of the first
+  for (const form of within.querySelectorAll("form[data-two]")) {
+    const boxes = [...within.querySelectorAll(`input[form=${form.id}]`)];
+    const button = form.querySelector("button");
+    const chosen = [];
+    button.disabled = true;
+    for (const box of boxes) {
+      box.addEventListener("change", () => {
+        if (box.checked) chosen.push(box);
+        else chosen.splice(chosen.indexOf(box), 1);
+        if (chosen.length > 2) chosen.shift().checked = false;
+        button.disabled = chosen.length !== 2;
+      });
+    }
   }
   for (const button of within.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def test_a_ct_slice_says_of_whom_and_what_it_is():
     )
     assert (found.instance.number, found.instance.rows, found.instance.columns) == (7, 4, 4)
     assert found.instance.size == len(ct_slice(7))
+
+
+def test_where_a_slice_lies_and_its_dose_are_read():
+    extra = [
+        (0x00200032, element(0x00200032, "DS", b"-125\\-125\\-42.5")),
+        (0x00189345, element(0x00189345, "FD", struct.pack("<d", 48.5))),
+    ]
+    found = read(ct_slice(extra=extra))
+    assert (found.instance.position, found.series.dose) == (-42.5, 48.5)
+    slices = tuple(replace(found.instance, position=place) for place in (-42.5, 10.0, 0.0))
+    assert replace(found.series, instances=slices).coverage == 53.75
 
 
 @pytest.mark.parametrize("file", LIBRARY_FILES, ids=lambda file: file.name)

@@ -97,3 +97,14 @@ def test_a_system_is_known_by_its_keys(storage: Storage) -> None:
         assert unit.people_of_the_house.client("pacs") is None
         unit.people_of_the_house.disable_client("his")
         assert unit.people_of_the_house.clients() == (replace(his, disabled=True),)
+
+
+def test_a_job_that_fails_again_and_again_waits_each_time(storage: Storage) -> None:
+    """The same statement with a NULL in it, also once it is prepared."""
+    with storage.begin() as unit:
+        unit.jobs.enqueue("seal", {"n": 1}, run_at=NOW)
+    for tried in range(1, 5):
+        with storage.begin() as unit:
+            (job,) = unit.jobs.claim(["seal"], now=NOW, lease_seconds=LEASE, limit=9)
+            assert job.attempts == tried
+            unit.jobs.failed(job.id, "silent", NOW)

@@ -27,6 +27,7 @@ def answer(kind: OutcomeKind, before: Memory | None = None, *found: object, reco
         record_id=record_id,
         kind="documents",
         record_ids=whose,
+        asker="bs.minh",
         now=NOW,  # type: ignore[arg-type]
     )
 

@@ -189,7 +189,16 @@ def storescp(folder: Path, system: DicomSystem, *options: str) -> Iterator[Path]
     """DCMTK's archive: what it was sent lies in the folder it gives."""
     received = folder / "received"
     received.mkdir(exist_ok=True)
-    command = ["storescp", "-aet", system.ae_title, "+B", "+xa", *options, "-od", str(received), str(system.port)]
+    command = [
+        "storescp",
+        "-aet",
+        system.ae_title,
+        "+B",
+        *(options or ("+xa",)),
+        "-od",
+        str(received),
+        str(system.port),
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TCP_NODELAY": "1"}
     )

@@ -125,6 +125,7 @@ def test_an_object_of_another_uid_than_announced_is_refused(port: Port) -> None:
     line.accepted()
     for body, uid, status in (
         (of(study), "1.2.3", Status.DOES_NOT_MATCH),
+        (of(study), "../../etc/passwd", Status.CANNOT_UNDERSTAND),
         (of(study)[:-40], f"{study}.1.1", Status.CANNOT_UNDERSTAND),
         (of(study), f"{study}.1.1", Status.SUCCESS),
     ):

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.dicom.file_head import data_set_of
 from hie_node.settings import DicomSystem
-from tests.adapters.dicom.files import STUDY, ct_slice, part10, slice_body, study_of
+from tests.adapters.dicom.files import STUDY, ct_slice, implicit_body, part10, slice_body, study_of
 from tests.house.dimse.port import Port, Ran, listens, storescp
 
 VIEWER = DicomSystem("VIEWER")
@@ -110,6 +110,19 @@ def test_what_the_destination_cannot_take_is_counted_and_not_transcoded(
         ran = port.runs("movescu", "-v", "-S", "-aem", "PACS", *keys, calling="VIEWER")
         assert "0xb000" in ran.said.lower() or "SubOperationsCompleteOneOrMoreFailures" in ran.said, ran.said
         assert objects(received) == {bytes_of(ct_slice(1))}
+
+
+def test_an_archive_that_takes_only_the_default_transfer_syntax_gets_that(
+    make_port: Callable[..., Port], tmp_path: Path
+) -> None:
+    pacs = listens("PACS")
+    port = make_port(systems=(pacs, DicomSystem("CT1"), VIEWER))
+    assert port.stores(ct_slice()).code == 0
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+    with storescp(tmp_path, pacs, "+xi") as received:
+        ran = port.runs("movescu", "-v", "-S", "-aem", "PACS", *keys, calling="VIEWER")
+        assert ran.code == 0, ran.said
+        assert objects(received) == {implicit_body(1)}
 
 
 def objects(folder: Path) -> set[bytes]:

@@ -161,6 +161,12 @@ class Browser:
         kind, body = _multipart(fields)
         return self.sends(form.method.upper(), form.action, data=body, headers={"Content-Type": kind})
 
+    def watches(self, page: Seen, beginning: str) -> list[str]:
+        """Send a form as the script does, and keep each state of the page that comes."""
+        token = dict(page.form(beginning).fields)["token"]
+        answer = self.sends("POST", beginning, data={"token": token}, headers={"Answer-Part": "1"})
+        return [state for state in answer.html.split("\x1e") if state.strip()]
+
     def signs_in(self, role: Role = Role.DOCTOR, *, password: str = PASSWORD) -> Seen:
         return self.fills(self.opens("/"), "/login", username=STAFF[role][0], password=password)
 

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser as Chromium
 
 from tests.house.web.browser import Browser, hires
+from tests.house.web.screen import HouseDoor, chromium
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, CtStudy, ct_report
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[Chromium]:
+    """Debian's chromium, started once."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def door(bach_mai: Hospital) -> Iterator[HouseDoor]:
+    made = HouseDoor(bach_mai)
+    yield made
+    made.close()
 
 
 @pytest.fixture

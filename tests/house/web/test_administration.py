@@ -156,3 +156,11 @@ def test_the_access_log_of_a_patient_leaves_as_a_file_and_that_is_on_record(
     assert bach_mai.rows(transaction="page export-disclosures")
     bach_mai.lab.clock.moves(by=timedelta(minutes=6))
     assert browser.submits(page, "/disclosures/export").response.headers["Location"].startswith("/prove")
+
+
+def test_a_refused_message_is_listed_with_its_reason_and_read_again(admin: Browser, bach_mai: Hospital) -> None:
+    (published,) = bach_mai.publishes_files({"ho-so.xml": b"<GIAMDINHHS><X/></GIAMDINHHS>"})
+    assert published.outcome == "refused"
+    page = admin.opens("/node/feeds")
+    assert "insurance" in page.text and "Tin bị từ chối" in page.text
+    assert "đã đọc lại" in admin.fills(page, "/node/feeds/again").text

@@ -10,6 +10,7 @@ import pytest
 
 from consent.requesters import Role
 from tests.house.web.browser import Browser, Seen
+from tests.impostors import Impostors
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, CtStudy, ct_report, written_request
 
@@ -97,8 +98,7 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     report = doctor.opens(page.link("/documents/27001."))
     assert "Nhồi máu não vùng đỉnh phải." in report.text
     assert "Nguyễn Thị Lan" in report.text and bac_ninh.house.settings.name in report.text
-    study = doctor.opens(page.link("/studies/"))
-    assert "chưa có trình xem ảnh" in study.text
+    study = doctor.opens(doctor.opens(page.link("/view?f=")).link("/studies/"))
     images = doctor.sends("GET", study.link("/studies/"))
     archive = zipfile.ZipFile(io.BytesIO(images.response.data))
     assert archive.testzip() is None
@@ -185,3 +185,20 @@ def test_every_look_is_on_record_under_the_doctors_name(doctor: Browser, bach_ma
     assert {row.requester.name for row in mine} == {"BS. Trần Văn Minh"}
     assert {row.transaction for row in mine} >= {"page search-patients", "page own-documents", "page read-document"}
     assert any(report.id in row.items for row in mine if row.transaction == "page read-document")
+
+
+def test_own_and_quick_hospitals_are_shown_while_a_slow_one_is_awaited(
+    doctor: Browser, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital, impostors: Impostors
+) -> None:
+    impostors.behaves("19999", lambda tls, _: impostors.holds_still(60))
+    bach_mai.publishes(ct_report(LAN, title="CLVT ở Bạch Mai"))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    page = doctor.finds("BA-0017")
+    states = doctor.watches(page, page.address + "/others")
+    first = next(state for state in states if "CLVT ở Bạch Mai" in state)
+    assert "đang chờ" in first
+    quick = next(state for state in states if "CLVT sọ não ở Bắc Ninh" in state)
+    assert "đang chờ 1" in quick and "1 đã trả lời" in quick
+    assert states[-1].count("không phản hồi") and "đang chờ" not in states[-1]
+    heard = [row for row in bach_mai.rows(direction="received") if "27001:answered" in row.reasons]
+    assert len(heard) == 2, "each answer is recorded before it is shown"

@@ -212,6 +212,6 @@ def test_a_fault_of_ours_shows_a_reference_and_nothing_else(browser: Browser, ba
     broken: House = replace(bach_mai.house, directory=None)  # type: ignore[arg-type]
     bach_mai.house = broken
     bach_mai.opens_anew()
-    page = browser.opens("/node")
+    page = browser.opens("/node/peers")
     assert page.status == 500 and "Mã lỗi" in page.text
     assert "NoneType" not in page.html and "Traceback" not in page.html

@@ -1,0 +1,130 @@
+"""WADO-RS rendered and thumbnail: one frame as a picture for a report, a phone or a poor line; not for a diagnosis.
+
+Drawn at the node of whoever looks, from the bytes that the holder sends as they are stored: a peer is never asked to
+decode anything. Parameters that are not understood are refused.
+
+Source: DICOM PS3.18: 8.3.5 (rendering parameters), 10.4.1.1.3 (rendered), 10.4.1.1.4 (thumbnail).
+"""
+
+from __future__ import annotations
+
+from adapters.dicom.errors import BadParameter, NotAcceptable, problem
+from adapters.dicom.negotiation import ranges
+from adapters.transactions import HOUSE_AND_NETWORK, Transaction
+from adapters.wire import WireRequest, WireResponse
+from registry.commands import DrawImage, DrawnImage
+from registry.identifiers import check_uid
+from registry.studies import PictureWish
+
+KINDS = ("image/jpeg", "image/png")
+LARGEST = 4096
+"""Pixels of an edge of the viewport."""
+THUMBNAIL = (128, 128)
+
+
+def decode(request: WireRequest) -> DrawImage:
+    """Raises BadParameter or NotAcceptable before anything is looked up."""
+    thumbnail = request.path.rstrip("/").endswith("/thumbnail")
+    series, instance = request.params.get("series"), request.params.get("instance")
+    return DrawImage(
+        study_instance_uid=check_uid(request.params["study"], "Study Instance UID"),
+        series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
+        sop_instance_uid=check_uid(instance, "SOP Instance UID") if instance else None,
+        wish=_wish(request, thumbnail=thumbnail),
+    )
+
+
+def encode(result: DrawnImage, request: WireRequest) -> WireResponse:
+    headers = (
+        ("Content-Type", result.media_type),
+        ("Content-Length", str(len(result.content))),
+        ("Cache-Control", "no-store"),
+    )
+    return WireResponse(200, headers, result.content)
+
+
+def _wish(request: WireRequest, *, thumbnail: bool) -> PictureWish:
+    given: dict[str, str] = {}
+    known = ("viewport",) if thumbnail else ("viewport", "window", "quality")
+    for name, value in request.query:
+        if name not in known or name in given:
+            raise BadParameter(name, f"one of {', '.join(known)}, once")
+        given[name] = value
+    frame = request.params.get("frame", "1")
+    if not (frame.isascii() and frame.isdigit() and 1 <= int(frame[:9]) <= 10**6):
+        raise BadParameter("frame", "a number from 1")
+    viewport = _viewport(given["viewport"]) if "viewport" in given else None
+    return PictureWish(
+        frame=int(frame[:9]),
+        media_type=_kind(request),
+        viewport=viewport or (THUMBNAIL if thumbnail else None),
+        window=_window(given["window"]) if "window" in given else None,
+        quality=_whole("quality", given["quality"], 100) if "quality" in given else 90,
+    )
+
+
+def _kind(request: WireRequest) -> str:
+    """JPEG unless PNG is preferred."""
+    for kind in ranges(request):
+        if kind.value in KINDS:
+            return kind.value
+        if kind.value in ("*/*", "image/*"):
+            return KINDS[0]
+    raise NotAcceptable(", ".join(KINDS))
+
+
+def _viewport(text: str) -> tuple[int, int]:
+    """`width,height`; the regions of a source that may follow are not cut out here, and said so."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise BadParameter("viewport", "width,height")
+    width, height = (_whole("viewport", part, LARGEST) for part in parts)
+    return width, height
+
+
+def _window(text: str) -> tuple[float, float]:
+    """`centre,width,function`, in the unit of the rescaled values."""
+    parts = text.split(",")
+    if len(parts) != 3 or parts[2] != "linear":
+        raise BadParameter("window", "centre,width,linear")
+    try:
+        centre, width = float(parts[0]), float(parts[1])
+    except ValueError:
+        raise BadParameter("window", "centre,width,linear") from None
+    if not (abs(centre) < 1e6 and 1 <= width < 1e6):
+        raise BadParameter("window", "a centre and a width that a scanner could have meant")
+    return centre, width
+
+
+def _whole(name: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
+        raise BadParameter(name, f"a whole number from 1 to {most}")
+    return int(text)
+
+
+def _transaction(path: str, title: str) -> Transaction:
+    return Transaction(
+        name="RAD-107",
+        title=title,
+        source="DICOM PS3.18: 10.4",
+        route=("GET", path),
+        command=DrawImage,
+        decode=decode,
+        encode=encode,
+        error=problem,
+        scope=("ImagingStudy", "r"),
+        doors=HOUSE_AND_NETWORK,
+        family="dicomweb",
+    )
+
+
+_SERIES = "/studies/<study>/series/<series>"
+_INSTANCE = f"{_SERIES}/instances/<instance>"
+TRANSACTIONS = (
+    _transaction(f"{_INSTANCE}/rendered", "Retrieve an instance as a picture"),
+    _transaction(f"{_INSTANCE}/frames/<frame>/rendered", "Retrieve a frame as a picture"),
+    _transaction("/studies/<study>/thumbnail", "Retrieve a small picture of a study"),
+    _transaction(f"{_SERIES}/thumbnail", "Retrieve a small picture of a series"),
+    _transaction(f"{_INSTANCE}/thumbnail", "Retrieve a small picture of an instance"),
+    _transaction(f"{_INSTANCE}/frames/<frame>/thumbnail", "Retrieve a small picture of a frame"),
+)

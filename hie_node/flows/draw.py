@@ -1,0 +1,97 @@
+"""Draw: the bytes come through the same doors as every retrieval, decided and recorded there; then they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from adapters.dicom.client import parts
+from hie_node.acts import Act
+from hie_node.flows.fetch import fetch_study, retrieve_study
+from hie_node.flows.find import read_study
+from hie_node.flows.read_remote import read_study_anywhere
+from hie_node.pictures import LARGEST, pencil
+from registry.commands import DrawImage, DrawnImage, ReadStudy, RelayedStudy, RetrievedStudy, RetrieveStudy
+from registry.errors import NotDrawable, NotFound, NotUnique
+from registry.studies import Series, Study
+
+Retrieve = Callable[[Act, RetrieveStudy], RetrievedStudy | RelayedStudy]
+
+
+def draw_image(act: Act, command: DrawImage) -> DrawnImage:
+    """WADO-RS rendered and thumbnail of this node's own images."""
+    if command.sop_instance_uid is None:
+        with act.house.storage.read() as unit:
+            own = unit.studies.by_uid(command.study_instance_uid)
+        if own is None:
+            raise NotFound("study")
+        command = _middle(read_study(_before(act), ReadStudy(own.id)), command)
+    return _draw(act, command, retrieve_study)
+
+
+def draw_image_anywhere(act: Act, command: DrawImage) -> DrawnImage:
+    """The same over the network; drawn here, so that no peer decodes what this node asks for."""
+    if command.sop_instance_uid is None:
+        command = _middle(read_study_by_uid(_before(act), command.study_instance_uid), command)
+    return _draw(act, command, fetch_study)
+
+
+def _before(act: Act) -> Act:
+    """An exchange of its own: each question to a peer carries a token of one use."""
+    return replace(act.fork(), exchange="")
+
+
+def read_study_by_uid(act: Act, study_instance_uid: str) -> Study:
+    """The study of the own index, or of the one hospital that listed it; never a guess."""
+    with act.house.storage.read() as unit:
+        own = unit.studies.by_uid(study_instance_uid)
+        listed = () if own else unit.remote.of_study(study_instance_uid)
+    if own is not None:
+        return read_study(act, ReadStudy(own.id))
+    if len({entry.home for entry in listed}) > 1:
+        raise NotUnique("study")
+    if not listed:
+        raise NotFound("study")
+    return read_study_anywhere(act, ReadStudy(listed[0].id))
+
+
+def _middle(study: Study, command: DrawImage) -> DrawImage:
+    """The image in the middle says most of a series. Raises NotFound where there is none."""
+    for series in study.series:
+        if command.series_instance_uid in (None, series.series_instance_uid) and series.instances:
+            uid = middle_of(series)
+            return DrawImage(study.study_instance_uid, command.wish, series.series_instance_uid, uid)
+    raise NotFound("series")
+
+
+def middle_of(series: Series) -> str:
+    """The SOP Instance UID of the image in the middle, by their numbers."""
+    ordered = sorted(series.instances, key=lambda one: one.number or 0)
+    return ordered[len(ordered) // 2].sop_instance_uid
+
+
+def _draw(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImage:
+    wanted = RetrieveStudy(command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
+    content = b""
+    for one in images_of(retrieve(act, wanted)):
+        content = whole(one)
+    with pencil() as drawing:
+        return DrawnImage(command.wish.media_type, drawing.drawn(content, command.wish))
+
+
+def images_of(answer: RetrievedStudy | RelayedStudy) -> Iterator[Iterable[bytes]]:
+    """Each object of an answer, to be read before the next is asked for."""
+    if isinstance(answer, RelayedStudy):
+        yield from (part.chunks for part in parts(answer.content_type, answer.content))
+        return
+    yield from (content for _, content in answer.instances)
+
+
+def whole(chunks: Iterable[bytes]) -> bytes:
+    """One object in memory; raises NotDrawable past the limit."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        if len(gathered) > LARGEST:
+            raise NotDrawable(f"larger than {LARGEST >> 20} MiB")
+    return bytes(gathered)

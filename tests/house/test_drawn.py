@@ -1,0 +1,153 @@
+"""A quick picture of an image, of this hospital or another, drawn where a hostile file can do no harm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
+
+from hie_node.pictures import pencil
+from registry.errors import NotDrawable
+from registry.studies import PictureWish
+from tests.house.web.scans import SIDE, Scan, sample
+from tests.lab import Answer, Hospital, Lab
+from tests.papers import LAN, written_request
+
+CT = Scan(LAN, count=3)
+IMAGE = f"/dicomweb/studies/{CT.uid}/series/{CT.uid}.1/instances/{CT.image_uid(2)}"
+
+
+@pytest.fixture
+def hospitals(lab: Lab) -> tuple[Hospital, Hospital]:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    for hospital in (bac_ninh, bach_mai):
+        hospital.registers(LAN)
+    bac_ninh.publishes_files(CT.files("bac-ninh"))
+    return bac_ninh, bach_mai
+
+
+def drawn(hospital: Hospital, path: str, accept: str = "image/png") -> Answer:
+    return hospital.asked("GET", path, Accept=accept)
+
+
+def test_an_image_is_drawn_in_the_window_that_it_names_or_that_is_wished_for(
+    hospitals: tuple[Hospital, Hospital],
+) -> None:
+    bac_ninh, _ = hospitals
+    answer = drawn(bac_ninh, f"{IMAGE}/rendered")
+    picture = Image.open(BytesIO(answer.body))
+    assert (answer.status, answer.headers["content-type"], picture.size) == (200, "image/png", (SIDE, SIDE))
+    for column, row in ((0, 0), (16, 16), (31, 7)):
+        assert picture.getpixel((column, row)) == CT.grey(column, row, 2)
+    narrow = Image.open(BytesIO(drawn(bac_ninh, f"{IMAGE}/rendered?window=0,2,linear").body))
+    assert {narrow.getpixel((0, 0)), narrow.getpixel((31, 31))} == {0, 255}
+    large = Image.open(BytesIO(drawn(bac_ninh, f"{IMAGE}/rendered?viewport=200,100", "image/*").body))
+    assert (large.format, large.size) == ("JPEG", (100, 100))
+
+
+def test_a_small_picture_of_a_study_shows_its_middle(hospitals: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, _ = hospitals
+    for path in (f"/dicomweb/studies/{CT.uid}", f"/dicomweb/studies/{CT.uid}/series/{CT.uid}.1", IMAGE):
+        answer = drawn(bac_ninh, f"{path}/thumbnail")
+        picture = Image.open(BytesIO(answer.body))
+        assert picture.size == (128, 128)
+        assert abs(picture.getpixel((66, 66)) - CT.grey(16, 16, 2)) <= 3
+
+
+def test_another_hospitals_image_is_drawn_here_with_the_request_and_not_without(
+    hospitals: tuple[Hospital, Hospital],
+) -> None:
+    bac_ninh, bach_mai = hospitals
+    assert drawn(bach_mai, f"/network{IMAGE}/rendered").status == 404
+    consent = bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_studies(LAN)
+    assert drawn(bach_mai, f"/network{IMAGE}/rendered").status == 200
+    assert drawn(bach_mai, f"/network/dicomweb/studies/{CT.uid}/thumbnail").status == 200
+    assert [row for row in bac_ninh.rows(direction="disclosed", transaction="RAD-107") if row.bytes_sent]
+    bach_mai.withdraws(consent)
+    bach_mai.works()
+    assert drawn(bach_mai, f"/network{IMAGE}/rendered").status == 404
+
+
+def test_peers_cannot_make_this_node_decode_anything(hospitals: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, bach_mai = hospitals
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_studies(LAN)
+    assert bach_mai.gets(bac_ninh, f"{IMAGE}/rendered", accept="image/png").status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [
+        ("?annotation=patient", "image/png", 400),
+        ("?viewport=0,10", "image/png", 400),
+        ("?viewport=9999,10", "image/png", 400),
+        ("?viewport=10,10,0,0,5,5", "image/png", 400),
+        ("?window=1,0,linear", "image/png", 400),
+        ("?window=nan,10,linear", "image/png", 400),
+        ("?window=1,10,sigmoid", "image/png", 400),
+        ("?quality=101", "image/png", 400),
+        ("", "video/mp4", 406),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_refused_and_not_ignored(
+    hospitals: tuple[Hospital, Hospital], query: str, accept: str, status: int
+) -> None:
+    assert drawn(hospitals[0], f"{IMAGE}/rendered{query}", accept).status == status
+
+
+@pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "MR_truncated.dcm"])
+def test_what_cannot_be_decoded_is_said_and_nothing_else_suffers(lab: Lab, name: str) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    bac_ninh.registers(LAN)
+    broken = sample(name, LAN, "bac-ninh", "1.2.826.0.1.3680043.10.99.20")["001.dcm"]
+    with pencil() as drawing:
+        with pytest.raises(NotDrawable):
+            drawing.drawn(broken, PictureWish())
+        assert drawing.drawn(CT.files("bac-ninh")["001.dcm"], PictureWish())
+
+
+def test_an_image_that_claims_to_be_enormous_ends_its_own_decoding_only() -> None:
+    image = dcmread(BytesIO(CT.files("bac-ninh")["001.dcm"]))
+    image.file_meta.TransferSyntaxUID = RLELossless
+    image.Rows = image.Columns = 65535
+    image.PixelData = encapsulate([b"\x02" + bytes(67)])
+    image["PixelData"].is_undefined_length = True
+    written = BytesIO()
+    image.save_as(written, enforce_file_format=True)
+    with pencil() as drawing, pytest.raises(NotDrawable):
+        drawing.drawn(written.getvalue(), PictureWish())
+    with pencil() as drawing:
+        assert drawing.drawn(CT.files("bac-ninh")["002.dcm"], PictureWish())
+
+
+_LOCKED = """
+import os, socket
+from hie_node import picture_child
+picture_child._lock_away()
+for forbidden in (lambda: open("/etc/passwd"), lambda: socket.socket(), os.fork, lambda: os.kill(1, 0),
+                  lambda: os.unlink("/tmp/x"), lambda: os.execv("/bin/true", ["true"])):
+    try:
+        forbidden()
+    except PermissionError:
+        continue
+    raise SystemExit(f"allowed: {forbidden}")
+try:
+    bytes(3 << 30)
+except MemoryError:
+    os.write(1, b"locked")
+"""
+
+
+def test_the_process_that_decodes_can_open_nothing_start_nothing_and_not_grow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOCKED], cwd=Path(__file__).parents[2], capture_output=True, timeout=60, check=False
+    )
+    assert done.stdout == b"locked", done.stderr

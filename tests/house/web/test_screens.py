@@ -1,0 +1,163 @@
+"""Every role's main path in a real browser, in both languages, at a desk and on a phone, with a hospital down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser as Chromium
+
+from consent.requesters import Role
+from tests.house.web.scans import Scan
+from tests.house.web.screen import DESKTOP, PHONE, HouseDoor, Screen, screen
+from tests.lab import Hospital, Lab
+from tests.papers import LAN, Person, ct_report, written_request
+
+TWIN = replace(LAN, key="0018", national_id=None, insurance=None)
+"""A second Lan without numbers: only a person can tell whether it is the same."""
+
+WAYS = [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)]
+NAMES = ["desk-vi", "desk-en", "phone-vi", "phone-en"]
+
+
+@pytest.fixture(params=WAYS, ids=NAMES)
+def person(request: pytest.FixtureRequest, installed: Chromium, door: HouseDoor) -> Iterator[Screen]:
+    size, english = request.param
+    with screen(installed, door, size, judged=True) as made:
+        made.english = english
+        yield made
+        assert made.complaints == []
+
+
+def looked_at(person: Screen, where: str) -> None:
+    assert person.barriers() == [], where
+
+
+def test_a_doctor_goes_from_signing_in_to_report_and_images(
+    person: Screen, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    lab.hospital("thai-nguyen").goes_down()
+    bac_ninh.publishes_files(Scan(LAN).files("bac-ninh"))
+    person.opens("/")
+    looked_at(person, "sign in")
+    person.signs_in(Role.DOCTOR)
+    looked_at(person, "search")
+    person.finds("BA-0017")
+    person.sees(".asked .silent")
+    person.page.click("details.why summary")
+    looked_at(person, "nothing without a request")
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    person.page.click(".again button")
+    person.sees("a[href^='/view']")
+    looked_at(person, "the patient")
+    person.page.click("a[href^='/documents'] >> nth=0")
+    assert "Nhồi máu não" in person.page.inner_text("main")
+    looked_at(person, "a report")
+    person.page.go_back()
+    person.sees("a[href^='/view']")
+    person.page.click("a[href^='/view'] >> nth=0")
+    person.sees(".pane[data-state=done]")
+    looked_at(person, "the viewer")
+
+
+@pytest.mark.parametrize("person", [WAYS[0], WAYS[3]], ids=[NAMES[0], NAMES[3]], indirect=True)
+def test_a_registrar_and_the_desk_do_their_work(person: Screen, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    bach_mai.registers(TWIN)
+    person.signs_in(Role.REGISTRAR)
+    looked_at(person, "doubts")
+    person.page.click(".choices a >> nth=0")
+    looked_at(person, "a doubt")
+    person.page.click("button[value=apart]")
+    person.sees(".note.good")
+    person.page.click("form[action='/logout'] button")
+    person.signs_in(Role.CONSENT_DESK)
+    person.finds("BA-0017", desk="/consents")
+    person.sees("form[enctype]")
+    looked_at(person, "the desk")
+    person.page.check("input[name=from][value='27001']")
+    person.page.check("input[name=days][value='180']")
+    person.page.check("input[name=kind][value=paper]")
+    person.page.set_input_files(
+        "input[name=scan]", {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"}
+    )
+    person.page.click("form[enctype] button.main")
+    person.sees(".note.good")
+    looked_at(person, "a recorded request")
+
+
+def test_nothing_is_left_on_the_screen_after_signing_out(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital
+) -> None:
+    with screen(installed, door) as doctor:
+        doctor.signs_in()
+        doctor.finds("BA-0017")
+        doctor.sees(".patient")
+        doctor.page.click("form[action='/logout'] button")
+        doctor.page.go_back()
+        doctor.page.wait_for_load_state()
+        assert "Nguyễn Thị Lan" not in doctor.page.inner_text("body")
+
+
+HOSTILE = '<img src=x onerror="document.title=1">\u202e<script>alert(1)</script> ' + "dài" * 40
+
+
+def test_hostile_names_and_texts_stay_words_inside_their_place(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    mallory = Person("0666", HOSTILE[:150], "1970-01-01", "male", "027070006666")
+    bach_mai.registers(mallory)
+    bac_ninh.registers(mallory)
+    bach_mai.publishes(ct_report(mallory, title=HOSTILE[:200], text=HOSTILE * 20))
+    with screen(installed, door, PHONE, judged=True) as doctor:
+        doctor.signs_in()
+        doctor.finds("BA-0666")
+        doctor.sees("a[href^='/documents']")
+        assert "<script>" in doctor.page.inner_text(".patient") and doctor.page.title() != "1"
+        assert doctor.barriers() == []
+        doctor.page.click("a[href^='/documents']")
+        assert doctor.barriers() == [] and "alert(1)" in doctor.page.inner_text("pre")
+        assert doctor.complaints == []
+
+
+def test_pictures_of_the_pages_are_small_enough_to_keep() -> None:
+    for picture in (Path(__file__).parents[3] / "docs" / "pictures").glob("*.png"):
+        assert picture.stat().st_size < 150_000, picture.name
+
+
+def test_a_patient_signs_on_the_screen_and_the_words_are_kept_with_the_signature(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    with screen(installed, door) as desk:
+        desk.signs_in(Role.CONSENT_DESK)
+        desk.finds("BA-0017", desk="/consents")
+        desk.page.check("input[name=from][value='27001']")
+        desk.page.check("input[name=days][value='180']")
+        with desk.page.expect_popup() as opened:
+            desk.page.click("button[formaction]")
+        paper = opened.value
+        paper.wait_for_selector("form.signing")
+        box = paper.locator("[data-sign]").bounding_box()
+        assert box is not None
+        paper.locator("[data-sign]").scroll_into_view_if_needed()
+        box = paper.locator("[data-sign]").bounding_box() or box
+        paper.mouse.move(box["x"] + 40, box["y"] + 60)
+        paper.mouse.down()
+        for step in range(12):
+            paper.mouse.move(box["x"] + 40 + 20 * step, box["y"] + 60 + 15 * (step % 3))
+        paper.mouse.up()
+        paper.click("[data-done]")
+        paper.wait_for_selector(".note.good")
+        assert desk.complaints == []
+    with bach_mai.house.storage.read() as unit:
+        record = unit.patients.record(bach_mai.number_of(LAN))
+        assert record is not None
+        (consent,) = unit.consents.of_records([record.id])
+    assert consent.evidence is not None and consent.evidence.kind == "electronic"
+    kept = b"".join(bach_mai.house.contents.open(record.id, consent.evidence.hash))
+    picture = Image.open(BytesIO(kept))
+    assert picture.size[0] == 1240 and picture.size[1] > 1000
+    assert consent.custodian == bac_ninh.home
