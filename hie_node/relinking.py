@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from adapters.store.unit import Storage, UnitOfWork
 from hie_node.acts import Act
+from hie_node.flows.identify import LEAST_STRANGERS
 from hie_node.flows.register import look_alike, separate
 from hie_node.flows.reviews import BY_A_RULE
 from hie_node.house import new_id
@@ -50,7 +51,7 @@ class Differences:
 
 def differences(patients: Patients, model: Model) -> Differences:
     """Every record once more, in the order they came."""
-    linker, persons, ids, doubts = Linker(Weighing(model)), [], [], []
+    linker, persons, ids, doubts = Linker(Weighing(model), least=LEAST_STRANGERS), [], [], []
     for person_id, record in patients.everybody():
         persons.append(person_id)
         ids.append(record.id)

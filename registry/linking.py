@@ -39,8 +39,9 @@ class Placed:
 class Linker:
     """Registrations in the order they came, grouped to persons."""
 
-    def __init__(self, weighing: Weighing) -> None:
-        self._weighing = weighing
+    def __init__(self, weighing: Weighing, *, least: int = 0) -> None:
+        """`least`: how many strangers there are to be reckoned with, however short the list is yet."""
+        self._weighing, self._least = weighing, least
         self._packed: list[bytes] = []
         self._person = array("i")
         # who has one record only is not in here
@@ -105,7 +106,7 @@ class Linker:
         return person
 
     def _fits(self, traits: Traits, known: list[Traits]) -> bool:
-        return self._weighing.decide(traits, [("0", known)], size=len(self)).zone is Zone.LINK
+        return self._weighing.decide(traits, [("0", known)], size=max(self._least, len(self))).zone is Zone.LINK
 
     def _latest(self, person: int) -> Iterator[Traits]:
         return (self.traits(member) for member in self.members(person)[-MOST_RECORDS:])
@@ -116,13 +117,13 @@ class Linker:
 
     def _judged(self, traits: Traits, found: Mapping[str, Collection[int]], *, explain: bool = False) -> Verdict:
         persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
-        return self._weighing.decide(traits, persons, size=len(self) + 1, explain=explain)
+        return self._weighing.decide(traits, persons, size=max(self._least, len(self) + 1), explain=explain)
 
     def explain(self, record: int, other: int) -> tuple[str, ...]:
         """What speaks for and against the record belonging to the person of another one, itself left out."""
         theirs = [member for member in self.members(self.person(other)) if member != record]
         persons = [("0", [self.traits(member) for member in theirs[-MOST_RECORDS:]])]
-        return self._weighing.explain(self.traits(record), persons, size=len(self))
+        return self._weighing.explain(self.traits(record), persons, size=max(self._least, len(self)))
 
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""

@@ -14,6 +14,8 @@ from registry.searches import PatientSelector
 
 CANDIDATES = 50
 """How many persons a description is compared with; blocking keys bring tens, a crowd is a question to refine."""
+LEAST_STRANGERS = 100_000
+"""A hospital's patients come out of so many people at least, however few of them its index holds yet."""
 _STRICT = CorroboratedNumber()
 
 
@@ -106,7 +108,7 @@ def by_description(unit: UnitOfWork, wanted: PatientInQuestion, matcher: Matcher
     if verdict.zone is Zone.REVIEW:
         raise NotUnique("patient")
     if verdict.zone is Zone.LINK and wanted.demographics.name is not None:
-        weighed = matcher.judge(wanted, candidates, size=unit.patients.size())
+        weighed = matcher.judge(wanted, candidates, size=max(LEAST_STRANGERS, unit.patients.size()))
         if (weighed.zone, weighed.person_id) != (Zone.LINK, verdict.person_id):
             raise NotUnique("patient")
     return _person(unit, verdict.person_id) if verdict.zone is Zone.LINK and verdict.person_id else None

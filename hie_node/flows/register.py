@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
-from hie_node.flows.identify import CANDIDATES
+from hie_node.flows.identify import CANDIDATES, LEAST_STRANGERS
 from hie_node.house import new_id
 from registry.commands import Fed, FeedPatient, LinkPatients, MergePatients
 from registry.errors import (
@@ -213,7 +213,8 @@ def _find_person(act: Act, unit: UnitOfWork, record: SourceRecord) -> bool:
         for candidate in unit.patients.candidates(described, limit=CANDIDATES)
         if candidate.person_id != mine and not any(known.id in apart for known in candidate.records)
     ]
-    verdict = act.house.matcher.judge(described, others, size=unit.patients.size())
+    size = max(LEAST_STRANGERS, unit.patients.size())
+    verdict = act.house.matcher.judge(described, others, size=size)
     if verdict.zone is Zone.LINK and verdict.person_id and _joins_safely(act, unit, mine, verdict.person_id, record):
         _link(act, unit, record, verdict.person_id, evidence=verdict.evidence, rule=verdict.rule)
         # who fits two persons shows that they may be one; that is for somebody to decide

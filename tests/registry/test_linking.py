@@ -34,7 +34,7 @@ def linked(*rows: dict[str, str]) -> tuple[Linker, list[Zone]]:
     return linker, [linker.add(read(**row)).zone for row in rows]
 
 
-def test_ten_thousand_registrations_of_one_patient_are_one_person() -> None:
+def test_thousands_of_registrations_of_one_patient_are_one_person() -> None:
     linker, traits = Linker(Weighing(shipped())), read(**LAN)
     for _ in range(2_000):
         linker.add(traits)

@@ -13,7 +13,7 @@ from tests.house.web.browser import Browser, Scan, Seen
 from tests.lab import Hospital
 from tests.papers import LAN, ct_report, written_request
 
-TWIN = replace(LAN, key="0018", national_id=None, insurance=None)
+TWIN = replace(LAN, key="0018", national_id="027158004999")
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_the_request_of_another_patient_is_not_withdrawn_from_this_page(
 
 @pytest.fixture
 def registrar(browser: Browser, bach_mai: Hospital) -> Browser:
-    """A second Lan without numbers was registered: only a person can tell whether it is the same."""
+    """A second Lan with the same card and another number: only a person can tell whether it is the same."""
     bach_mai.registers(TWIN)
     browser.signs_in(Role.REGISTRAR)
     return browser
