@@ -53,6 +53,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     registry.NotUnique: (412, "multiple-matches"),
     registry.VersionConflict: (412, "conflict"),
     registry.StorageUnavailable: (503, "transient"),
+    registry.ArchiveUnavailable: (503, "transient"),
+    registry.NotDrawable: (406, "not-supported"),
     consent.ConsentError: (500, "exception"),
     consent.InvalidConsent: (422, "business-rule"),
     consent.EvidenceMissing: (422, "required"),

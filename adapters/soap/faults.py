@@ -50,6 +50,7 @@ XDS_CODES: dict[type[Exception], str] = {
     registry.VersionConflict: "XDSMetadataVersionError",
     registry.StorageUnavailable: "XDSRegistryBusy",
     registry.ArchiveUnavailable: "XDSRepositoryBusy",
+    registry.NotDrawable: "XDSRepositoryError",
     consent.ConsentError: "XDSRegistryError",
     consent.InvalidConsent: "XDSRegistryError",
     consent.EvidenceMissing: "XDSRegistryError",

@@ -103,6 +103,7 @@ class Storage:
         self._writer = OneWriter(lambda: self._opened(self._writing), patience=patience) if is_sqlite else None
         self._readers: list[Session] = []
         self._inside = threading.local()
+        self._closed = False
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -142,8 +143,7 @@ class Storage:
             yield UnitOfWork(shared, writing=False)
             return
         if self._writer is None:
-            session = self._opened(self._reading)
-            with session.connection, _transaction(session):
+            with self._side_by_side(self._reading) as session:
                 yield UnitOfWork(session, writing=False)
             return
         session = self._reader()
@@ -161,7 +161,8 @@ class Storage:
             session.command("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that is still in use is closed with its unit."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
         while self._readers:
@@ -179,13 +180,16 @@ class Storage:
             self._inside.writing = False
 
     def _transaction(self) -> AbstractContextManager[Session]:
-        return self._side_by_side() if self._writer is None else self._writer.unit()
+        return self._side_by_side(self._writing) if self._writer is None else self._writer.unit()
 
     @contextmanager
-    def _side_by_side(self) -> Iterator[Session]:
-        session = self._opened(self._writing)
-        with session.connection, _transaction(session):
-            yield session
+    def _side_by_side(self, engine: Engine) -> Iterator[Session]:
+        session = self._opened(engine)
+        with session.connection:
+            with _transaction(session):
+                yield session
+            if self._closed:  # somebody still worked while all others had ended: nobody would close it later
+                session.connection.detach()
 
     def _reader(self) -> Session:
         """The reader used last, which has its pages and statements at hand."""

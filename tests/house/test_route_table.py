@@ -36,6 +36,9 @@ AT_THE_PEER_DOOR = {
     "exchanges": SIGNED,
     "withdrawals": SIGNED,
     "referral": SIGNED,
+    "ITI-38": RULE,
+    "ITI-39": RULE,
+    "ITI-55": RULE,
 }
 FAMILIES = {"fhir": "/fhir", "dicomweb": "/dicomweb"}
 
@@ -74,7 +77,7 @@ def test_a_hospital_without_a_request_is_shown_nothing_at_any_route(
     stranger: tuple[Hospital, Hospital, list[str]],
 ) -> None:
     bac_ninh, bach_mai, things = stranger
-    for transaction in DECIDED:
+    for transaction in (one for one in DECIDED if one.family in FAMILIES):
         asked = transaction.route[0] == "GET" and "<" not in transaction.route[1]
         if transaction.form and asked:
             answer = bach_mai.asks(bac_ninh, LAN, resource=transaction.route[1].strip("/"))

@@ -212,7 +212,7 @@ def test_the_statement_tells_what_the_catalogue_has() -> None:
     found = {each["type"]: each for each in statement["rest"][0]["resource"]}
     assert set(found) == {"Patient", "Consent", "AuditEvent"}
     patient = found["Patient"]
-    assert {each["code"] for each in patient["interaction"]} == {"read", "vread", "search-type", "update"}
+    assert {each["code"] for each in patient["interaction"]} == {"read", "vread", "search-type", "update", "delete"}
     assert patient["conditionalUpdate"] is True
     assert {each["name"] for each in patient["operation"]} == {"ihe-pix", "match"}
     assert {"family", "mothersMaidenName", "birthdate"} <= {each["name"] for each in patient["searchParam"]}

@@ -17,8 +17,8 @@ from tests.house.web.screen import DESKTOP, PHONE, HouseDoor, Screen, screen
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, Person, ct_report, written_request
 
-TWIN = replace(LAN, key="0018", national_id=None, insurance=None)
-"""A second Lan without numbers: only a person can tell whether it is the same."""
+TWIN = replace(LAN, key="0018", national_id="027158004999")
+"""A second Lan with the same card and another number: only a person can tell whether it is the same."""
 
 WAYS = [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)]
 NAMES = ["desk-vi", "desk-en", "phone-vi", "phone-en"]
