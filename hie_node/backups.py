@@ -27,7 +27,8 @@ from adapters.store.unit import Storage
 from adapters.trust.files import write_whole
 from adapters.trust.sealed_keys import open_files, seal_files
 from hie_node.house import House
-from hie_node.settings import Settings, UnsafeSettings, load
+from hie_node.setting_tables import UnsafeSettings
+from hie_node.settings import Settings, load
 from hie_node.witness import FILE as WITNESS
 
 ABOUT, KEYS, HOUSE, CONTENTS = "backup.json", "keys.sealed", "house", "contents"

@@ -23,7 +23,8 @@ from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
 from hie_node.mappings import LiveMappings
 from hie_node.quotas import Quotas
-from hie_node.settings import DicomSystem, Pacs, Settings, UnsafeSettings
+from hie_node.setting_tables import DicomSystem, Pacs, UnsafeSettings
+from hie_node.settings import Settings
 from registry import weights
 from registry.blocking import KEYS_VERSION
 from registry.code_maps import CodeMaps, read_map

@@ -15,7 +15,8 @@ from adapters.trust.directory import write_by_hand
 from adapters.trust.files import write_whole
 from adapters.trust.keys import SigningKeys, create_key_encryption_key
 from hie_node import settings as settings_file
-from hie_node.settings import Listener, Settings, UnsafeSettings
+from hie_node.setting_tables import Listener, UnsafeSettings
+from hie_node.settings import Settings
 from registry.answers import Community
 from registry.directory import Peer
 from registry.identifiers import FacilityCode, HomeCommunityId

@@ -16,7 +16,7 @@ from adapters.hl7v2.message import read_message
 from consent.errors import ConsentError
 from hie_node import feeds, log
 from hie_node.house import House
-from hie_node.settings import UnsafeSettings
+from hie_node.setting_tables import UnsafeSettings
 from registry.commands import FeedPatient, LinkPatients, MergePatients, ProvideSubmission
 from registry.documents import DocumentEntry
 from registry.errors import Gone, InvalidValue, NotFound, RegistryError

@@ -23,7 +23,8 @@ from hie_node import hl7v2, log, metrics
 from hie_node.edge.listeners import ServerTls, server_context
 from hie_node.edge.server import raise_descriptor_limit
 from hie_node.house import House
-from hie_node.settings import Mllp, Settings
+from hie_node.setting_tables import Mllp
+from hie_node.settings import Settings
 from registry.errors import TooLarge
 
 CHUNK = 64 << 10

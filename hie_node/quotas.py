@@ -10,7 +10,7 @@ from datetime import datetime
 from adapters.store.unit import Storage
 from consent.requesters import Requester, Role
 from consent.working_days import VIET_NAM
-from hie_node.settings import Limits
+from hie_node.setting_tables import Limits
 
 
 def person_at(home: str, subject: str) -> str:

@@ -28,7 +28,7 @@ from hie_node.flows.audit import lost_before
 from hie_node.flows.heads import ask_keepers
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House, new_id
-from hie_node.settings import UnsafeSettings
+from hie_node.setting_tables import UnsafeSettings
 from registry.directory import Peer
 
 RESTORER = "restore"

@@ -15,7 +15,8 @@ from hie_node.doors import application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.mllp import run_mllp
 from hie_node.returning import before_serving
-from hie_node.settings import Settings, UnsafeSettings
+from hie_node.setting_tables import UnsafeSettings
+from hie_node.settings import Settings
 from hie_node.supervisor import Child, Supervisor
 from hie_node.warmth import keep_warm
 from hie_node.workers import WorkerLimits, listen, run_worker

@@ -51,7 +51,8 @@ from hie_node.flows.publish import publish
 from hie_node.house import House, new_id
 from hie_node.init import NewNode, create, derived_community, own_entry
 from hie_node.publishing import Published, publish_paths, publisher
-from hie_node.settings import Limits, Settings
+from hie_node.setting_tables import Limits
+from hie_node.settings import Settings
 from registry.commands import ProvideSubmission
 from registry.directory import Peer
 from registry.documents import DocumentEntry

@@ -92,7 +92,7 @@ def complain(error: Exception) -> bool:
     from adapters.trust.errors import TrustError
     from consent.errors import ConsentError
     from hie_node.lab.nodes import LabFailed
-    from hie_node.settings import UnsafeSettings
+    from hie_node.setting_tables import UnsafeSettings
     from registry.errors import RegistryError
 
     known = (RegistryError, ConsentError, TrustError, PeerError, UnsafeSettings, LabFailed, OSError, ValueError)

@@ -28,7 +28,8 @@ from adapters.dicom.part10 import read_header_values
 from adapters.dicom.texts import Charset
 from hie_node.dimse.association import Aborted, Association, Message
 from hie_node.dimse.calling import call
-from hie_node.settings import DicomSystem, Settings
+from hie_node.setting_tables import DicomSystem
+from hie_node.settings import Settings
 from registry.errors import ArchiveUnavailable, RegistryError
 from registry.ports import ArchivedStudy
 from registry.studies import ReadInstance

@@ -13,7 +13,8 @@ from adapters.dicom.network import pdu
 from adapters.dicom.network.errors import BadPdu
 from adapters.dicom.network.pdu import Associate, Context, Kind, Role
 from hie_node.dimse.association import Aborted, Association, Pace
-from hie_node.settings import DicomSystem, Settings
+from hie_node.setting_tables import DicomSystem
+from hie_node.settings import Settings
 
 CALL_SECONDS = 10.0
 BUFFER = 64 << 10

@@ -16,7 +16,8 @@ from adapters.dicom.network.services import STORAGE_COMMITMENT, STORAGE_COMMITME
 from hie_node import log
 from hie_node.dimse.association import Aborted, Association
 from hie_node.dimse.calling import call
-from hie_node.settings import DicomSystem, Settings
+from hie_node.setting_tables import DicomSystem
+from hie_node.settings import Settings
 from registry.commands import Kept
 
 PAUSES = (0.5, 5.0, 60.0)

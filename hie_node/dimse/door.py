@@ -28,7 +28,8 @@ from hie_node.edge.listeners import ServerTls, server_context
 from hie_node.edge.server import raise_descriptor_limit
 from hie_node.house import House
 from hie_node.mllp import renew
-from hie_node.settings import Dicom, DicomSystem, Settings
+from hie_node.setting_tables import Dicom, DicomSystem
+from hie_node.settings import Settings
 
 BUFFER = 64 << 10
 HANDSHAKE_SECONDS = 10.0

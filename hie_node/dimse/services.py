@@ -44,7 +44,7 @@ from hie_node.dimse.committing import report, report_over
 from hie_node.dimse.retrieving import Retrieval, retrievals
 from hie_node.flows.table import flow_for
 from hie_node.house import House
-from hie_node.settings import DicomSystem
+from hie_node.setting_tables import DicomSystem
 from registry.commands import (
     FindStudies,
     KeepInstances,

@@ -20,7 +20,7 @@ from hie_node.flows.audit import Verification, verify
 from hie_node.init import own_entry
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.peer_list import admit, change
-from hie_node.settings import PEOPLES_ROLES
+from hie_node.setting_tables import PEOPLES_ROLES
 from hie_node.web.front import Page, Refused, Visit, attachment
 from registry.directory import Peer, PeerState
 from registry.errors import InvalidValue, NotFound, Unreadable

@@ -24,7 +24,8 @@ from adapters.transactions import Transaction
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.settings import Atna, Dicom, Limits, Mllp, Notices, Pacs, Settings, SignIn
+from hie_node.setting_tables import Atna, Dicom, Limits, Mllp, Notices, Pacs, SignIn
+from hie_node.settings import Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hie_node import log
-from hie_node.settings import Mllp
+from hie_node.setting_tables import Mllp
 from tests.databases import postgres, sqlite_template
 from tests.house.hospital import Hospital, make_house
 from tests.impostors import impostors

@@ -13,7 +13,7 @@ from hie_node.bootstrap import build
 from hie_node.hl7v2 import Handled, handle
 from hie_node.house import House
 from hie_node.init import NewNode, create, derived_community
-from hie_node.settings import Mllp
+from hie_node.setting_tables import Mllp
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.identifiers import FacilityCode, PatientIdentifier
 from registry.people import SourceRecord

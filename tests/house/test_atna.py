@@ -13,7 +13,7 @@ from lxml import etree
 
 from adapters.syslog import audit_message
 from hie_node.atna import deliver_record
-from hie_node.settings import Atna
+from hie_node.setting_tables import Atna
 from tests.lab import Hospital, Lab, until
 from tests.papers import LAN, ct_report
 

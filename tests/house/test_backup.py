@@ -21,7 +21,7 @@ from hie_node.flows import audit
 from hie_node.flows.heads import ask_keepers, offer_head
 from hie_node.house import House
 from hie_node.returning import before_serving, catch_up, pending, recognise
-from hie_node.settings import UnsafeSettings
+from hie_node.setting_tables import UnsafeSettings
 from registry.errors import InvalidValue
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, ct_report, written_request

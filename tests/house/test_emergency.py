@@ -18,7 +18,7 @@ from consent.requesters import PurposeOfUse, Role
 from consent.working_days import Calendar, after_working_days
 from hie_node import jobs
 from hie_node.flows.emergencies import declare, recent, review, running_of, statistics_of, under, waiting
-from hie_node.settings import Notices, UnsafeSettings
+from hie_node.setting_tables import Notices, UnsafeSettings
 from registry.errors import InvalidValue, NotFound
 from registry.people import PatientInQuestion
 from registry.searches import PatientSelector

@@ -11,7 +11,7 @@ import pytest
 from hie_node import feeds
 from hie_node.hl7v2 import handle_together
 from hie_node.publishing import publisher
-from hie_node.settings import Mllp
+from hie_node.setting_tables import Mllp
 from registry.errors import Gone, NotFound
 from registry.feeds import FeedItem, FeedSearch
 from tests.house.hospital import Hospital, code, written

@@ -16,7 +16,7 @@ from hie_node.acts import Act
 from hie_node.drop_folder import DropFolder
 from hie_node.flows.reviews import undo_link
 from hie_node.publishing import publisher
-from hie_node.settings import Hl7Sender, Mllp
+from hie_node.setting_tables import Hl7Sender, Mllp
 from registry.documents import DocumentStatus
 from registry.identifiers import DICOM_UID, INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
 from registry.studies import Series, Study

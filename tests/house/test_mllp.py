@@ -21,7 +21,8 @@ from hie_node.bootstrap import build
 from hie_node.house import House
 from hie_node.mllp import GARBAGE, run_mllp
 from hie_node.operations import hl7_listens, readiness
-from hie_node.settings import Hl7Sender, Mllp, Settings, UnsafeSettings, load
+from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
+from hie_node.settings import Settings, load
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
 

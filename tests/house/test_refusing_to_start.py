@@ -16,7 +16,8 @@ from hie_node.bootstrap import build, check_tls
 from hie_node.init import NewNode, create, derived_community
 from hie_node.lab import nodes
 from hie_node.serve import serve
-from hie_node.settings import Settings, UnsafeSettings, load
+from hie_node.setting_tables import UnsafeSettings
+from hie_node.settings import Settings, load
 from registry.identifiers import FacilityCode
 
 

@@ -19,7 +19,7 @@ from adapters.dicom.network.pdu import Associate, Context, Kind
 from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
 from hie_node.operations import dicom_listens
-from hie_node.settings import Dicom, DicomSystem
+from hie_node.setting_tables import Dicom, DicomSystem
 from registry.studies import Study
 from tests.house.hospital import make_house
 

@@ -13,7 +13,7 @@ from adapters.dicom.network.commands import Request, Status, write_command
 from adapters.dicom.network.pdu import Context, Kind
 from adapters.dicom.network.services import VERIFICATION
 from hie_node.operations import readiness
-from hie_node.settings import Dicom, DicomSystem, UnsafeSettings
+from hie_node.setting_tables import Dicom, DicomSystem, UnsafeSettings
 from tests.adapters.dicom.files import CT_IMAGE, EXPLICIT, IMPLICIT, STUDY, slice_body, study_of
 from tests.house.dimse.port import Port, free_port
 

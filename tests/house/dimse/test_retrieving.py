@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.dicom.file_head import data_set_of
-from hie_node.settings import DicomSystem
+from hie_node.setting_tables import DicomSystem
 from tests.adapters.dicom.files import STUDY, ct_slice, implicit_body, part10, slice_body, study_of
 from tests.house.dimse.port import Port, Ran, listens, storescp
 

@@ -16,7 +16,7 @@ from hie_node.acts import Act, Caller
 from hie_node.archives import look, look_between
 from hie_node.flows.fetch import retrieve_frames, retrieve_study
 from hie_node.house import House
-from hie_node.settings import Pacs, UnsafeSettings
+from hie_node.setting_tables import Pacs, UnsafeSettings
 from registry.commands import RelayedStudy, RetrieveFrames, RetrieveStudy
 from registry.errors import ArchiveUnavailable
 from tests.adapters.dicom.files import CT_IMAGE, SERIES, STUDY, study_of

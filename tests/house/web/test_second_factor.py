@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from adapters.trust.certificates import Credential
 from consent.requesters import Role
 from hie_node import one_time_codes
-from hie_node.settings import SignIn, UnsafeSettings
+from hie_node.setting_tables import SignIn, UnsafeSettings
 from hie_node.web import provider as provider_pages
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
 from tests.house.web.provider import CLIENT, SECRET, OpenIdProvider
