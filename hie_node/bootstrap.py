@@ -48,12 +48,8 @@ def build(settings: Settings) -> House:
         raise UnsafeSettings(
             f"the database is at version {found or 'none'}, this program needs {expected()}; run: hie upgrade"
         )
+    _check_index(Storage(engine))
     storage = Storage(engine)
-    with storage.read() as unit:
-        if unit.patients.keys_version() != KEYS_VERSION:
-            raise UnsafeSettings("the index of patients is that of an older program; run: hie upgrade")
-    # a worker is forked from here; a database connection must not be shared with it
-    engine.dispose()
     contents = FolderContentStore(settings.contents, PatientKeys(storage, kek))
     directory = LiveDirectory(settings.network)
     return House(
@@ -72,6 +68,17 @@ def build(settings: Settings) -> House:
         mappings=LiveMappings(settings.home),
         code_maps=_code_maps(settings),
     )
+
+
+def _check_index(storage: Storage) -> None:
+    """Closed again: workers are forked from here, and a connection to SQLite that is carried over a fork makes the
+    child believe in locks that it does not have, until its log is taken away from under it."""
+    try:
+        with storage.read() as unit:
+            if unit.patients.keys_version() != KEYS_VERSION:
+                raise UnsafeSettings("the index of patients is that of an older program; run: hie upgrade")
+    finally:
+        storage.close()
 
 
 def model_of(settings: Settings) -> weights.Model:

@@ -187,6 +187,11 @@ class Session:
         """A statement of this unit has failed."""
         return bool(self.connection.info.get("doomed"))
 
+    def end(self) -> None:
+        """Close the connection itself, whatever became of the pool that it came from."""
+        self.connection.detach()
+        self.connection.close()
+
     def absolve(self) -> None:
         self.connection.info.pop("doomed", None)
 

@@ -166,7 +166,7 @@ class Storage:
         if self._writer is not None:
             self._writer.close()
         while self._readers:
-            self._readers.pop().connection.close()
+            self._readers.pop().end()
         self._writing.dispose()
 
     @contextmanager

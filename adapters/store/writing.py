@@ -92,7 +92,7 @@ class OneWriter:
         try:
             self._commit()
             if self._session is not None:
-                self._session.connection.close()
+                self._session.end()
         finally:
             self._session = None
             self._leave(None)

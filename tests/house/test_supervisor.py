@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.front import PATIENCE_SECONDS, Front, alive, eventually, read_answer, start_front
+from tests.house.hospital import make_house
 
 ASK = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -75,3 +76,21 @@ def test_the_way_to_the_workers_is_private(front: Front) -> None:
     folder = front.folder / "workers"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "http.sock").stat().st_mode & 0o077 == 0
+
+
+def test_a_node_that_is_about_to_fork_holds_its_database_open_nowhere(tmp_path: Path) -> None:
+    """A connection to SQLite that is carried over a fork makes the child believe in locks that it does not have."""
+    house = make_house(tmp_path)
+    assert _open_files(house.settings.home / "node.db") == []
+    with house.storage.read() as unit:
+        assert unit.documents.entry("none") is None
+    with house.storage.begin() as unit:
+        assert unit.jobs.waiting() == 0
+    house.storage.close()
+    assert _open_files(house.settings.home / "node.db") == []
+
+
+def _open_files(file: Path) -> list[str]:
+    own = Path("/proc/self/fd")
+    opened = [str(one.readlink()) for one in own.iterdir() if one.is_symlink() and one.exists()]
+    return [name for name in opened if name.startswith(str(file))]

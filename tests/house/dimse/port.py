@@ -98,22 +98,31 @@ class Port:
             paths.append(path)
         return self.runs("storescu", "-R", "-v", *options, *paths, calling=calling)
 
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """The database is closed again, since a connection to SQLite must not be carried over the next fork."""
+        try:
+            yield
+        finally:
+            self.house.storage.close()
+
     def study(self, uid: str) -> Study | None:
-        with self.house.storage.read() as unit:
+        with self._looked_at(), self.house.storage.read() as unit:
             return unit.studies.by_uid(uid)
 
     def contents(self, uid: str) -> dict[str, bytes]:
         """The stored files of a study by SOP instance UID."""
         study = self.study(uid)
         assert study is not None
-        return {
-            one.sop_instance_uid: b"".join(self.house.contents.open(study.record_id, one.content_hash))
-            for one in study.selected()
-        }
+        with self._looked_at():
+            return {
+                one.sop_instance_uid: b"".join(self.house.contents.open(study.record_id, one.content_hash))
+                for one in study.selected()
+            }
 
     def transactions(self) -> list[str]:
         """What is on record, row by row."""
-        with self.house.storage.read() as unit:
+        with self._looked_at(), self.house.storage.read() as unit:
             return [row.transaction for row in unit.disclosures.search(limit=10_000)]
 
     def socket(self) -> socket.socket:
