@@ -7,8 +7,6 @@ is slow, silent, endless or huge costs a connection and a bounded piece of memor
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +18,10 @@ import uvloop
 from adapters.hl7v2.framing import Framer, Oversized, framed
 from adapters.hl7v2.message import MAX_MESSAGE
 from hie_node import hl7v2, log, metrics
-from hie_node.edge.listeners import ServerTls, server_context
+from hie_node.edge.listeners import ServerTls
 from hie_node.edge.server import raise_descriptor_limit
 from hie_node.house import House
+from hie_node.line_door import serve_until_stopped
 from hie_node.setting_tables import Mllp
 from hie_node.settings import Settings
 from registry.errors import TooLarge
@@ -35,9 +34,7 @@ GARBAGE = 64 << 10
 """Bytes that belong to no message, until a connection is closed."""
 
 ANSWER_SECONDS = 30.0
-HANDSHAKE_SECONDS = 10.0
 GRACE_SECONDS = 8.0
-RENEWED_EVERY = 60.0
 TOGETHER = 50
 """Messages of a pipelining sender that share one wait for the disk; the first waits for the last of them."""
 
@@ -206,28 +203,8 @@ def _too_large(house: House, frame: Oversized) -> hl7v2.Handled:
 
 
 async def _serve(settings: Settings, answer: Answer) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     door = MllpServer(settings.mllp, answer)
-    tls = _tls(settings)
-    context = server_context(tls) if tls else None
-    server = await asyncio.start_server(
-        door.connected,
-        settings.mllp.host,
-        settings.mllp_port,
-        limit=CHUNK,
-        backlog=1024,
-        ssl=context,
-        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
-    )
-    renewal = asyncio.create_task(renew(context, tls)) if context and tls else None
-    await stopping.wait()
-    server.close()
-    await door.close()
-    if renewal is not None:
-        renewal.cancel()
+    await serve_until_stopped(door, settings.mllp.host, settings.mllp_port, tls=_tls(settings), buffer=CHUNK)
 
 
 def _tls(settings: Settings) -> ServerTls | None:
@@ -236,15 +213,3 @@ def _tls(settings: Settings) -> ServerTls | None:
     authority = settings.mllp.client_authority
     signers = settings.home / Path(authority) if authority else None
     return ServerTls(settings.tls / "house.crt", settings.tls / "house.key", signers)
-
-
-async def renew(context: ssl.SSLContext, tls: ServerTls) -> None:
-    """A renewed certificate is shown at the next handshake, without a restart."""
-    seen = [file.stat().st_mtime_ns for file in tls.files]
-    while True:
-        await asyncio.sleep(RENEWED_EVERY)
-        with contextlib.suppress(OSError, ssl.SSLError):
-            found = [file.stat().st_mtime_ns for file in tls.files]
-            if found != seen:
-                context.load_cert_chain(tls.certificate_file, tls.key_file)
-                seen = found

@@ -9,8 +9,6 @@ Source: DICOM PS3.8: 9.2 (state machine), 9.3 (PDUs), PS3.15 Annex B (TLS).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,15 +22,14 @@ from adapters.dicom.network.services import answer
 from hie_node import log, metrics
 from hie_node.dimse.association import Aborted, Association, HungUp, Pace
 from hie_node.dimse.services import Called, Services
-from hie_node.edge.listeners import ServerTls, server_context
+from hie_node.edge.listeners import ServerTls
 from hie_node.edge.server import raise_descriptor_limit
 from hie_node.house import House
-from hie_node.mllp import renew
+from hie_node.line_door import serve_until_stopped
 from hie_node.setting_tables import Dicom, DicomSystem
 from hie_node.settings import Settings
 
 BUFFER = 64 << 10
-HANDSHAKE_SECONDS = 10.0
 GRACE_SECONDS = 8.0
 
 
@@ -163,30 +160,8 @@ def run_dicom(settings: Settings, build: Callable[[Settings], House]) -> None:
 
 async def _serve(house: House) -> None:
     settings = house.settings
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     door = DicomServer(house)
-    tls = _tls(settings)
-    context = server_context(tls) if tls else None
-    server = await asyncio.start_server(
-        door.connected,
-        settings.dicom.host,
-        settings.dicom_port,
-        limit=BUFFER,
-        backlog=1024,
-        ssl=context,
-        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
-    )
-    renewal = asyncio.create_task(renew(context, tls)) if context and tls else None
-    await stopping.wait()
-    server.close()
-    await door.close()
-    if renewal is not None:
-        renewal.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await renewal
+    await serve_until_stopped(door, settings.dicom.host, settings.dicom_port, tls=_tls(settings), buffer=BUFFER)
 
 
 def _tls(settings: Settings) -> ServerTls | None:

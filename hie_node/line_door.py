@@ -1,0 +1,60 @@
+"""A door that keeps its lines open, as HL7 and DICOM do: it listens, with TLS where that is set, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from typing import Protocol
+
+from hie_node.edge.listeners import ServerTls, server_context
+
+HANDSHAKE_SECONDS = 10.0
+BACKLOG = 1024
+RENEWED_EVERY = 60.0
+
+
+class LineDoor(Protocol):
+    """What answers at the door."""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None: ...
+    async def close(self) -> None: ...
+
+
+async def serve_until_stopped(door: LineDoor, host: str, port: int, *, tls: ServerTls | None, buffer: int) -> None:
+    """Lets the door end what runs when it is stopped. `buffer`: bytes that wait unread on one line."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    context = server_context(tls) if tls else None
+    server = await asyncio.start_server(
+        door.connected,
+        host,
+        port,
+        limit=buffer,
+        backlog=BACKLOG,
+        ssl=context,
+        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
+    )
+    renewal = asyncio.create_task(_renew(context, tls)) if context and tls else None
+    await stopping.wait()
+    server.close()
+    await door.close()
+    if renewal is not None:
+        renewal.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await renewal
+
+
+async def _renew(context: ssl.SSLContext, tls: ServerTls) -> None:
+    """A renewed certificate is shown at the next handshake, without a restart."""
+    seen = [file.stat().st_mtime_ns for file in tls.files]
+    while True:
+        await asyncio.sleep(RENEWED_EVERY)
+        with contextlib.suppress(OSError, ssl.SSLError):
+            found = [file.stat().st_mtime_ns for file in tls.files]
+            if found != seen:
+                context.load_cert_chain(tls.certificate_file, tls.key_file)
+                seen = found
