@@ -97,6 +97,7 @@ def test_nothing_is_left_on_the_screen_after_signing_out(
         doctor.finds("BA-0017")
         doctor.sees(".patient")
         doctor.page.click("form[action='/logout'] button")
+        doctor.sees("input[type=password]")
         doctor.page.go_back()
         doctor.page.wait_for_load_state()
         assert "Nguyễn Thị Lan" not in doctor.page.inner_text("body")
