@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from unicodedata import normalize
 
 from registry.coded import HIV, ICD10, UNREVIEWED_TEXT, CodedValue
 from registry.vietnamese import folded
@@ -21,7 +22,9 @@ _MEDICINES = re.compile(
     r"|emtricitabin|raltegravir|darunavir|bictegravir|rilpivirin|arv)",
 )
 _WORD = re.compile(r"\w+")
-_WORDS = re.compile(r"\bh\s?i\s?v\b|\baids\b|\bsida\b|khang retro|sui giam mien dich mac phai|\barv\b|\bcd4\b")
+_WORDS = re.compile(r"\b(?:h ?i ?v|aids|sida|khang retro\w*|sui giam mien dich mac phai|arv|cd4)\b")
+_FIRST_WORDS = frozenset({"hiv", "hi", "h", "aids", "sida", "khang", "sui", "arv", "cd4"})
+"""A text without one of these is not searched: most have none."""
 
 
 def sensitivity(
@@ -38,7 +41,7 @@ def sensitivity(
         return (HIV,)
     if any(is_closed_diagnosis(code) for code in codes) or any(_MEDICINES.search(_fold(m)) for m in medicines):
         return (HIV,)
-    if any(_WORDS.search(_fold(text)) for text in texts):
+    if any(map(_mentions, texts)):
         return (UNREVIEWED_TEXT,)
     return ()
 
@@ -48,8 +51,18 @@ def is_closed_diagnosis(code: CodedValue) -> bool:
     return code.system in (ICD10, None) and _CLOSED_DIAGNOSES.match(code.code) is not None
 
 
+def _mentions(text: str) -> bool:
+    words = _folded_words(text)
+    return not _FIRST_WORDS.isdisjoint(words) and _WORDS.search(" ".join(words)) is not None
+
+
 def _fold(text: str) -> str:
-    return " ".join(map(_fold_word, _WORD.findall(text)))
+    return " ".join(_folded_words(text))
+
+
+def _folded_words(text: str) -> list[str]:
+    # composed first: a tone that stands as a character of its own would end its word
+    return list(map(_fold_word, _WORD.findall(normalize("NFC", text))))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -92,7 +92,10 @@ class _Examination:
                 if field is None:
                     continue
             elif field.type in CHECKS:
-                self.primitive(inner, value.get("_" + name), field, (at, field.element.name))
+                if field.element.many:
+                    self.primitives(inner, value.get("_" + name), field, (at, field.element.name))
+                else:
+                    self.value(inner, field, (at, field.element.name))
             else:
                 self.complex(inner, field, (at, field.element.name))
             if field.element.choice and chosen.setdefault(field.element.name, field.name) != field.name:
@@ -139,10 +142,8 @@ class _Examination:
         if field.element.targets and field.type == "Reference" and isinstance(value, dict):
             self.target(value, field.element.targets, at)
 
-    def primitive(self, value: Any, extras: Any, field: Field, at: Place) -> None:
-        if not field.element.many:
-            self.value(value, field, at)
-        elif self.is_array(value, at):
+    def primitives(self, value: Any, extras: Any, field: Field, at: Place) -> None:
+        if self.is_array(value, at):
             beside = extras if isinstance(extras, list) else ()
             for index, (each, extra) in enumerate(zip_longest(value, beside)):
                 if each is not None:

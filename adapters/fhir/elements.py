@@ -28,8 +28,8 @@ MOTHERS_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenNam
 
 
 def filled(**elements: Any) -> Element:
-    """Those elements that say something; FHIR has no empty strings, arrays and objects."""
-    return {name: value for name, value in elements.items() if value not in (None, "", [], {}, ())}
+    """Those elements that say something, nought and false too; FHIR has no empty strings, arrays and objects."""
+    return {name: value for name, value in elements.items() if value or value == 0}
 
 
 def first(elements: Iterable[Value | None]) -> Value | None:

@@ -29,13 +29,15 @@ def give_back(known: Resource, kept: Mapping[str, Any]) -> Resource:
 
 def difference(original: Any, known: Any) -> Any:
     """What `original` says otherwise than `known`, None where nothing; a list of one is looked into, others are not."""
+    if original == known:
+        return None
     if isinstance(original, dict) and isinstance(known, dict):
-        rests = ((name, difference(value, known.get(name))) for name, value in original.items())
-        return {name: rest for name, rest in rests if rest is not None} or None
+        rests = {name: difference(value, known.get(name)) for name, value in original.items()}
+        return {name: rest for name, rest in rests.items() if rest is not None} or None
     if _is_single(original) and _is_single(known):
         rest = difference(original[0], known[0])
         return None if rest is None else [rest]
-    return None if original == known else original
+    return original
 
 
 def overlay(known: Any, kept: Any) -> Any:

@@ -75,11 +75,6 @@ class Structure:
     required: tuple[Element, ...]
 
 
-def structure_of(name: str) -> Structure:
-    """The structure of a resource type, data type or backbone element; KeyError where there is none."""
-    return _compiled(name)
-
-
 def is_known_resource(name: object) -> bool:
     """Whether this node knows the resource type well enough to read, check and write it."""
     return name in _resources()
@@ -134,7 +129,8 @@ def _codes(name: str) -> frozenset[str]:
 
 
 @cache
-def _compiled(name: str) -> Structure:
+def structure_of(name: str) -> Structure:
+    """The structure of a resource type, data type or backbone element; KeyError where there is none."""
     elements = _elements(name)
     return Structure(
         name=intern(name),

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -36,6 +37,16 @@ metadata = MetaData(
 
 Key = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Bytes(LargeBinary):
+    """Binary values as they are: both drivers take and give `bytes`, so nothing stands between."""
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
 
 
 def _id() -> Column[str]:
@@ -192,7 +203,7 @@ visit = Table(
     _record(),
     Column("key", Key, nullable=False),
     _body(),
-    Column("source", LargeBinary, nullable=False),
+    Column("source", Bytes, nullable=False),
     PrimaryKeyConstraint("record_id", "key"),
 )
 
@@ -459,7 +470,7 @@ feed_item = Table(
     Column("digest", Key, nullable=False, index=True),
     Column("owner", Key, nullable=False),
     _body(),
-    Column("sealed", LargeBinary),
+    Column("sealed", Bytes),
     Index("ix_feed_item_outcome_received", "outcome", "received"),
 )
 
@@ -526,7 +537,7 @@ patient_key = Table(
     "patient_key",
     metadata,
     Column("owner", Key, primary_key=True),
-    Column("wrapped", LargeBinary, nullable=False),
+    Column("wrapped", Bytes, nullable=False),
     CheckConstraint("length(wrapped) = 60", name="wrapped_length"),
 )
 
@@ -536,6 +547,6 @@ small_content = Table(
     metadata,
     Column("owner", Key, nullable=False),
     Column("content_hash", Key, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", Bytes, nullable=False),
     PrimaryKeyConstraint("owner", "content_hash"),
 )

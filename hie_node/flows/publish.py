@@ -189,10 +189,12 @@ def _keep_visit(act: Act, unit: UnitOfWork, visit: Visit, record: SourceRecord) 
 
 def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> Judged:
     """Into the index, and what it replaces out of use."""
-    entry = replace(one.entry, relations=tuple(_resolved(unit, each) for each in one.entry.relations))
-    unit.documents.add(entry, source_key=one.source_key)
-    _supersede_what_it_replaces(act, unit, entry, record)
-    return replace(one, entry=entry)
+    if one.entry.relations:
+        resolved = tuple(_resolved(unit, each) for each in one.entry.relations)
+        one = replace(one, entry=replace(one.entry, relations=resolved))
+    unit.documents.add(one.entry, source_key=one.source_key)
+    _supersede_what_it_replaces(act, unit, one.entry, record)
+    return one
 
 
 def _outcome(judged: Sequence[Judged]) -> str:
