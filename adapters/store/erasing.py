@@ -6,20 +6,31 @@ that it was lawful. Source: Law 91/2025/QH15 Art. 14 (erasure); the record is ke
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from collections.abc import Iterable
+from dataclasses import replace
 
+from sqlalchemy import ColumnElement, Table, delete, select, update
+
+from adapters.store.codec import dump, dump_as
 from adapters.store.rows import Part
 from adapters.store.schema import (
+    correlation,
     document,
     folder,
     heard,
+    order_card,
+    order_decision,
     referral,
+    remote_entry,
     source_record_version,
     study,
     study_instance,
     submission_set,
     visit,
 )
+from registry.identifiers import PatientIdentifier
+from registry.ledger import Entry
+from registry.ports import RemoteEntry
 
 _ABOUT = (document, study, submission_set, folder, visit, referral, heard, source_record_version)
 
@@ -33,7 +44,39 @@ class Erasing(Part):
         """Delete them; returns how many there were."""
         studies = select(study.c.id).where(study.c.record_id == record_id)
         self._connection.execute(delete(study_instance).where(study_instance.c.study_id.in_(studies)))
-        return sum(
-            int(self._connection.execute(delete(table).where(table.c.record_id == record_id)).rowcount)
-            for table in _ABOUT
+        return (
+            sum(self._delete(table, table.c.record_id == record_id) for table in _ABOUT)
+            + sum(self._delete(table, _names(table, record_id)) for table in (correlation, order_card))
+            + self._count_without_whom(record_id)
         )
+
+    def forget_questions(self, numbers: Iterable[PatientIdentifier]) -> int:
+        """Delete what other hospitals listed in answer to questions about these numbers; returns how many entries.
+
+        A way back to an entry holds the question as it was asked, with name and numbers, and belongs to no record.
+        """
+        asked = set(numbers)
+        found = {
+            entry.id
+            for number in asked
+            for entry in self._nouns(RemoteEntry, select(remote_entry.c.body).where(_names(remote_entry, number.value)))
+            if asked & set(entry.question.identifiers)
+        }
+        return sum(self._delete(remote_entry, remote_entry.c.id == entry_id) for entry_id in sorted(found))
+
+    def _count_without_whom(self, record_id: str) -> int:
+        """The ledger keeps what was decided, and no longer about whom."""
+        about = select(order_decision.c.body).where(_names(order_decision, record_id))
+        decided = [entry for entry in self._nouns(Entry, about) if entry.record_id == record_id]
+        for entry in decided:
+            changed = {"body": dump(replace(entry, record_id=""))}
+            self._connection.execute(update(order_decision).where(order_decision.c.card == entry.card).values(changed))
+        return len(decided)
+
+    def _delete(self, table: Table, condition: ColumnElement[bool]) -> int:
+        return int(self._connection.execute(delete(table).where(condition)).rowcount)
+
+
+def _names(table: Table, text: str) -> ColumnElement[bool]:
+    """Rows whose noun holds this text as a value of its own. Reads the whole table; erasing is rare."""
+    return table.c.body.contains(dump_as(str, text), autoescape=True)

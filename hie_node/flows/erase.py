@@ -48,6 +48,7 @@ def erase_patient(act: Act, patient: PatientSelector, *, because: str) -> Erased
         act.about(person.first)
         withdrawn = _withdraw(act, unit, person.record_ids)
         rows = sum(unit.erasing.erase(record_id) for record_id in person.record_ids)
+        rows += unit.erasing.forget_questions(one for record in person.records for one in record.identifiers)
         for record in person.records:
             blank = replace(
                 record, demographics=NOTHING_KNOWN, numbers=(), active=False, version=record.version + 1, extra={}

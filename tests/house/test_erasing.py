@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
 from adapters.store.engine import make_engine
+from adapters.store.schema import metadata
 from consent.errors import ErasureRefused
 from consent.requesters import Role
 from hie_node import jobs
 from hie_node.flows.erase import Erased, erase_patient
 from registry.errors import InvalidValue
+from registry.ledger import Entry, Told
 from registry.people import PatientInQuestion
 from registry.searches import PatientSelector
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, CtStudy, Person, ct_report, written_request
 
+KEPT_AS_PROOF = {"consent", "consent_version", "receipt"}
+"""That a disclosure was lawful has to be shown after the patient is gone."""
 WHY = "theo yêu cầu của người bệnh"
 
 
@@ -70,6 +76,44 @@ def test_no_name_or_number_of_an_erased_patient_is_left_in_the_tables_of_the_ind
         assert connection.execute(text("SELECT count(*) FROM patient_key")).scalar_one() == 0
     engine.dispose()
     assert not list(bac_ninh.house.settings.contents.rglob(report.attachment.content_hash))
+
+
+def test_what_others_told_about_an_erased_patient_goes_as_well(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    reports = [bac_ninh.publishes(ct_report(person)) for person in (LAN, HOA)]
+    for person in (LAN, HOA):
+        bach_mai.registers(person)
+        bach_mai.records(written_request(person, to="bach-mai"))
+    for person, report in zip((LAN, HOA), reports, strict=True):
+        assert report in bach_mai.finds_documents(person)
+    listed = {person: bach_mai.finds_documents(person).ids for person in (LAN, HOA)}
+    _erases(bach_mai, LAN)
+    with bach_mai.house.storage.read() as unit:
+        assert [unit.remote.entry(one) for one in listed[LAN]] == [None]
+        assert all(unit.remote.entry(one) for one in listed[HOA]), "nobody else is touched"
+    engine = make_engine(bach_mai.house.settings.database_url)
+    with engine.connect() as connection:
+        for table in metadata.tables.keys() - KEPT_AS_PROOF:
+            told = " ".join(str(row) for row in connection.execute(text(f"SELECT * FROM {table}")))
+            assert [secret for secret in (LAN.name, *(v for _, v in LAN.numbers)) if secret in told] == [], table
+    engine.dispose()
+
+
+def test_the_ledger_keeps_a_decision_and_not_about_whom(lab: Lab) -> None:
+    (bach_mai,) = lab.hospitals("bach-mai")
+    bach_mai.registers(LAN)
+    with bach_mai.house.storage.read() as unit:
+        record = unit.patients.record(bach_mai.number_of(LAN))
+    assert record is not None
+    now = bach_mai.house.now()
+    with bach_mai.house.storage.begin() as unit:
+        unit.orders.tell(Told("c1", now, record.id, "CT/head", "", "27001", "27001.x", now, True, "page"))
+        unit.orders.decide(Entry("c1", now, "repeated", "CT/head", "27001", record.id))
+        unit.orders.decide(Entry("c2", now, "repeated", "CT/head", "27001", "else"))
+    _erases(bach_mai, LAN)
+    with bach_mai.house.storage.read() as unit:
+        assert unit.orders.told("c1") is None
+        assert [one.record_id for one in unit.orders.decisions(now, now + timedelta(seconds=1))] == ["", "else"]
 
 
 def test_who_keeps_a_request_of_an_erased_patient_is_told_that_it_is_withdrawn(lab: Lab) -> None:
