@@ -7,17 +7,11 @@ import json
 import os
 import random
 import resource
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -29,20 +23,14 @@ from sqlalchemy import text
 
 from adapters.store.engine import make_engine
 from adapters.trust import certificates
-from adapters.trust.scopes import granted
-from adapters.trust.smart import issue_access_token
-from consent.requesters import Requester, Role
-from hie_node.bootstrap import build
 from hie_node.flows import audit
 from hie_node.house import House
-from hie_node.init import NewNode, create, derived_community
-from hie_node.lab.nodes import is_ready
-from hie_node.settings import Settings
 from registry.errors import StorageUnavailable
-from registry.identifiers import FacilityCode, PatientIdentifier
+from registry.identifiers import PatientIdentifier
 from registry.searches import DocumentSearch, StudySearch
 from tests.adapters.fhir.exchange import BIN_URL, DOC_URL, SET_URL, SYSTEM, bundle
-from tests.lab import ALL, FACILITIES, Hospital, Lab, until
+from tests.house.node import Node, bearer_of_a_system, made_node
+from tests.lab import Hospital, Lab, until
 from tests.papers import HOA, LAN, CtStudy, Person, ct_report, sha256s, written_request
 
 KILLS = int(os.environ.get("HIE_TEST_KILLS", "4"))
@@ -209,73 +197,11 @@ def test_with_a_full_disk_nothing_is_acknowledged_and_reading_goes_on(lab: Lab) 
 # -- killed
 
 
-@dataclass
-class Node:
-    """A node as real processes: edge, workers and jobs."""
-
-    settings: Settings
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    def starts(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hie_node", "--home", str(self.settings.home), "serve"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            )
-        assert until(lambda: is_ready(self.settings), seconds=60), self.log.read_text()[-2000:]
-
-    def is_killed(self) -> None:
-        """All of its processes at once, without a last word."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-
-    def house(self) -> House:
-        return build(self.settings)
-
-
 @pytest.fixture
 def node(tmp_path: Path, database: Callable[[Path], str], lab_authority: certificates.Credential) -> Iterator[Node]:
-    home = tmp_path / "bac-ninh"
-    home.mkdir()
-    community = derived_community(FACILITIES["bac-ninh"])
-    ports = iter(free_ports(5))
-    made = create(
-        home,
-        NewNode(
-            name="Bệnh viện Bắc Ninh",
-            facility_code=FacilityCode(FACILITIES["bac-ninh"]),
-            home_community_id=community,
-            patient_id_system=f"{community}.1",
-            public_host="127.0.0.1",
-            house_port=next(ports),
-            peer_port=next(ports),
-            ops_port=next(ports),
-            mllp_port=next(ports),
-            dicom_port=next(ports),
-            database_url=database(home),
-            lab=True,
-        ),
-        authority=lab_authority,
-    )
-    one = Node(made, tmp_path / "node.log")
-    yield one
-    if one.process is not None and one.process.poll() is None:
-        one.is_killed()
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    (home := tmp_path / "bac-ninh").mkdir()
+    with made_node(tmp_path, database(home), lab_authority) as made:
+        yield made
 
 
 class Sender:
@@ -326,11 +252,8 @@ class Sender:
         return str(self._house.settings.tls / "federation-ca.crt")
 
     def _headers(self, kind: str) -> dict[str, str]:
-        now, base = datetime.now(UTC), self._house.settings.house.url
-        who = Requester("his", Role.SYSTEM, self._house.home, client_id="his")
-        token = issue_access_token(self._house.keys, who, scope=ALL, allowed=granted(ALL), base=base, now=now)
         accept = "application/dicom+json" if "dicom" in kind else "application/fhir+json"
-        return {"Authorization": f"Bearer {token.token}", "Content-Type": kind, "Accept": accept}
+        return {"Authorization": bearer_of_a_system(self._house), "Content-Type": kind, "Accept": accept}
 
 
 def drops(node: Node, run: int) -> None:
