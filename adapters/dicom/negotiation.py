@@ -6,11 +6,27 @@ from adapters.dicom.errors import NotAcceptable
 from adapters.dicom.multipart import MediaType, media_type
 from adapters.wire import WireRequest
 
+JSON, XML, RELATED = "application/dicom+json", "application/dicom+xml", "multipart/related"
+_AS_JSON = frozenset({JSON, "application/json", "*/*", "application/*"})
+
 
 def accepted(request: WireRequest, forms: frozenset[str], *, offered: str) -> None:
     """Raise NotAcceptable where the caller takes none of these media types."""
     if not any(kind.value in forms or kind.value in ("*/*", "application/*") for kind in ranges(request)):
         raise NotAcceptable(offered)
+
+
+def takes_xml(request: WireRequest) -> bool:
+    """Whether the caller wants data sets as XML rather than as JSON. Raises NotAcceptable where neither will do.
+
+    XML comes in parts (`multipart/related; type="application/dicom+xml"`), also where its own type alone is named.
+    """
+    for kind in ranges(request):
+        if kind.value in _AS_JSON:
+            return False
+        if XML in (kind.value, kind.parameters.get("type", "").lower() if kind.value == RELATED else ""):
+            return True
+    raise NotAcceptable(f'{JSON}, or {RELATED}; type="{XML}"')
 
 
 def ranges(request: WireRequest) -> list[MediaType]:

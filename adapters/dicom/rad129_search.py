@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from adapters.dicom import dicom_json
+from adapters.dicom import dicom_json, native_xml
 from adapters.dicom.dicom_json import Json
 from adapters.dicom.dictionary import keyword_of, tag_of
 from adapters.dicom.errors import BadParameter, problem
-from adapters.dicom.negotiation import accepted
+from adapters.dicom.multipart import Writer
+from adapters.dicom.negotiation import takes_xml
 from adapters.dicom.queries import KEYS, Query, Row
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
@@ -35,7 +36,7 @@ _TAG = re.compile(r"[0-9a-fA-F]{8}")
 
 def decode(request: WireRequest) -> FindStudies:
     """Raises BadParameter for what is unknown, malformed or given twice."""
-    _check_accept(request)
+    takes_xml(request)
     offset, limit = _window(request)
     # a number without its authority means another patient at each hospital; only at home there is no doubt
     own = request.patient_id_system if request.door != "peer" else ""
@@ -55,6 +56,10 @@ def encode(page: Page[Study], request: WireRequest) -> WireResponse:
         return WireResponse(204, headers)
     extra = _included(request)
     found = [_answer(row, request, extra) for row in shown]
+    if takes_xml(request):
+        writer = Writer(native_xml.MEDIA_TYPE)
+        body = b"".join(writer.body(native_xml.parts(iter(found))))
+        return WireResponse(200, (("Content-Type", writer.content_type), *headers), body)
     return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), *headers), dicom_json.dumped(found))
 
 
@@ -75,10 +80,6 @@ def _levels_asked(request: WireRequest) -> tuple[str, ...]:
     """The levels that parameters may speak of: those above the asked one too, as far as the path leaves them open."""
     levels = tuple(_LEVELS.values())
     return levels[("study" in request.params) + ("series" in request.params) : levels.index(_level(request)) + 1]
-
-
-def _check_accept(request: WireRequest) -> None:
-    accepted(request, frozenset({dicom_json.MEDIA_TYPE, "application/json"}), offered=dicom_json.MEDIA_TYPE)
 
 
 def _asked(request: WireRequest) -> dict[str, str]:

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from lxml import etree
 
-from adapters.dicom import rad107_retrieve, rad108_store, rad129_search
+from adapters.dicom import dicom_json, multipart, native_xml, rad107_retrieve, rad108_store, rad129_search
 from adapters.dicom.client import parts
 from adapters.dicom.errors import BadParameter, BrokenMultipart, NotAcceptable, UnsupportedMedia
 from adapters.dicom.multipart import Writer
@@ -441,6 +442,64 @@ def find(*query: tuple[str, str], path: str = "/studies", **options: Any) -> Fin
 
 def rows(*studies: Study, path: str = "/studies", query: tuple[tuple[str, str], ...] = (), **page: Any) -> WireResponse:
     return rad129_search.encode(Page(studies, **page), request("GET", path, query=query))
+
+
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+@pytest.mark.parametrize("accept", [XML, "application/dicom+xml", f"{XML}, application/dicom+json;q=0.5"])
+def test_who_asks_for_xml_gets_a_part_for_each_study(accept):
+    study = study_from(ct_slice(name="Nguyễn^Văn An".encode(), charset=b"ISO_IR 192"))
+    answer = rad129_search.encode(Page((study, study)), request("GET", "/studies", headers={"accept": accept}))
+    kind = header(answer, "content-type")
+    boundary = multipart.boundary_of(kind, "application/dicom+xml")
+    found = [
+        (part.media_type.value, etree.fromstring(b"".join(part.chunks)))
+        for part in multipart.read_parts([whole(answer)], boundary)
+    ]
+    assert [each for each, _ in found] == ["application/dicom+xml"] * 2
+    name = {None: native_xml.NAMESPACE}
+    root = found[0][1]
+    assert root.tag == f"{{{native_xml.NAMESPACE}}}NativeDicomModel"
+    (uid,) = root.findall("DicomAttribute[@keyword='StudyInstanceUID'][@vr='UI']/Value", name)
+    assert (uid.text, uid.get("number")) == (study.study_instance_uid, "1")
+    person = "DicomAttribute[@tag='00100010']/PersonName[@number='1']/Alphabetic"
+    assert root.findtext(f"{person}/FamilyName", namespaces=name) == "Nguyễn"
+    assert root.findtext(f"{person}/GivenName", namespaces=name) == "Văn An"
+
+
+@pytest.mark.parametrize("accept", ["application/dicom+json", "*/*", None, f"application/dicom+json, {XML};q=0.9"])
+def test_who_prefers_json_gets_json(accept):
+    asked = request("GET", "/studies", headers={} if accept is None else {"accept": accept})
+    assert header(rad129_search.encode(Page((study_from(ct_slice()),)), asked), "content-type") == dicom_json.MEDIA_TYPE
+
+
+@pytest.mark.parametrize("accept", ["text/html", 'multipart/related; type="application/dicom"', f"{XML};q=0"])
+def test_who_takes_neither_is_told(accept):
+    with pytest.raises(NotAcceptable, match="xml"):
+        find(headers={"accept": accept})
+
+
+def test_every_kind_of_value_has_its_place_in_the_xml():
+    said = {
+        "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
+        "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2.3"]}}, {}]},
+        "00091010": {"vr": "OB", "InlineBinary": "AQI="},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B\x01", "Ideographic": "C"}]},
+        "00200032": {"vr": "DS", "Value": [1.5, None, -3.0]},
+        "7FE00010": {"vr": "OW", "BulkDataURI": "https://example.org/b"},
+    }
+    root = etree.fromstring(native_xml.document(said))
+    name = {None: native_xml.NAMESPACE}
+    assert [each.get("tag") for each in root] == list(said)
+    assert [each.get("number") for each in root.findall("DicomAttribute/Item", name)] == ["1", "2"]
+    assert root.findtext("DicomAttribute/Item/DicomAttribute/Value", namespaces=name) == "1.2.3"
+    assert root.findtext("DicomAttribute/InlineBinary", namespaces=name) == "AQI="
+    numbers = root.findall("DicomAttribute[@tag='00200032']/Value", name)
+    assert [(each.get("number"), each.text) for each in numbers] == [("1", "1.5"), ("3", "-3.0")]
+    assert root.findtext(".//GivenName", namespaces=name) == "B\ufffd"
+    assert root.find("DicomAttribute/BulkData", name).get("uri") == "https://example.org/b"
+    assert root[2].get("keyword") is None, "a private attribute has none"
 
 
 def test_a_patients_number_means_the_hospitals_own_unless_its_issuer_is_named():
