@@ -15,10 +15,11 @@ from hie_node.web.front import PART, Page, Refused, Visit
 from hie_node.web.hearing import Shown, hear
 from hie_node.web.rendering import text_of
 from hie_node.web.searching import results
-from hie_node.web.timeline import Entry, timeline
+from hie_node.web.timeline import timeline
 from registry.commands import FindDocuments, FindStudies
 from registry.documents import DocumentStatus
 from registry.identifiers import HomeCommunityId
+from registry.performed import Performed
 from registry.searches import DocumentSearch, PatientSelector, StudySearch
 from registry.studies import Series
 
@@ -99,7 +100,7 @@ def _links(visit: Visit) -> dict[str, Any]:
         peer = visit.house.directory.current().peer(home)
         return visit.house.settings.name if home == visit.house.home else peer.community.name if peer else str(home)
 
-    def facts(entry: Entry) -> str:
+    def facts(entry: Performed) -> str:
         performed = entry.performed.isoformat() if entry.performed else ""
         series = "\n".join(_told(one) for one in (entry.study.series if entry.study else ())[:SERIES_SHOWN])
         return visit.seal(

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry.answers import CommunityOutcome, OutcomeKind
-from registry.coded import SERVICE_CODE
 from registry.documents import DocumentEntry
-from registry.examinations import Examination, by_service_code, from_header
-from registry.identifiers import DICOM_UID, HomeCommunityId
-from registry.pairing import parse_examination
+from registry.examinations import Examination
+from registry.identifiers import HomeCommunityId
+from registry.performed import Performed, as_performed
 from registry.studies import Study
 
-FOREMOST = frozenset({"CT", "MR"})
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("discharge", frozenset({"18842-5", "11490-0", "28655-9", "34105-7"})),
     ("referral", frozenset({"57133-1", "18761-7", "34133-9"})),
@@ -29,44 +27,11 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One examination as it was performed once, or one other document: images and reports that belong together."""
-
-    performed: datetime | None
-    home: HomeCommunityId
-    examination: Examination | None
-    study: Study | None = None
-    reports: tuple[DocumentEntry, ...] = ()
-
-    @property
-    def title(self) -> str:
-        """As its hospital calls it."""
-        for report in self.reports:
-            if report.attachment.title or report.type:
-                return report.attachment.title or (report.type.display if report.type else "") or ""
-        return (self.study.description if self.study else "") or ""
-
-    @property
-    def kind(self) -> str:
-        """Which heading it belongs under."""
-        if self.study is not None:
-            return "images"
-        codes = {code.code for report in self.reports for code in (report.type, *report.categories) if code}
-        return next((name for name, known in KINDS if codes & known), "others")
-
-    @property
-    def is_foremost(self) -> bool:
-        if self.examination is not None:
-            return self.examination.modality in FOREMOST
-        return self.study is not None and bool(FOREMOST & set(self.study.modalities))
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """The same examination over time; `examination` is None where no header or code tells which."""
 
     examination: Examination | None
-    entries: tuple[Entry, ...]
+    entries: tuple[Performed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +39,13 @@ class Timeline:
     """Newest first in each part."""
 
     imaging: tuple[Group, ...]
-    others: tuple[Entry, ...]
+    others: tuple[Performed, ...]
 
     @property
-    def kinds(self) -> tuple[tuple[str, tuple[Entry, ...]], ...]:
+    def kinds(self) -> tuple[tuple[str, tuple[Performed, ...]], ...]:
         """What is not foremost, under the heading that a doctor looks for; the rest under `others`."""
         names = (*(name for name, _ in KINDS), "others")
-        sorted_out = ((name, tuple(one for one in self.others if one.kind == name)) for name in names)
+        sorted_out = ((name, tuple(one for one in self.others if heading(one) == name)) for name in names)
         return tuple((name, entries) for name, entries in sorted_out if entries)
 
     @property
@@ -95,70 +60,31 @@ class Timeline:
 
 def timeline(documents: Iterable[DocumentEntry], studies: Iterable[Study], *, here: HomeCommunityId) -> Timeline:
     """All of it in order; `here` is the hospital of what names none."""
-    entries = sorted(_entries(documents, studies, here), key=lambda e: e.performed or _LONG_AGO, reverse=True)
-    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    entries = sorted(as_performed(studies, documents, here=here), key=lambda e: e.performed or _LONG_AGO, reverse=True)
+    groups: dict[tuple[str, str], list[Performed]] = defaultdict(list)
     for entry in entries:
-        if entry.is_foremost:
+        if entry.is_compared:
             groups[_kind(entry)].append(entry)
     imaging = tuple(Group(_spoken_of(each), tuple(each)) for each in groups.values())
-    return Timeline(imaging, tuple(entry for entry in entries if not entry.is_foremost))
+    return Timeline(imaging, tuple(entry for entry in entries if not entry.is_compared))
 
 
-def _kind(entry: Entry) -> tuple[str, str]:
+def heading(entry: Performed) -> str:
+    """Which heading it belongs under."""
+    if entry.study is not None:
+        return "images"
+    codes = {code.code for report in entry.reports for code in (report.type, *report.categories) if code}
+    return next((name for name, known in KINDS if codes & known), "others")
+
+
+def _kind(entry: Performed) -> tuple[str, str]:
     if entry.examination is None:
         return "?", entry.title
     return entry.examination.modality, entry.examination.region
 
 
-def _spoken_of(entries: Sequence[Entry]) -> Examination | None:
+def _spoken_of(entries: Sequence[Performed]) -> Examination | None:
     return entries[0].examination
-
-
-def _entries(documents: Iterable[DocumentEntry], studies: Iterable[Study], here: HomeCommunityId) -> Iterable[Entry]:
-    """A report goes with the study that it names, at the hospital that holds both."""
-    reports: dict[tuple[HomeCommunityId, str], list[DocumentEntry]] = defaultdict(list)
-    alone: list[DocumentEntry] = []
-    listed = list(studies)
-    known = {(study.home or here, study.study_instance_uid) for study in listed}
-    for document in documents:
-        places = [(document.home or here, r.value) for r in document.references if r.system == DICOM_UID]
-        place = next((one for one in places if _bare(one) in known), None)
-        if place is None:
-            alone.append(document)
-        else:
-            reports[_bare(place)].append(document)
-    for study in listed:
-        mine = reports[(study.home or here, study.study_instance_uid)]
-        yield Entry(study.started, study.home or here, _examined(study, mine), study, tuple(mine))
-    for document in alone:
-        yield Entry(document.performed, document.home or here, _named(document), None, (document,))
-
-
-def _bare(place: tuple[HomeCommunityId, str]) -> tuple[HomeCommunityId, str]:
-    return place[0], place[1].removeprefix("urn:oid:")
-
-
-def _examined(study: Study, reports: Sequence[DocumentEntry]) -> Examination | None:
-    """The report's service code says more than the header, which is silent about contrast that was not given."""
-    for report in reports:
-        found = _named(report)
-        if found is not None:
-            return found
-    if study.examination:
-        return parse_examination(study.examination)
-    series = study.series[0] if study.series else None
-    modality = next((m for m in study.modalities if m in FOREMOST), "")
-    return from_header(modality, series.body_part if series else None, study.description)
-
-
-def _named(document: DocumentEntry) -> Examination | None:
-    if document.examination:
-        return parse_examination(document.examination)
-    for event in document.events:
-        service = by_service_code(event.code) if event.system == SERVICE_CODE else None
-        if service is not None:
-            return service.examination
-    return None
 
 
 _GRAVITY = (

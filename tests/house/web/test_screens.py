@@ -103,6 +103,21 @@ def test_nothing_is_left_on_the_screen_after_signing_out(
         assert "Nguyễn Thị Lan" not in doctor.page.inner_text("body")
 
 
+def test_the_hospitals_name_stays_on_one_line_beside_a_signed_in_person(installed: Chromium, door: HouseDoor) -> None:
+    with screen(installed, door, PHONE) as administrator:
+        administrator.signs_in(Role.ADMINISTRATOR)
+        for name in ("Bệnh viện đa khoa Bắc Ninh", "Bệnh viện Trung ương Thái Nguyên"):
+            lines = administrator.page.evaluate(
+                """name => {
+                    const strong = document.querySelector(".brand strong");
+                    strong.textContent = name;
+                    return Math.round(strong.offsetHeight / parseFloat(getComputedStyle(strong).lineHeight));
+                }""",
+                name,
+            )
+            assert lines == 1, name
+
+
 HOSTILE = '<img src=x onerror="document.title=1">\u202e<script>alert(1)</script> ' + "dài" * 40
 
 
