@@ -12,9 +12,10 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
+from unicodedata import normalize
 
 from registry.errors import InvalidValue
 from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
@@ -23,12 +24,17 @@ from registry.traits import Traits, traits_of
 
 _LONGEST = 255
 _SEXES: Mapping[str, Gender] = {
-    "1": "male", "nam": "male", "m": "male", "male": "male",
-    "2": "female", "nu": "female", "nữ": "female", "f": "female", "female": "female",
+    "1": "male", "nam": "male", "trai": "male", "m": "male", "male": "male",
+    "2": "female", "nu": "female", "nữ": "female", "gai": "female", "gái": "female", "f": "female", "female": "female",
 }  # fmt: skip
-_YEAR_FIRST = re.compile(r"(\d{4})\D?(\d{2})?\D?(\d{2})?")
+_YEAR_FIRST = re.compile(r"(\d{4})(?:\D+(\d{1,2})(?:\D+(\d{1,2}))?)?")
+_UNBROKEN = re.compile(r"(\d{4})(\d{2})(\d{2})?")
+_DAY_FIRST_UNBROKEN = re.compile(r"(\d{2})(\d{2})(\d{4})")
+_DAYS_OF_A_SPREADSHEET = re.compile(r"[1-4]\d{4}")
+_FIRST_DAY_OF_A_SPREADSHEET = date(1899, 12, 30)
 _DAY_FIRST = re.compile(r"(?:(\d{1,2})\D+)?(?:(\d{1,2})\D+)?(\d{4})")
 _SEVERAL = re.compile(r"[;,/]")
+_AROUND = re.compile(r"^\D+|\.0$|\D+$")
 _TIME = re.compile(r"(?:[T ]\d{2}:\d{2}.*|(?<=^\d{8})\d{4,6})$")
 
 
@@ -69,8 +75,7 @@ class _Form:
 
 def listed(row: Mapping[str, str]) -> ListedPatient:
     """One line by the names of its columns."""
-    plain = {name: _plain(value) for name, value in row.items()}
-    return _listed(plain["record_id"], plain)
+    return _listed(_id_of(row["record_id"]), {name: _plain(value) for name, value in row.items()})
 
 
 def count_lines(path: Path) -> int:
@@ -81,7 +86,7 @@ def count_lines(path: Path) -> int:
     form, seen = _form(path), set()
     place = next(n for n, name in form.places if name == "record_id")
     for number, cells in _rows(path, form):
-        record_id = cells[place].strip() if place < len(cells) else ""
+        record_id = _id_of(cells[place]) if place < len(cells) else ""
         if not record_id:
             raise InvalidValue(f"line {number}: record_id", expected="the id of the record")
         # one number for each, since a list may have millions
@@ -94,12 +99,16 @@ def count_lines(path: Path) -> int:
 def read_list(path: Path) -> Iterator[ListedPatient]:
     """The lines of a file, in its order. Raises InvalidValue where it is no list, or a line has no record_id."""
     form = _form(path)
+    place = next(n for n, name in form.places if name == "record_id")
     for number, cells in _rows(path, form):
         width = len(cells)
-        row = {name: plain for n, name in form.places if n < width and cells[n] and (plain := _plain(cells[n]))}
-        if "record_id" not in row:
+        record_id = _id_of(cells[place]) if place < width else ""
+        if not record_id:
             raise InvalidValue(f"line {number}: record_id", expected="the id of the record")
-        yield _listed(row["record_id"], row)
+        yield _listed(
+            record_id,
+            {name: plain for n, name in form.places if n < width and cells[n] and (plain := _plain(cells[n]))},
+        )
 
 
 def _rows(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
@@ -147,6 +156,16 @@ def _plain(value: str) -> str:
     return _CONTROL.sub(" ", value[: 4 * _LONGEST]).strip(" ")
 
 
+def _id_of(cell: str) -> str:
+    """As the list has it, whole, since the answer has to name the same line."""
+    return cell.strip()
+
+
+def _digits(text: str) -> str:
+    """Of a number: digits of any width as plain ones, spaces of any kind as blanks."""
+    return text if text.isascii() else normalize("NFKC", text)
+
+
 def _listed(record_id: str, row: Mapping[str, str]) -> ListedPatient:
     return ListedPatient(
         record_id,
@@ -154,8 +173,8 @@ def _listed(record_id: str, row: Mapping[str, str]) -> ListedPatient:
         Demographics(
             name=_name(row),
             birth_date=birth_date(row.get("birth_date", "")),
-            gender=_SEXES.get(row.get("sex", "").lower(), "unknown"),
-            phones=tuple(part for part in re.split(r"[;,/]", row.get("phone", "")) if part.strip()),
+            gender=_SEXES.get(normalize("NFC", row.get("sex", "")).lower(), "unknown"),
+            phones=tuple(part for part in _SEVERAL.split(_digits(row.get("phone", ""))) if part.strip()),
             address=_address(row),
             mothers_name=row.get("guardian_name", "")[:_LONGEST] or None,
         ),
@@ -173,12 +192,12 @@ def _name(row: Mapping[str, str]) -> HumanName | None:
 
 
 def _numbers(row: Mapping[str, str]) -> Iterator[PatientIdentifier]:
-    local = row.get("local_id", "")[:_LONGEST]
+    local = _digits(row.get("local_id", "")[:_LONGEST]).strip()
     if local and local.isprintable():
         source = re.sub(r"\W+", "-", row.get("source", "")) or "list"
         yield PatientIdentifier(f"urn:list:{source[:200]}", local)
     for column, system in (("national_id", NATIONAL_ID), ("insurance_number", INSURANCE_NUMBER)):
-        for number in _SEVERAL.split(row.get(column, "")):
+        for number in _SEVERAL.split(_digits(row.get(column, ""))):
             if (typed := number.strip()) and len(typed) <= _LONGEST and typed.isprintable():
                 yield PatientIdentifier(system, typed)
 
@@ -200,23 +219,32 @@ def _address(row: Mapping[str, str]) -> Address | None:
 
 @lru_cache(maxsize=65536)
 def birth_date(text: str) -> BirthDate | None:
-    """Every form that hospitals write: 1958-03-21, 21/3/1958, 19580321, 19580000, 3/1958, 1958; else unknown."""
-    plain = _TIME.sub("", text.strip())
-    found = _YEAR_FIRST.fullmatch(plain)
-    if found is not None:
+    """Every form that hospitals write: 1958-03-21, 21/3/1958, 19580321, 19580000, 21031958, 3/1958, 1958, words between
+    them, the days of a spreadsheet; else unknown. A year of two digits could be of either century and is unknown."""
+    plain = _AROUND.sub("", _TIME.sub("", text.strip()))
+    if found := _YEAR_FIRST.fullmatch(plain):
         year, month, day = found.groups()
-    else:
-        found = _DAY_FIRST.fullmatch(plain)
-        if found is None:
-            return None
+    elif found := _DAY_FIRST.fullmatch(plain):
         day, month, year = found.groups()
         if month is None:
             day, month = None, day
+    elif found := _UNBROKEN.fullmatch(plain):
+        year, month, day = found.groups()
+        if not _is_a_year(int(year)) and (turned := _DAY_FIRST_UNBROKEN.fullmatch(plain)):
+            day, month, year = turned.groups()
+    elif _DAYS_OF_A_SPREADSHEET.fullmatch(plain):
+        return BirthDate(str(_FIRST_DAY_OF_A_SPREADSHEET + timedelta(days=int(plain))))
+    else:
+        return None
     return _date(int(year), int(month or 0), int(day or 0))
 
 
+def _is_a_year(year: int) -> bool:
+    return 1850 < year <= date.today().year + 1  # noqa: DTZ011
+
+
 def _date(year: int, month: int, day: int) -> BirthDate | None:
-    if not 1850 < year <= date.today().year + 1:  # noqa: DTZ011
+    if not _is_a_year(year):
         return None
     if month > 12 and 0 < day <= 12:
         month, day = day, month

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from registry.communes import NOWHERE, Place, place_of
 from registry.encodings import readable
@@ -226,7 +227,8 @@ _COUNTRY = frozenset({*_PERSONAL, INSURANCE_NUMBER})
 def _read_number(system: str, value: str) -> tuple[str, str]:
     if system not in _COUNTRY:
         return "local", f"{system}|{value.strip()}"
-    kind, number = _of_the_country(_SEPARATORS.sub("", value).upper(), insurance=system == INSURANCE_NUMBER)
+    typed = _SEPARATORS.sub("", value if value.isascii() else normalize("NFKC", value))
+    kind, number = _of_the_country(typed.upper(), insurance=system == INSURANCE_NUMBER)
     return (kind, number) if number and not is_dummy(number) else ("", "")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from typer.testing import CliRunner
 
 from hie_node.cli import app
-from hie_node.patient_lists import birth_date
+from hie_node.patient_lists import birth_date, read_list
 from registry.errors import InvalidValue
 
 HEAD = "record_id,full_name,sex,birth_date,national_id,phone,source,local_id\n"
@@ -93,15 +94,36 @@ def test_what_is_no_list_is_refused_and_nothing_is_written(tmp_path: Path, text:
 
 
 DATES = {
-    "1958-03-21": "1958-03-21 21/3/1958 19580321 195803210830 1958-03-21T08:30:00 21.03.1958 03/21/1958",
-    "1958": "19580000 00/00/1958 3/1958 1958 31/02/1958",
-    "": "2999 khong-ro 000000000000 -",
+    "1958-03-21": "1958-03-21 21/3/1958 19580321 195803210830 1958-03-21T08:30:00 21.03.1958 03/21/1958 1958-3-21"
+    " 1958/3/21 21031958 21265 21265.0 19580321.0 ngày-21-tháng-3-năm-1958",
+    "1958": "19580000 00/00/1958 3/1958 1958 31/02/1958 1958-00-00 1958.0 195803 năm-1958",
+    "": "2999 khong-ro 000000000000 - 21/3/58 58 0000-00-00 99999",
 }
 
 
 @pytest.mark.parametrize(("meant", "written"), [(day, one) for day, forms in DATES.items() for one in forms.split()])
 def test_birth_dates_in_every_form_that_hospitals_write(meant: str, written: str) -> None:
     assert str(birth_date(written) or "") == meant
+
+
+def test_numbers_and_sexes_are_read_however_they_are_typed(tmp_path: Path) -> None:
+    head = "record_id,sex,national_id,insurance_number,local_id,phone\n"
+    (tmp_path / "in.csv").write_text(
+        f"{head}a,nữ,001158\u00a0004321,GD4 01\u202f7960041583,BN\u00a07,0912\u00a0345 678\n"
+        f"b,{normalize('NFD', 'Nữ')},００１１５８００４３２１,GD4017960041583,BN 7,0912345678\n",
+        "utf-8",
+    )
+    one, other = (patient.traits for patient in read_list(tmp_path / "in.csv"))
+    assert one.personal == other.personal == {"001158004321"}
+    assert one.insurance == other.insurance == {"7960041583"} and one.local == other.local and one.local
+    assert one.phones == other.phones and one.phones
+    assert [patient.demographics.gender for patient in read_list(tmp_path / "in.csv")] == ["female", "female"]
+
+
+@pytest.mark.parametrize("twin", ["a\u200b", "a" * 2000])
+def test_an_id_is_what_the_list_has_and_comes_out_as_it_went_in(tmp_path: Path, twin: str) -> None:
+    lines, _ = link(tmp_path, f"record_id,full_name\n{twin[:-1]},Lê An\n{twin},Trần Bình\n")
+    assert {line["record_id"] for line in lines} == {twin[:-1], twin}
 
 
 def test_an_invented_list_is_linked_and_measured(tmp_path: Path) -> None:
