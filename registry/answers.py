@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from registry.documents import DocumentEntry
+from registry.earlier import ListedStudy
 from registry.identifiers import FacilityCode, HomeCommunityId
 from registry.studies import Study
 
@@ -27,6 +28,7 @@ class OutcomeKind(StrEnum):
     SILENT         no answer within the deadline, or not reachable
     BROKEN         an answer that cannot be used: wrong form, wrong patient, too much, refused by its own rules
     INCOMPLETE     answered, but more is there than was brought
+    DEFERRED       it took the question for the patient and answers it later; until then nothing can be asked for
     """
 
     ANSWERED = "answered"
@@ -35,6 +37,7 @@ class OutcomeKind(StrEnum):
     SILENT = "silent"
     BROKEN = "broken"
     INCOMPLETE = "incomplete"
+    DEFERRED = "deferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,31 @@ class Community:
 
 
 @dataclass(frozen=True, slots=True)
+class LastKnown:
+    """What a hospital of which nothing is heard now listed at its last answer; it may have changed since.
+
+    listed  when that was, `age` ago
+    found   as far as the permission under which it was received still stands; newest first
+    """
+
+    listed: datetime
+    age: timedelta
+    found: tuple[DocumentEntry | ListedStudy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CommunityOutcome:
-    """One line of the answer. `seconds` is how long it took; `detail` is for people and holds nothing personal."""
+    """One line of the answer. `seconds` is how long it took; `detail` is for people and holds nothing personal.
+
+    last  of a community that is silent or broken; never among what was found now
+    """
 
     community: Community
     kind: OutcomeKind
     count: int = 0
     detail: str = ""
     seconds: float = 0.0
+    last: LastKnown | None = None
 
 
 @dataclass(frozen=True, slots=True)

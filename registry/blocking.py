@@ -9,16 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from registry.identifiers import PatientIdentifier
+from registry.levels import INSURANCE, OLD_CARD, PASSPORT, PERSONAL, PHONE
 from registry.people import Demographics, PatientInQuestion
-from registry.traits import Traits, traits_of
+from registry.traits import NameTraits, Traits, traits_of
 
-KEYS_VERSION = 2
+KEYS_VERSION = 5
 """Goes up whenever a description gets other keys than before, here or by how its parts are read: `hie upgrade` then
 fills the index of a node anew."""
 CROWD = 200
 """A key under which so many records stand says nothing; no more of them are looked at."""
-CROWDED_PHONE = 24
+_CROWDED_PHONE = 24
 """A telephone of so many records is a desk's, not a family's."""
+_CROWDED_NAME = 32
+"""A name and a year, or a day, of so many: they grow with the list, and are never linked without a place or a
+telephone, which are keys as well."""
+
+
+def crowd(key: str) -> int:
+    """From how many records on a key says nothing."""
+    if key.startswith("phone|"):
+        return _CROWDED_PHONE
+    return _CROWDED_NAME if key.startswith(("name-year|", "name-day|")) else CROWD
 
 
 def number_key(identifier: PatientIdentifier) -> str | None:
@@ -42,6 +53,8 @@ def keys_of(traits: Traits) -> frozenset[str]:
 
     number            the strongest evidence there is; also the local number within its hospital
     phone             of few people: a family at most
+    name, day and     survives a year that was counted from an age, or typed wrong
+    month
     name and year     survives lost marks, word order and joined words (its words are sorted), and dates of which
                       only the year is known
     family, given     survives a lost middle name, where the place makes it rare
@@ -56,6 +69,8 @@ def keys_of(traits: Traits) -> frozenset[str]:
     if traits.nobody:
         return frozenset(key for key in keys if key.startswith("number|local"))
     name, place = traits.name, traits.place.commune
+    if name is not None and name.guest:
+        keys.update(_of_guests(name, traits))
     if name is not None and traits.year:
         keys.add(f"name-year|{name.sorted}|{traits.year}")
         if place:
@@ -65,9 +80,26 @@ def keys_of(traits: Traits) -> frozenset[str]:
     return frozenset(keys)
 
 
+def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
+    """Any word of a name that can be mistyped elsewhere, with what else is rare."""
+    for word in set(name.sorted.split()):
+        if traits.year:
+            yield f"guest-year|{word}|{traits.year}"
+        if traits.place.commune:
+            yield f"guest-place|{word}|{traits.place.commune}"
+    if traits.day:
+        yield f"guest-date|{traits.year}-{traits.month:02}-{traits.day:02}"
+    if traits.place.narrow:
+        yield f"guest-line|{traits.place.line}"
+    yield f"guest-name|{name.sorted}"
+
+
 def keys_wanted(traits: Traits) -> frozenset[str]:
-    """Its own keys, and those of the date with day and month exchanged."""
+    """Its own keys, those of the date with day and month exchanged, and of the years beside one that stands alone."""
     keys = keys_of(traits)
+    if traits.name is not None and traits.year and not traits.day and not traits.nobody:
+        name = traits.name.sorted
+        return keys.union(f"name-year|{name}|{year}" for year in (traits.year - 1, traits.year + 1))
     if traits.nobody or not 0 < traits.day <= 12 or traits.day == traits.month:
         return keys
     return keys.union(_with_date(traits, f"{traits.year}-{traits.day:02}-{traits.month:02}"))
@@ -88,10 +120,24 @@ def _number_keys(traits: Traits) -> Iterable[str]:
             yield f"phone|{phone}"
 
 
+def number_keys_by_field(traits: Traits) -> Iterable[tuple[int, str]]:
+    """Every number and telephone with the field in which it is compared, but for the local numbers of hospitals."""
+    for field, kind, values in (
+        (PERSONAL, "number|personal", traits.personal),
+        (OLD_CARD, "number|old", traits.old_cards),
+        (PASSPORT, "number|passport", traits.passports),
+        (INSURANCE, "number|insurance", traits.insurance),
+        (PHONE, "phone", traits.phones),
+    ):
+        for value in values:
+            yield field, f"{kind}|{value}"
+
+
 def _with_date(traits: Traits, date: str) -> Iterable[str]:
     """Only a full date is rare enough for a key with one word of the name."""
     name, place = traits.name, traits.place
     if name is not None:
+        yield f"name-day|{name.sorted}|{date[5:]}"
         yield f"given-date|{name.given}|{date}"
         if name.family:
             yield f"surname-date-sex|{name.family}|{date}|{traits.sex}"

@@ -52,9 +52,13 @@ class Service:
 class Result:
     """One value of a laboratory or another test.
 
-    codes    what was measured, best code first; several systems may name the same
-    value    as written: a number, or words
-    service  under which service it was done
+    codes      what was measured, best code first; several systems may name the same
+    value      as written: a number, or words
+    service    under which service it was done
+    normal     the range that the laboratory calls normal, as written
+    flags      how the laboratory calls the value, in its codes (HL7 table 0078: H, LL, A)
+    corrected  it replaces a value that was told before
+    unit_code  the unit in UCUM, where a map says it; `unit` is as written
     """
 
     name: str
@@ -63,6 +67,10 @@ class Result:
     unit: str = ""
     resulted: datetime | None = None
     service: CodedValue | None = None
+    normal: str = ""
+    flags: tuple[str, ...] = ()
+    corrected: bool = False
+    unit_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

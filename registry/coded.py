@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -45,4 +46,7 @@ REFERRAL_NOTE = CodedValue("57133-1", LOINC, "Referral note")
 NORMAL = CodedValue("N", CONFIDENTIALITY, "normal")
 RESTRICTED = CodedValue("R", CONFIDENTIALITY, "restricted")
 HIV = CodedValue("HIV", ACT_CODE, "HIV/AIDS information sensitivity")
+CONSENT_PAPER = CodedValue("59284-0", LOINC, "Consent Document")
+MIME_TYPE_SUFFICIENT = CodedValue("urn:ihe:iti:xds:2017:mimeTypeSufficient", FORMAT_CODE, "mimeType Sufficient")
+STAYS_HERE = CodedValue("STAYS", "urn:hie-node:sensitivity", "a paper of this hospital, no part of what is exchanged")
 UNREVIEWED_TEXT = CodedValue("UNREVIEWED", "urn:hie-node:sensitivity", "free text that a person has to read first")

@@ -34,6 +34,8 @@ SOAP_PATHS: Mapping[str, str] = {
     "query": "/xca/responding",
     "retrieve": "/xca/responding",
     "discovery": "/xcpd",
+    "images": "/xca/responding",
+    "deferred": "/xcpd",
 }
 
 
@@ -45,7 +47,9 @@ class Peer:
     jwks         public keys of its tokens, receipts and seals
     thumbprints  x5t#S256 of its TLS certificates; empty: any that the federation's authority issued to it
     speaks       `fhir`, `xca`
-    paths        where a gateway takes SOAP, if not where a node does: `query`, `retrieve`, `discovery`
+    paths        where a gateway takes SOAP, if not where a node does: `query`, `retrieve`, `discovery`, `images`,
+                 `deferred`
+    defers       a gateway that answers later who a patient is (ITI-55, deferred response), and is asked so
     """
 
     community: Community
@@ -55,10 +59,13 @@ class Peer:
     speaks: frozenset[str] = frozenset({"fhir"})
     state: PeerState = PeerState.ACTIVE
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
+    defers: bool = False
 
     def __post_init__(self) -> None:
         check_peer_url(self.peer_url)
         _check_paths(self.paths)
+        if self.defers and "xca" not in self.speaks:
+            raise InvalidValue("defers", expected="only of a gateway, that speaks xca")
 
     @property
     def home(self) -> HomeCommunityId:
@@ -69,7 +76,7 @@ class Peer:
         return self.state is PeerState.ACTIVE
 
     def path(self, of: str) -> str:
-        """Where it takes messages over SOAP: `query`, `retrieve` or `discovery`."""
+        """Where it takes messages over SOAP: `query`, `retrieve`, `discovery`, `images`, or `deferred` answers."""
         return self.paths.get(of) or SOAP_PATHS[of]
 
     def stricter_state(self, other: Peer) -> PeerState:
@@ -129,7 +136,7 @@ def _check_paths(paths: Mapping[str, str]) -> None:
     for name, path in paths.items():
         clean = path.isascii() and path.isprintable() and not any(character in path for character in " \\?#")
         if name not in SOAP_PATHS or not path.startswith("/") or path.startswith("//") or not clean:
-            raise InvalidValue("paths", expected="query, retrieve or discovery, each a path of this host")
+            raise InvalidValue("paths", expected=f"{', '.join(SOAP_PATHS)}; each a path of this host")
 
 
 def _check_host(host: str) -> None:

@@ -11,7 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from registry.coded import CodedValue
+from registry.clinical import Result
+from registry.coded import EPISODE_SUMMARY, STAYS_HERE, CodedValue
 from registry.errors import InvalidValue
 from registry.identifiers import HomeCommunityId, PatientIdentifier, check_unique_id
 from registry.people import Demographics
@@ -89,16 +90,21 @@ class DocumentEntry:
     Source: IHE ITI TF-3: 4.2.3.2, DocumentEntry metadata attributes.
 
     id             the registry's own id, also the FHIR logical id
-    entry_uuid     `urn:uuid:…`, given by the source or by the registry
+    entry_uuid     `urn:uuid:…`, given by the source or by the registry; each version of the metadata has its own
+    logical_id     the entry_uuid of the first version, where this is a later one (logicalID)
     unique_id      globally unique, at most 128 characters
     patient        the local identifier of the patient at this hospital (patientId)
     record_id      the source record behind `patient`
     creation       FHIR dateTime in the precision it arrived with (a day is not midnight), in the attachment
     start, stop    service start and stop time, aware; `start` is when the examination was performed
     references     accession numbers, study UIDs, orders (referenceIdList, context.related)
+    encounters     the stays or consultations that it came of (referenceIdList, context.encounter)
     sensitivity    what closes the document to others: confidentiality and sensitivity labels
     extra          elements that this version does not know, kept as they came
     slots          the same for what came as XDS metadata: by the name of the attribute
+    on_demand      it is made when it is retrieved: nothing is known of its bytes before
+    results        values that it reports, as facts; they stand and fall with it
+    has_values     the same of another hospital's report: they can be had there
     repository     repositoryUniqueId, an OID, where the bytes lie in a repository that is not this node's
     """
 
@@ -133,9 +139,24 @@ class DocumentEntry:
     extra: dict[str, Any] = field(default_factory=dict)
     slots: dict[str, Any] = field(default_factory=dict)
     repository: str | None = None
+    encounters: tuple[PatientIdentifier, ...] = ()
+    logical_id: str = ""
+    on_demand: bool = False
+    results: tuple[Result, ...] = ()
+    has_values: bool = False
 
     def __post_init__(self) -> None:
         check_unique_id(self.unique_id)
+
+    @property
+    def tells_values(self) -> bool:
+        """Its values can be had as facts. Whoever may not see a labelled report gets none of it."""
+        return bool(self.results) or self.has_values
+
+    @property
+    def stays_here(self) -> bool:
+        """A paper of the hospital's own, no part of what is exchanged."""
+        return STAYS_HERE in self.sensitivity
 
     @property
     def performed(self) -> datetime | None:
@@ -174,7 +195,10 @@ class SubmissionSet:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A named group of documents of one patient. Source: IHE ITI TF-3: 4.2.3.4."""
+    """A named group of documents of one patient. Source: IHE ITI TF-3: 4.2.3.4.
+
+    logical_id  the entry_uuid of the first version, where this is a later one
+    """
 
     id: str
     entry_uuid: str
@@ -189,3 +213,19 @@ class Folder:
     version: int = 1
     extra: dict[str, Any] = field(default_factory=dict)
     slots: dict[str, Any] = field(default_factory=dict)
+    logical_id: str = ""
+
+
+def is_visit_data(entry: DocumentEntry) -> bool:
+    """A whole visit as facts for programs (LOINC 34133-9 as FHIR); beside it stands the same as a page to read."""
+    kind = entry.attachment.content_type.partition(";")[0].strip().lower()
+    codes = (entry.type, *entry.categories)
+    return kind == "application/fhir+json" and any(code and code.means(EPISODE_SUMMARY) for code in codes)
+
+
+LABORATORY = frozenset({"11502-2", "26436-6", "18719-5"})
+
+
+def is_laboratory_report(entry: DocumentEntry) -> bool:
+    """What a laboratory found, by the LOINC code of its type or class."""
+    return any(code and code.code in LABORATORY for code in (entry.type, *entry.categories))

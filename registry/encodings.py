@@ -67,7 +67,7 @@ def readable(text: str) -> str:
             break
         text = mended
     composed = unicodedata.normalize("NFC", text)
-    readings = (text, text.translate(_TCVN3), _from_vni(composed.lower()))
+    readings = (text, composed.translate(_TCVN3), _from_vni(composed.lower()))
     return min(readings, key=_strangeness)
 
 

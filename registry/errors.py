@@ -18,11 +18,17 @@ RegistryError
 │   ├── UnresolvedReference   points to something that is not here
 │   ├── DeprecatedTarget      replaces or appends to what is no longer current
 │   └── ForeignDomain         a feed may speak only for its own assigning authority
+├── ChangeRejected            metadata that cannot be changed so; everything stays as it was
+│   ├── OtherPatient          a new version of the metadata names another patient
+│   ├── StillReferenced       something that stays would point to what is to go
+│   ├── LeftAlone             something would stay that no submission set has any more
+│   └── StillRegistered       bytes whose metadata are here cannot go alone
 ├── UnknownAuthority          nobody here knows identifiers of this assigning authority
 ├── UnknownTargetSystem       identifiers of this authority are asked for, and it is not known here
 ├── NotFound                  no such thing here, or none that may be seen
 │   ├── NoSuchRepository      no repository of this id answers here
 │   └── NoSuchCommunity       no hospital of this id is in the network
+├── OtherForm                 it is here, in another form than is accepted
 ├── Gone                      it was here and is deleted
 ├── NotUnique                 several match where one is needed
 ├── VersionConflict           somebody else changed it first
@@ -156,12 +162,57 @@ class DeprecatedTarget(SubmissionRejected):
         super().__init__(f"{reference} is superseded already; {NOTHING_STORED}")
 
 
+class ConditionFitsSeveral(SubmissionRejected):
+    """What is to be made only if it is not here fits several that are."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"several of {what} fit the condition; {NOTHING_STORED}")
+
+
 class ForeignDomain(SubmissionRejected):
     """A feed may speak only for its own assigning authority."""
 
     def __init__(self, system: str) -> None:
         self.system = system
         super().__init__(f"identifiers of {system} are assigned elsewhere; {NOTHING_STORED}")
+
+
+class ChangeRejected(RegistryError):
+    """Metadata that cannot be changed so; everything stays as it was. `object_id` is the object that it concerns."""
+
+    def __init__(self, object_id: str, told: str) -> None:
+        self.object_id, self.told = object_id, told
+        super().__init__(f"{object_id}: {told}; nothing was changed")
+
+
+class OtherPatient(ChangeRejected):
+    """A new version of the metadata names another patient."""
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id, "a new version is of the same patient as the one before")
+
+
+class StillReferenced(ChangeRejected):
+    """Something that stays would point to what is to go."""
+
+    def __init__(self, object_id: str, association: str) -> None:
+        self.association = association
+        super().__init__(object_id, f"the association {association} leads to it and would stay")
+
+
+class LeftAlone(ChangeRejected):
+    """Something would stay that no submission set has any more, or a submission set without anything in it."""
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id, "it would be left without a submission set, or as one without members")
+
+
+class StillRegistered(ChangeRejected):
+    """Bytes whose metadata are here cannot go alone: the index would promise what nobody can open."""
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id, "its metadata are registered; they are removed first")
 
 
 class UnknownAuthority(RegistryError):
@@ -202,6 +253,14 @@ class NoSuchCommunity(NotFound):
     def __init__(self, home: str) -> None:
         self.home = home
         super().__init__("this community")
+
+
+class OtherForm(RegistryError):
+    """It is here, in another form than is accepted; stored bytes are never made into another form unseen."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+        super().__init__(f"it is stored in another form than is accepted: {form}")
 
 
 class Gone(RegistryError):

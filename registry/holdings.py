@@ -8,14 +8,19 @@ Source: IHE ITI TF-3: 4.2.2 (association types), IHE ITI TF-2: 3.18.4.1.2.3.7 (s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
+from registry.answers import CommunityOutcome
 from registry.documents import DocumentEntry, Folder, RelationKind, SubmissionSet
+from registry.identifiers import HomeCommunityId
 
 Thing = DocumentEntry | SubmissionSet | Folder
+Noun = TypeVar("Noun", bound=Thing)
 
 
 class AssociationKind(StrEnum):
@@ -29,6 +34,15 @@ class AssociationKind(StrEnum):
     SIGNS = "signs"
 
 
+_BEGINNING = len("urn:uuid:00000000-0000-")
+_ID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RELATIONS_OF = {
+    AssociationKind.REPLACES: frozenset({RelationKind.REPLACES}),
+    AssociationKind.APPENDS: frozenset({RelationKind.APPENDS}),
+    AssociationKind.TRANSFORMS: frozenset({RelationKind.TRANSFORMS}),
+    AssociationKind.SIGNS: frozenset({RelationKind.SIGNS}),
+    AssociationKind.TRANSFORMS_AND_REPLACES: frozenset({RelationKind.TRANSFORMS, RelationKind.REPLACES}),
+}
 _OF_RELATION = {
     RelationKind.REPLACES: AssociationKind.REPLACES,
     RelationKind.APPENDS: AssociationKind.APPENDS,
@@ -42,6 +56,7 @@ class Association:
     """`source` has `target` as a member, or stands in this relation to it; both by entryUUID.
 
     original   of a submission set and a member: the set brought it, and does not only refer to it
+    listed_as  of another community: the id under which that has it
     """
 
     kind: AssociationKind
@@ -49,10 +64,15 @@ class Association:
     target: str
     of_submission_set: bool = False
     original: bool = True
+    listed_as: str = ""
 
     @property
     def id(self) -> str:
-        return uuid5(NAMESPACE_URL, f"{self.source} {self.kind} {self.target}").urn
+        """Begins as its source does, so that who knows nothing but this id can be led there."""
+        if self.listed_as:
+            return self.listed_as
+        made = uuid5(NAMESPACE_URL, f"{self.source} {self.kind} {self.target}").urn
+        return self.source[:_BEGINNING] + made[_BEGINNING:] if self.source.startswith("urn:uuid:") else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +93,47 @@ class Holdings:
     withheld: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkHoldings:
+    """The answer of many communities to a stored query, each under its own homeCommunityId.
+
+    persons       of how many people these things are
+    outcomes      one for each community that was asked
+    only_listed   of these documents are known, and of no sets and folders: they speak FHIR alone
+    never_listed  something was named that no community listed here, and that nobody was asked for
+    unasked       communities that were not asked, where the patient is not known to have been
+    """
+
+    found: tuple[tuple[HomeCommunityId, Holdings], ...]
+    outcomes: tuple[CommunityOutcome, ...]
+    persons: int = 1
+    only_listed: tuple[HomeCommunityId, ...] = ()
+    never_listed: bool = False
+    unasked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuery:
+    """A stored query as it was asked, to be passed on: its id, and its parameters as they were written."""
+
+    id: str
+    slots: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def beginning_of(association_id: str) -> str | None:
+    """How the entryUUID begins of what an association starts from; None for an id that is none."""
+    return association_id[:_BEGINNING] if _ID.fullmatch(association_id) else None
+
+
+def _newest(things: Iterable[Noun]) -> dict[str, Noun]:
+    """By id; of a document of which several versions are shown, the newest: associations follow that."""
+    return {one.id: one for one in sorted(things, key=lambda one: one.version)}
+
+
 def membership(packages: Iterable[SubmissionSet | Folder], members: Sequence[Thing]) -> Iterator[Association]:
     """Which of these are members of which packages."""
-    by_id = {member.id: member for member in members}
-    for package in packages:
+    by_id = _newest(members)
+    for package in _newest(packages).values():
         is_set = isinstance(package, SubmissionSet)
         referred = package.referred if isinstance(package, SubmissionSet) else ()
         for member_id in package.members:
@@ -88,8 +145,8 @@ def membership(packages: Iterable[SubmissionSet | Folder], members: Sequence[Thi
 
 def relations(documents: Sequence[DocumentEntry]) -> Iterator[Association]:
     """How these documents relate to one another; a transformation that replaces is one association."""
-    by_id = {document.id: document for document in documents}
-    for document in documents:
+    by_id = _newest(documents)
+    for document in by_id.values():
         kinds: dict[str, set[RelationKind]] = {}
         for relation in document.relations:
             kinds.setdefault(relation.target, set()).add(relation.kind)

@@ -19,6 +19,8 @@ URI_SYSTEM = "urn:ietf:rfc:3986"
 DICOM_UID = "urn:dicom:uid"
 ACCESSION = "urn:hie-node:accession"
 """The accession number as this hospital writes it; who issued it is not said."""
+VISIT = "urn:hie-node:visit"
+"""Before a colon and a facility code: that hospital's numbers of stays and consultations (MA_LK, PV1-19)."""
 
 _OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -160,12 +162,12 @@ def identity_number(value: str) -> PatientIdentifier | None:
     return None
 
 
-_UID = re.compile(r"\d+(\.\d+)*", re.ASCII)
+_UID = re.compile(r"(?!.{65})\d+(?:\.\d+)*", re.ASCII)
 
 
 def check_uid(value: str, element: str = "UID") -> str:
     """A DICOM unique identifier, as given. Source: DICOM PS3.5: 9.1. Some makers write leading zeros: tolerated."""
-    if not 1 <= len(value) <= 64 or not _UID.fullmatch(value):
+    if _UID.fullmatch(value) is None:
         raise InvalidIdentifier(element, expected="a DICOM UID of at most 64 digits and dots")
     return value
 
@@ -174,9 +176,9 @@ def check_unique_id(value: str) -> str:
     """DocumentEntry.uniqueId as a URI or `root^extension`, at most 128 characters. Source: IHE ITI TF-3: 4.2.3.2.26."""
     bare = value.removeprefix("urn:oid:").removeprefix("urn:uuid:")
     if value.startswith("urn:oid:") and not is_oid(bare):
-        raise InvalidIdentifier("uniqueId", expected="an OID after urn:oid:", found=value[:80])
+        raise InvalidIdentifier("uniqueId", expected="an OID after urn:oid:")
     if value.startswith("urn:uuid:") and not _UUID.fullmatch(bare.lower()):
-        raise InvalidIdentifier("uniqueId", expected="a UUID after urn:uuid:", found=value[:80])
+        raise InvalidIdentifier("uniqueId", expected="a UUID after urn:uuid:")
     if not bare or len(value) > 128 or not value.isprintable():
-        raise InvalidIdentifier("uniqueId", expected="1 to 128 printable characters", found=value[:80])
+        raise InvalidIdentifier("uniqueId", expected="1 to 128 printable characters")
     return value

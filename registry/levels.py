@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from registry.communes import Place
+from registry.guests import AS_A_WHOLE, alike, lines_alike, words_in_common
 from registry.traits import NameTraits, Traits
 
 Levels = tuple[int, ...]
@@ -27,7 +28,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "old card": ("unknown", "same", "nearly same", "different"),
     "passport": ("unknown", "same", "nearly same", "different"),
     "insurance number": ("unknown", "same", "nearly same", "different"),
-    "local number": ("unknown", "same"),
+    "local number": ("unknown", "same", "another one of the same hospital"),
     "phone": ("unknown", "same", "different"),
     "commune": ("unknown", "same", "different, one written before 2025", "different"),
     "house or hamlet": ("unknown", "same house", "same hamlet", "different"),
@@ -44,6 +45,7 @@ FAMILY_READABLE, FAMILY_LETTER, FAMILY_DIFFERENT = 2, 3, 4
 MIDDLE_NONE, MIDDLE_SHORTER, MIDDLE_TONE, MIDDLE_DIFFERENT, MIDDLE_LETTER = 2, 3, 4, 5, 6
 BORN_YEAR, BORN_SWAPPED, BORN_PART, BORN_OTHER_YEAR, BORN_YEAR_ONLY, BORN_DIFFERENT = 2, 3, 4, 5, 6, 7
 SEX_DIFFERENT = 2
+LOCAL_OTHER = 2
 PERSONAL_FOREIGN, PERSONAL_NEAR, PERSONAL_OTHER, PERSONAL_CONFLICT = 2, 3, 4, 5
 NUMBER_NEAR, NUMBER_DIFFERENT = 2, 3
 PHONE_DIFFERENT = 2
@@ -84,7 +86,8 @@ def share_a_number(one: Traits, other: Traits) -> bool:
 
 
 def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
-    commune, line = _places(one.place, other.place)
+    guests = one.name is not None and other.name is not None and one.name.guest and other.name.guest
+    commune, line = _places(one.place, other.place, guests=guests)
     return (
         _born(one, other),
         UNKNOWN if not one.sex or not other.sex else SAME if one.sex == other.sex else SEX_DIFFERENT,
@@ -92,7 +95,7 @@ def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
         _numbers(one.old_cards, other.old_cards) if one.old_cards and other.old_cards else UNKNOWN,
         _numbers(one.passports, other.passports) if one.passports and other.passports else UNKNOWN,
         _cards(one, other) if one.insurance and other.insurance else UNKNOWN,
-        SAME if one.local and one.local & other.local else UNKNOWN,
+        _local(one.local, other.local) if one.local and other.local else UNKNOWN,
         UNKNOWN if not one.phones or not other.phones else SAME if one.phones & other.phones else PHONE_DIFFERENT,
         commune,
         line,
@@ -104,14 +107,16 @@ def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
     )
 
 
-def _places(here: Place, there: Place) -> tuple[int, int]:
+def _places(here: Place, there: Place, *, guests: bool = False) -> tuple[int, int]:
     """Levels of the commune, and of the house or hamlet within it."""
+    if guests:
+        return _places_of_guests(here, there)
     if not here.commune or not there.commune:
         return UNKNOWN, UNKNOWN
     if here.commune == there.commune:
         commune = SAME
     else:
-        commune = COMMUNE_OLD if here.old or there.old else COMMUNE_DIFFERENT
+        commune = COMMUNE_OLD if here.old != there.old else COMMUNE_DIFFERENT
     if not here.line or not there.line or commune == COMMUNE_DIFFERENT:
         return commune, UNKNOWN
     if here.line == there.line:
@@ -119,8 +124,22 @@ def _places(here: Place, there: Place) -> tuple[int, int]:
     return commune, LINE_DIFFERENT if commune == SAME else UNKNOWN
 
 
+def _places_of_guests(here: Place, there: Place) -> tuple[int, int]:
+    """By likeness; a suburb of another name says nothing where the house is the same, and much where it is not."""
+    line = UNKNOWN
+    if here.line and there.line and lines_alike(here.line, there.line):
+        line = SAME if here.narrow or there.narrow else LINE_HAMLET
+    if not here.commune or not there.commune:
+        return UNKNOWN, line
+    if alike(here.commune, there.commune):
+        return SAME, line
+    return UNKNOWN if line else COMMUNE_DIFFERENT, line
+
+
 def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
     """Levels of the given name, the surname and the middle name."""
+    if one.guest and other.guest:
+        return _guests(one, other)
     # the same surname in front and another word at the end are two names, not two orders
     reordered = one.sorted == other.sorted and (
         one.given == other.given or one.family != other.family or one.turned or other.turned
@@ -133,6 +152,22 @@ def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
         # a letter that breaks a word in two, or glues two together, moves the border of the surname
         return _toned(one, other), FAMILY_LETTER, SAME
     return _given(one, other), _family(one.family, other.family), _middles(one, other, same=one.middle == other.middle)
+
+
+def _guests(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
+    """Words in any order, equal or mistyped. Two that agree are the whole name; of one that agrees beside one that does
+    not, nobody knows whether it is the given name, so it contradicts as another surname does."""
+    mine, theirs = one.sorted.split(), other.sorted.split()
+    equal, mistyped = words_in_common(mine, theirs)
+    if equal + mistyped < 2 and alike(one.letters, other.letters, AS_A_WHOLE):
+        equal, mistyped = 0, 2  # broken in two, or joined
+    if equal + mistyped >= 2:
+        family = SAME if equal > 1 else FAMILY_READABLE
+        return GIVEN_BARE if equal else GIVEN_READABLE, family, UNKNOWN
+    if not equal + mistyped:
+        return GIVEN_DIFFERENT, FAMILY_DIFFERENT, UNKNOWN
+    whole = min(len(mine), len(theirs)) == 1
+    return GIVEN_BARE if equal else GIVEN_READABLE, UNKNOWN if whole else FAMILY_DIFFERENT, UNKNOWN
 
 
 def _toned(one: NameTraits, other: NameTraits) -> int:
@@ -228,7 +263,8 @@ def _born(one: Traits, other: Traits) -> int:
         return UNKNOWN
     year = one.year == other.year
     if not one.day or not other.day:
-        return BORN_YEAR if year else BORN_DIFFERENT
+        # a year alone is often counted from an age; one off says nothing either way
+        return BORN_YEAR if year else UNKNOWN if abs(one.year - other.year) == 1 else BORN_DIFFERENT
     month, day = one.month == other.month, one.day == other.day
     if year:
         if month and day:
@@ -256,6 +292,17 @@ def _cards(one: Traits, other: Traits) -> int:
     """Numbers were given anew in August 2017: a difference across that day says nothing."""
     found = _numbers(one.insurance, other.insurance)
     return UNKNOWN if found == NUMBER_DIFFERENT and one.old_insurance != other.old_insurance else found
+
+
+def _local(mine: frozenset[str], theirs: frozenset[str]) -> int:
+    """A desk that looks its patients up rarely gives one of them two numbers; other hospitals' numbers say nothing."""
+    if mine & theirs:
+        return SAME
+    return LOCAL_OTHER if any(_giver(one) == _giver(other) for one in mine for other in theirs) else UNKNOWN
+
+
+def _giver(local: str) -> str:
+    return local.partition("|")[0]
 
 
 def _numbers(mine: frozenset[str], theirs: frozenset[str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from registry.blocking import CROWD, CROWDED_PHONE, keys_of, keys_wanted
+from registry.blocking import crowd, keys_of, keys_wanted
 from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
 from registry.traits import Traits, packed, unpacked
@@ -46,10 +46,18 @@ class Linker:
         self._person = array("i")
         # who has one record only is not in here
         self._members: dict[int, array[int]] = {}
+        self._asked: set[tuple[int, int]] = set()
+        self._near = array("i")
+        self._overlays: list[tuple[int, int]] = []
         self._index = KeyIndex()
 
     def __len__(self) -> int:
         return len(self._packed)
+
+    @property
+    def size(self) -> int:
+        """How many strangers there are to be reckoned with."""
+        return max(self._least, len(self))
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -77,10 +85,25 @@ class Linker:
         linked = verdict.zone is Zone.LINK and verdict.person_id is not None
         person = int(verdict.person_id or 0) if linked else record
         self.keep(traits, person, found)
+        if verdict.reused is not None:
+            self._overlays.append((record, int(verdict.reused)))
+        for other in verdict.near:
+            self._near.extend((record, int(other)))
         if verdict.also:
             person = self._joined(person, verdict.also)
         doubt = verdict.person_id if verdict.zone is Zone.REVIEW else verdict.reused
-        return Placed(record, person, verdict.zone, None if doubt is None else int(doubt), verdict)
+        return Placed(record, person, verdict.zone, self._question(person, doubt), verdict)
+
+    def _question(self, person: int, doubt: str | None) -> int | None:
+        """Whom to ask about; nobody is asked twice whether the same two are one."""
+        if doubt is None:
+            return None
+        other = int(doubt)
+        pair = (min(person, other), max(person, other))
+        if pair in self._asked:
+            return None
+        self._asked.add(pair)
+        return other
 
     def keep(self, traits: Traits, person: int, found: Mapping[str, Collection[int]] = MappingProxyType({})) -> None:
         """The next record, of this person; its own number makes it a person of its own. `found`: whom each of its keys
@@ -92,21 +115,52 @@ class Linker:
             self._members.setdefault(person, array("i", (person,))).append(record)
         for key in keys_of(traits):
             if person not in found.get(key, ()):
-                self._index.add(key, person, most=_most(key))
+                self._index.add(key, person, most=crowd(key))
 
     def _joined(self, person: int, others: tuple[str, ...]) -> int:
         """Two persons whom the same registration fits become one, where each record of one fits the other."""
         for other in map(int, others):
             known = list(self._latest(person))
             if all(self._fits(theirs, known) for theirs in self._latest(other)):
-                moved = self._members.pop(other, None) or array("i", (other,))
-                for member in moved:
-                    self._person[member] = person
-                self._members[person] = array("i", sorted((*self.members(person), *moved)))
+                self.join(person, other)
         return person
 
+    def join(self, person: int, other: int) -> None:
+        """All records of the other one become the person's."""
+        moved = self.members(other)
+        self._members.pop(other, None)
+        for member in moved:
+            self._person[member] = person
+        self._members[person] = array("i", sorted((*self.members(person), *moved)))
+
+    def part(self, record: int) -> None:
+        """The record becomes a person of its own; whoever it was the first record of goes by the next one."""
+        person = self._person[record]
+        rest = array("i", (member for member in self.members(person) if member != record))
+        self._members.pop(person, None)
+        for member in rest:
+            self._person[member] = rest[0]
+        if len(rest) > 1:
+            self._members[rest[0]] = rest
+        self._person[record] = record
+
+    def near(self) -> set[tuple[int, int]]:
+        """Persons that resembled each other when one of their records came and are not one yet, the lower first."""
+        person, noted = self._person, self._near
+        pairs = ((person[noted[n]], person[noted[n + 1]]) for n in range(0, len(noted), 2))
+        return {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
+
+    def overlays(self) -> tuple[tuple[int, int], ...]:
+        """Registrations whose local number was somebody else's, each with a record of who had it."""
+        return tuple(self._overlays)
+
+    def carriers(self, key: str) -> int:
+        """How many persons are found under a key; as many as a crowd where it is one."""
+        most = crowd(key)
+        return len({self._person[known] for known in self._index.find(key, most=most)}) or most
+
     def _fits(self, traits: Traits, known: list[Traits]) -> bool:
-        return self._weighing.decide(traits, [("0", known)], size=max(self._least, len(self))).zone is Zone.LINK
+        return self._weighing.decide(traits, [("0", known)], size=self.size).zone is Zone.LINK
 
     def _latest(self, person: int) -> Iterator[Traits]:
         return (self.traits(member) for member in self.members(person)[-MOST_RECORDS:])
@@ -123,7 +177,7 @@ class Linker:
         """What speaks for and against the record belonging to the person of another one, itself left out."""
         theirs = [member for member in self.members(self.person(other)) if member != record]
         persons = [("0", [self.traits(member) for member in theirs[-MOST_RECORDS:]])]
-        return self._weighing.explain(self.traits(record), persons, size=max(self._least, len(self)))
+        return self._weighing.explain(self.traits(record), persons, size=self.size)
 
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""
@@ -133,7 +187,7 @@ class Linker:
         person_of, find = self._person, self._index.find
         found = {}
         for key in keys_wanted(traits):
-            if under := find(key, most=_most(key)):
+            if under := find(key, most=crowd(key)):
                 found[key] = {person_of[known] for known in under}
         return found
 
@@ -144,7 +198,3 @@ class Linker:
             for person in persons:
                 shared[person] = shared.get(person, 0) + weight
         return sorted(shared, key=lambda person: (-shared[person], person))[:_CANDIDATES]
-
-
-def _most(key: str) -> int:
-    return CROWDED_PHONE if key.startswith("phone|") else CROWD

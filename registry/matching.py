@@ -123,8 +123,8 @@ class FieldEvidence:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The zone, the person it speaks of, and why: `evidence` to be read, `fields` and `score` (tenths of a bit) where
-    the rule weighs, `also` the other persons whom it would link as well, `reused` the person who had its local number
-    before."""
+    the rule weighs, `also` the other persons whom it would link as well, `near` those worth a second look when more is
+    known, `reused` the person who had its local number before."""
 
     zone: Zone
     person_id: str | None
@@ -134,6 +134,7 @@ class Verdict:
     score: int | None = None
     also: tuple[str, ...] = ()
     reused: str | None = None
+    near: tuple[str, ...] = ()
 
 
 class CorroboratedNumber:

@@ -20,7 +20,7 @@ from registry.studies import Study
 Kind = Literal["documents", "studies"]
 MOST = 300
 """Entries of one hospital; who has more is asked again."""
-_SAYS_NOTHING_NEW = frozenset({OutcomeKind.SILENT, OutcomeKind.BROKEN})
+_SAYS_NOTHING_NEW = frozenset({OutcomeKind.SILENT, OutcomeKind.BROKEN, OutcomeKind.DEFERRED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,3 +20,9 @@ BARE_SURNAMES = frozenset(bare(word).replace("y", "i") for word in SURNAMES)
 MIDDLE_WORDS = frozenset({"thị", "văn", "đức", "đình", "hữu", "ngọc", "xuân"})
 REGIONAL = {"vo": "vu", "huinh": "hoang"}
 """One surname in two regions, folded: Võ and Vũ, Huỳnh and Hoàng."""
+_ONE_READING = """
+trang linh nhi quinh oanh nhung tram nguiet tuiet chau diep duien dat kiet hui khoa phat duc loc phuc nhat thinh quoc
+nghia khang
+"""
+ONE_READING = frozenset(_ONE_READING.split())
+"""Given names, folded, that no other mark makes another name of: without marks they are as good as with."""

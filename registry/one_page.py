@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from registry.clinical import Medication, Problem, Result
-from registry.documents import DocumentEntry
+from registry.documents import DocumentEntry, is_visit_data
 from registry.earlier import Earlier
 from registry.identifiers import HomeCommunityId
 from registry.summary import Summary
@@ -91,6 +91,9 @@ def _imaging(history: Sequence[Earlier], place: Place) -> Iterator[Line]:
 
 
 def _papers(papers: Sequence[DocumentEntry], place: Place) -> Iterator[Line]:
+    """What people read; the same visit as data for programs would take its place a second time."""
     for one in papers:
+        if is_visit_data(one):
+            continue
         title = one.attachment.title or (one.type.display if one.type else "") or ""
         yield Line(title, one.performed, place(one.home))

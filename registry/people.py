@@ -173,12 +173,23 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptApart:
+    """Somebody decided that two records are of two people."""
+
+    record_id: str
+    other_id: str
+    decided: datetime
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A source record belongs to a person: with the evidence, the rule and its author, and it can be undone.
 
     came_from   the person that the record belonged to before, to whom undoing gives it back
     replaces    the link that ended with this one, and stands again when this one is undone
     decision    the doubt that somebody resolved by this link and others made with it; they are undone together
+    overruled   what kept this record apart from that person until then, and does again when this link is undone
     """
 
     id: str
@@ -193,6 +204,7 @@ class Link:
     came_from: str | None = None
     replaces: str | None = None
     decision: str | None = None
+    overruled: tuple[KeptApart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,11 @@ def _named_studies(document: DocumentEntry) -> Iterator[str]:
     return (r.value.removeprefix("urn:oid:") for r in document.references if r.system == DICOM_UID)
 
 
+def is_report_of_images(document: DocumentEntry) -> bool:
+    """Whether a document tells of an examination whose images somebody may look for."""
+    return _named(document) is not None
+
+
 def _named(document: DocumentEntry) -> tuple[Examination, Service | None] | None:
     """Which examination a report is of: by its service code, by what its sender said, or by its title."""
     for event in document.events:

@@ -46,6 +46,10 @@ class DocumentSearch:
     identifiers    any of entryUUID, uniqueId
     where          the other conditions; all must hold
     home           over the network: only this community is asked
+    manifests      the imaging manifests of the person's studies are wanted as well
+    on_demand      documents that are made when they are retrieved are wanted as well
+    versions       what the metadata said before they were changed is wanted as well, as superseded
+    papers         papers of the hospital's own, which are no part of a history, are wanted as well
     """
 
     patient: PatientSelector = ANYBODY
@@ -58,9 +62,18 @@ class DocumentSearch:
     after: Cursor | None = None
     count_only: bool = False
     home: HomeCommunityId | None = None
+    versions: bool = False
+    manifests: bool = False
+    on_demand: bool = False
+    papers: bool = False
 
     def accepts(self, entry: DocumentEntry) -> bool:
-        return all(condition(entry) for condition in self.where)
+        return (not entry.stays_here or self.lists_papers) and all(condition(entry) for condition in self.where)
+
+    @property
+    def lists_papers(self) -> bool:
+        """They are listed for whoever asks for them, by what they are or by their ids."""
+        return self.papers or self.ids is not None or self.identifiers is not None
 
     def fits(self, entry: DocumentEntry) -> bool:
         """Every condition but that on the patient holds: for what another hospital found."""
@@ -74,7 +87,10 @@ class DocumentSearch:
 
 @dataclass(frozen=True, slots=True)
 class StudySearch:
-    """Source: FHIR R4 ImagingStudy search, DICOM PS3.18 section 10.6 (QIDO-RS)."""
+    """Source: FHIR R4 ImagingStudy search, DICOM PS3.18 section 10.6 (QIDO-RS).
+
+    home   over the network: only this community is asked
+    """
 
     patient: PatientSelector = ANYBODY
     record_ids: tuple[str, ...] | None = None
@@ -84,6 +100,7 @@ class StudySearch:
     limit: int = 50
     after: Cursor | None = None
     count_only: bool = False
+    home: HomeCommunityId | None = None
 
     def accepts(self, study: Study) -> bool:
         return all(condition(study) for condition in self.where)

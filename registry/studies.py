@@ -5,8 +5,10 @@ Source: DICOM PS3.3 (Study, Series, Instance), FHIR R4 ImagingStudy.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from registry.coded import CodedValue
@@ -38,7 +40,13 @@ class Instance:
 
     def __post_init__(self) -> None:
         check_uid(self.sop_instance_uid, "SOP Instance UID")
-        check_uid(self.sop_class_uid, "SOP Class UID")
+        _check_class(self.sop_class_uid)
+
+
+@lru_cache(maxsize=256)
+def _check_class(uid: str) -> str:
+    """All objects of a series are of one or two classes."""
+    return check_uid(uid, "SOP Class UID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Series:
 
     slice_thickness   mm
     dose              CTDIvol in mGy, where the scanner wrote it
+    extent            mm that the slices cover, as another hospital says it: the places of its slices are not known here
     """
 
     series_instance_uid: str
@@ -61,15 +70,22 @@ class Series:
     contrast_agent: str | None = None
     instances: tuple[Instance, ...] = ()
     dose: float | None = None
+    extent: float | None = None
 
     def __post_init__(self) -> None:
         check_uid(self.series_instance_uid, "Series Instance UID")
 
     @property
+    def middle(self) -> Instance:
+        """The image in the middle says most of a series, by their numbers. There has to be one."""
+        ordered = sorted(self.instances, key=lambda one: one.number or 0)
+        return ordered[len(ordered) // 2]
+
+    @property
     def coverage(self) -> float | None:
         """How many mm of the patient the slices cover; None where they do not say where they are."""
         places = [instance.position for instance in self.instances if instance.position is not None]
-        return max(places) - min(places) + (self.slice_thickness or 0.0) if len(places) > 1 else None
+        return max(places) - min(places) + (self.slice_thickness or 0.0) if len(places) > 1 else self.extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,15 @@ class Study:
     @property
     def size(self) -> int:
         return sum(instance.size for series in self.series for instance in series.instances)
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits that stand for exactly these objects: who has them needs them sent again only when it changes.
+
+        Of what lies in an archive the UID alone speaks; the standard lets no other object bear it.
+        """
+        listed = sorted((one.sop_instance_uid, one.content_hash) for one in self.selected())
+        return hashlib.sha256("".join(f"{uid} {digest}\n" for uid, digest in listed).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from registry.coded import CodedValue
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
 from registry.people import NOTHING_KNOWN, Demographics, PatientInQuestion
+from registry.searches import DocumentSearch
 from registry.studies import ReadInstance
 
 
@@ -53,6 +54,18 @@ class FilePart:
                 yield piece
 
 
+@dataclass(frozen=True, slots=True)
+class Headed:
+    """A file with what was missing before its first byte."""
+
+    head: bytes
+    rest: FilePart
+
+    def chunks(self) -> Iterable[bytes]:
+        yield self.head
+        yield from self.rest.chunks()
+
+
 OWN_RECORD = "urn:hie-node:record"
 """System of the registry's own record ids, for a message that names its patient by nothing else."""
 
@@ -81,6 +94,7 @@ class SubmittedDocument:
     source_key     the sender's own key of this document: sent again with other bytes, it replaces the earlier one
     texts          readable text for the check against closed lists; not kept
     codes          diagnosis, service and medicine codes that belong to it, for the same check
+    unless         it is only made where none fits this that the caller may see
     content        None for a document whose bytes another repository of this hospital keeps
     """
 
@@ -91,6 +105,7 @@ class SubmittedDocument:
     source_key: str | None = None
     texts: tuple[str, ...] = ()
     codes: tuple[CodedValue, ...] = ()
+    unless: DocumentSearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,7 @@ class Submission:
     supersede   registry ids of documents that are current no longer
     withdrawn   the sender's own keys (`source_key`) of documents that it takes back; one that never came is no fault
     additions   folders that are here already, by entryUUID, each with a document that joins it, by id or entryUUID
+    set_is_made  its submission set is told from its document: where that brings nothing new, there is none
     new_folders  its folders must not be here already; else one that is known is continued
     """
 
@@ -113,6 +129,7 @@ class Submission:
     withdrawn: tuple[str, ...] = ()
     additions: tuple[tuple[str, str], ...] = ()
     new_folders: bool = False
+    set_is_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +250,14 @@ class ReferredDocument:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPatient:
-    """Who is on the way to this hospital, as the sending one announced it at the patient's request."""
+    """Who is on the way to this hospital, as the sending one announced it at the patient's request.
+
+    consents  the sender's ids of what the patient signed there: it names one when that is taken back
+    """
 
     sender: HomeCommunityId
     referral: Referral
     patient: PatientInQuestion
     received: datetime | None = None
     documents: tuple[ReferredDocument, ...] = ()
+    consents: tuple[str, ...] = ()

@@ -13,9 +13,10 @@ from itertools import islice
 from typing import TypeVar
 
 from registry.clinical import Medication, Problem, Result, Service
+from registry.coded import IMAGING_REPORT
 from registry.documents import DocumentEntry
 from registry.submissions import Visit
-from registry.vietnamese import folded
+from registry.vietnamese import same_words
 
 MOST = 100
 """Lines of one section; a summary that is longer is read by nobody."""
@@ -44,16 +45,17 @@ class Summary:
     latest: datetime | None = None
 
 
-def compose(visits: Iterable[Visit], reports: Sequence[DocumentEntry], *, withheld: int, now: datetime) -> Summary:
-    """`reports` are imaging reports, newest first. A visit that was cancelled says nothing."""
+def compose(visits: Iterable[Visit], documents: Sequence[DocumentEntry], *, withheld: int, now: datetime) -> Summary:
+    """`documents` are imaging reports and reports with values, newest first. A cancelled visit says nothing."""
     took_place = sorted((one for one in visits if not one.cancelled), key=_when, reverse=True)
     recent = [one for one in took_place if now - _when(one) <= MEDICINES_SINCE]
+    measured = (*(r for v in took_place for r in v.results), *(r for d in documents for r in d.results))
     return Summary(
-        problems=_newest(((p for v in took_place for p in v.problems)), lambda p: p.code or folded(p.text)),
-        medications=_newest((m for v in recent for m in v.medications), lambda m: (folded(m.name), m.strength)),
-        results=_newest(_by_time(r for v in took_place for r in v.results), lambda r: r.codes or folded(r.name)),
-        services=_newest((s for v in took_place for s in v.services), lambda s: s.code or folded(s.name)),
-        reports=tuple(reports[:MOST]),
+        problems=_newest(((p for v in took_place for p in v.problems)), lambda p: p.code or same_words(p.text)),
+        medications=_newest((m for v in recent for m in v.medications), lambda m: (same_words(m.name), m.strength)),
+        results=_newest(_by_time(measured), lambda r: r.codes or same_words(r.name)),
+        services=_newest((s for v in took_place for s in v.services), lambda s: s.code or same_words(s.name)),
+        reports=tuple([one for one in documents if IMAGING_REPORT in one.categories][:MOST]),
         visits=len(took_place),
         withheld=withheld,
         latest=max((when for v in took_place if (when := v.discharged or v.admitted)), default=None),

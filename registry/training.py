@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from registry.blocking import CROWD, CROWDED_PHONE, keys_of, keys_wanted
+from registry.blocking import crowd, keys_of, keys_wanted
 from registry.levels import (
     BORN,
     BORN_YEAR,
@@ -28,6 +28,8 @@ from registry.levels import (
     GIVEN_READABLE,
     LINE,
     LINE_HAMLET,
+    LOCAL,
+    LOCAL_OTHER,
     MIDDLE,
     MIDDLE_NONE,
     Levels,
@@ -85,7 +87,7 @@ def _sample(records: Sequence[Traits], wanted: int, rng: Random) -> list[tuple[i
         others: set[int] = set()
         for key in keys_wanted(records[place]):
             under = found.get(key, [])
-            if len(under) <= (CROWDED_PHONE if key.startswith("phone|") else CROWD):
+            if len(under) <= crowd(key):
                 others.update(other for other in under if other > place)
         sample += [(place, other, compare(records[place], records[other])) for other in sorted(others)]
     return sample[:wanted]
@@ -109,7 +111,8 @@ def _round(
 
 _GIVEN_WHAT_IS_KNOWN = frozenset(
     {(GIVEN, GIVEN_BARE), (GIVEN, GIVEN_READABLE), (GIVEN, GIVEN_INITIAL), (FAMILY, FAMILY_READABLE),
-     (MIDDLE, MIDDLE_NONE), (BORN, BORN_YEAR), (COMMUNE, COMMUNE_OLD), (LINE, LINE_HAMLET)}
+     (MIDDLE, MIDDLE_NONE), (BORN, BORN_YEAR), (COMMUNE, COMMUNE_OLD), (LINE, LINE_HAMLET),
+     (LOCAL, LOCAL_OTHER)}
 )  # fmt: skip
 """Levels that say what is missing as much as what agrees; how often that happens has nothing to do with who it is."""
 

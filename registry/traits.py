@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from registry.communes import NOWHERE, Place, place_of
 from registry.encodings import readable
+from registry.guests import is_guest
 from registry.identifiers import (
     CITIZEN_ID,
     INSURANCE_NUMBER,
@@ -25,9 +26,10 @@ from registry.identifiers import (
     insurance_last_ten,
     read_personal_number,
 )
+from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
 from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRecord
-from registry.syllables import bare
+from registry.syllables import bare, is_syllable
 from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
 
 _NEW_INSURANCE_NUMBERS = date(2017, 8, 1)
@@ -50,6 +52,7 @@ class NameTraits(NamedTuple):
     sorted   the words in alphabetic order: the same in every order of writing
     marked   the writer used marks, so that a missing one means something
     turned   the surname stood at the end: which of the other words is the given name is a guess
+    guest    no Vietnamese name: its words are compared by likeness (`registry.guests`)
     """
 
     family: str
@@ -61,6 +64,7 @@ class NameTraits(NamedTuple):
     sorted: str
     marked: bool
     turned: bool
+    guest: bool = False
 
 
 class Traits(NamedTuple):
@@ -160,6 +164,10 @@ _NONE: frozenset[str] = frozenset()
 @lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
     written = syllables(text)
+    if text.isascii():
+        as_written = text.lower().replace("'", "").replace("-", " ").split()
+        if is_guest(as_written) and any(untyped(word) == word and not is_syllable(word) for word in as_written):
+            return _guest(as_written)
     words = _surname_first(written)
     if not words:
         return None
@@ -176,6 +184,23 @@ def _name(text: str) -> NameTraits | None:
         sorted=" ".join(sorted(REGIONAL.get(word, word) for word in folded)),
         marked=has_marks(readable(text)) or any(digit in word for word in toned for digit in "12345"),
         turned=words != written,
+    )
+
+
+def _guest(words: Sequence[str]) -> NameTraits:
+    """Word for word as it is written; which of them is the surname is a guess."""
+    joined = "".join(words)
+    return NameTraits(
+        family=words[0] if len(words) > 1 else "",
+        middle=" ".join(words[1:-1]),
+        given=words[-1],
+        given_toned=words[-1],
+        middle_toned=" ".join(words[1:-1]),
+        letters=joined,
+        sorted=" ".join(sorted(words)),
+        marked=False,
+        turned=False,
+        guest=True,
     )
 
 

@@ -25,7 +25,7 @@ _TITLES = frozenset(
 _BEFORE_NAMES = _TITLES | {"bn", "bác"}
 _BARE_TITLES = frozenset(bare(title) for title in _BEFORE_NAMES)
 _NEWBORN = re.compile(
-    r"(?:cb|c\W?b|bs?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
+    r"(?:cb|c\W?b|b\W?s?\W?g|bs?t|(?:tre |be )?(?:so sinh )?(?:be (?:trai |gai ))?(?:con|be|tre|so sinh)(?: cua)?"
     r" (?:ba|chi|me|san phu))\W*(\d?)\W+(.+)"
 )
 _CHILD_OF = re.compile(rf"con\W*(\d?)\W+((?:{'|'.join(sorted(BARE_SURNAMES))})\W+\w.*)".replace("i", "[iy]"))
@@ -58,6 +58,11 @@ def toned(name: str) -> str:
 def folded(name: str) -> str:
     """Lower-case base letters only: what remains when marks are lost. "Nguyễn Đức Quý" gives "nguien duc qui"."""
     return " ".join(bare(word).replace("y", "i") for word in words(name))
+
+
+def same_words(text: str) -> str:
+    """By what two names of a test or a medicine are the same: all but case and spaces counts, for T3 is not T4."""
+    return " ".join(composed(text).casefold().split())
 
 
 def words(name: str) -> list[str]:

@@ -17,24 +17,18 @@ from dataclasses import dataclass, replace
 
 from registry.levels import (
     BORN,
-    BORN_DIFFERENT,
     BORN_YEAR,
-    BORN_YEAR_ONLY,
     COMMUNE,
     FAMILY,
-    FAMILY_DIFFERENT,
+    FAMILY_READABLE,
     FIELDS,
     GIVEN,
     GIVEN_BARE,
-    GIVEN_DIFFERENT,
-    GIVEN_INITIAL,
-    GIVEN_LETTER,
+    GIVEN_READABLE,
     GIVEN_TONE,
-    GUARDIAN,
     INSURANCE,
-    LINE,
-    LINE_HAMLET,
     LOCAL,
+    LOCAL_OTHER,
     MIDDLE,
     MIDDLE_NONE,
     OLD_CARD,
@@ -44,8 +38,6 @@ from registry.levels import (
     PERSONAL_FOREIGN,
     PHONE,
     SAME,
-    SEX,
-    SEX_DIFFERENT,
     UNKNOWN,
     Levels,
     compare_if_alike,
@@ -53,22 +45,27 @@ from registry.levels import (
 from registry.matching import Candidate, FieldEvidence, Verdict, Zone
 from registry.people import PatientInQuestion
 from registry.traits import NameTraits, Traits, traits_of_question, traits_of_record
+from registry.vetoes import ONLY_A_YEAR, OWN_NUMBERS, beyond, contradiction, forbids
 from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
 _LEVEL_NAMES = tuple(FIELDS.values())
-ONLY_A_YEAR = "only a name and a year"
-_FOR_A_YEAR = 25
-"""Tenths of a bit beyond the threshold that a rare name, a year and a commune have to bring where nothing else does."""
 REUSED = "this local number already belongs to somebody else"
-_NEVER_SHARED = (PERSONAL, OLD_CARD, PASSPORT)
-_OWN_NUMBERS = (PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL)
-_TAKEN = frozenset({(PERSONAL, PERSONAL_FOREIGN), (PHONE, SAME), *((number, SAME) for number in _OWN_NUMBERS)})
+_TAKEN = frozenset({(PERSONAL, PERSONAL_FOREIGN), (PHONE, SAME), *((number, SAME) for number in OWN_NUMBERS)})
 """What a stranger shares only by having used this patient's own."""
+_MISTYPED = {(GIVEN, GIVEN_READABLE): "given", (FAMILY, FAMILY_READABLE): "family"}
+_LIKE_IT = 15
+"""Tenths of a bit: how many more strangers have a name from abroad that is like this one than the very same."""
+_NO_FIELDS: frozenset[int] = frozenset()
 _SAID_WITH_MARKS, _OTHER_TONE = frozenset({SAME}), frozenset({GIVEN_TONE})
 _TOO_MANY_CARRIERS = 5
+TOO_MANY_CARRIERS = {PERSONAL: 5, OLD_CARD: 5, PASSPORT: 5, INSURANCE: 5, PHONE: 15}
+"""More persons than this under one number, by its field: it is nobody's."""
 MOST_RECORDS = 24
 _MOST_COMPARED = 6
+_MOST_NEAR = 8
+_NEAR = 45
+"""So many tenths below a question of the second look a person is still noted: more facts may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,20 @@ class Weighing:
             reason = "a patient without a name" if mine.nobody else "no candidate"
             return Verdict(Zone.NEW, None, (reason,), self.rule)
         ranked = self.weigh(mine, persons, size=size)
+        verdict = self._decided(mine, ranked, persons, size=size, explain=explain)
+        least, linked = self.model.again - _NEAR, verdict.person_id if verdict.zone is Zone.LINK else None
+        near = tuple(one.person_id for one in ranked[:_MOST_NEAR] if one.score >= least and one.person_id != linked)
+        return replace(verdict, near=near) if near else verdict
+
+    def _decided(
+        self,
+        mine: Traits,
+        ranked: Sequence[Weighed],
+        persons: Sequence[tuple[str, Sequence[Traits]]],
+        *,
+        size: int,
+        explain: bool,
+    ) -> Verdict:
         holder = _holder_of_local_number(mine, persons) if mine.local else None
         if not ranked:
             return self._reused(holder) if holder else Verdict(Zone.NEW, None, ("no candidate fits",), self.rule)
@@ -173,6 +184,14 @@ class Weighing:
         weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
         return weighed
 
+    def resembles(
+        self, mine: Traits, records: Sequence[Traits], *, size: int, dummies: frozenset[int] = _NO_FIELDS
+    ) -> Weighed | None:
+        """This description against the records of one person, without the fields in `dummies`; None where the names are
+        two and no number is shared, or one of them is nobody."""
+        known = [record for record in records[-MOST_RECORDS:] if not record.nobody]
+        return self._person(mine, "", known, dummies, _bits_of(size)) if known and not mine.nobody else None
+
     def lead(self, mine: Traits, theirs: Traits, levels: Levels, *, size: int) -> int:
         """Tenths of a bit by which "the same person" leads, for a pair that is compared already."""
         return self._score(mine, theirs, levels, _bits_of(size))[0]
@@ -198,10 +217,8 @@ class Weighing:
         return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], self._veto(mine, records, levels, score), place)
 
     def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels, score: int) -> str | None:
-        found = forbids(mine, records, levels)
-        if found == ONLY_A_YEAR and levels[COMMUNE] == SAME and score >= self.model.link + _FOR_A_YEAR:
-            return None
-        return found
+        found = forbids(mine, records, levels, twins_from=self.model.twins_from)
+        return None if found == ONLY_A_YEAR and score >= self.model.link + beyond(levels) else found
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
         """What the records of a person say together: the name that fits best, the best of each other field."""
@@ -218,10 +235,12 @@ class Weighing:
         for field in range(BORN, len(best)):
             of_field = gain[field]
             best[field] = max((levels[field] for levels in compared), key=of_field.__getitem__)
-        if best[BORN] == BORN_YEAR:
-            # a full date that differs says more than one of which only the year is known
+        if best[BORN] in (UNKNOWN, BORN_YEAR):
+            # a full date that differs says more than one of which only the year is known, or nothing
             full = [levels[BORN] for levels in compared if levels[BORN] not in (UNKNOWN, BORN_YEAR)]
-            best[BORN] = max(full, key=gain[BORN].__getitem__, default=BORN_YEAR)
+            best[BORN] = max(full, key=gain[BORN].__getitem__, default=best[BORN])
+        if any(levels[LOCAL] == LOCAL_OTHER for levels in compared) and best[LOCAL] != SAME:
+            best[LOCAL] = LOCAL_OTHER
         if any(levels[PERSONAL] == PERSONAL_CONFLICT for levels in compared) and best[PERSONAL] != SAME:
             best[PERSONAL] = PERSONAL_CONFLICT
         return tuple(best), named
@@ -247,9 +266,10 @@ class Weighing:
         ranked = self.weigh(mine, persons, size=size)
         if not ranked:
             return ("two names, and no number in common",)
-        return self._lines(mine, ranked[0], size=size)
+        return self.reasons(mine, ranked[0], size=size)
 
-    def _lines(self, mine: Traits, best: Weighed, *more: str, size: int) -> tuple[str, ...]:
+    def reasons(self, mine: Traits, best: Weighed, *more: str, size: int) -> tuple[str, ...]:
+        """How far ahead, what forbids a link, and every field with its bits."""
         fields = self.evidence(mine, best, size=size)
         lines = [f"{bits(best.score)} against a {best.rival}", *more, *([best.veto] if best.veto else [])]
         return (*lines, *(f"{one.field} {one.level} {bits(one.tenths)}" for one in fields))
@@ -274,6 +294,8 @@ class Weighing:
                 return max(self._common(mine.name, field, level), self._common(theirs.name, field, level))
             if field == COMMUNE:
                 return -frequencies.commune.get(mine.place.commune, frequencies.rare["commune"])
+        if (field, level) in _MISTYPED and mine.name is not None and mine.name.guest:
+            return _LIKE_IT - frequencies.rare[_MISTYPED[field, level]]
         if (field, level) in _TAKEN:
             return self.model.rows[field][level][3] - strangers
         return None
@@ -292,7 +314,7 @@ class Weighing:
     def _verdict(self, mine: Traits, zone: Zone, best: Weighed, *more: str, size: int) -> Verdict:
         if zone is Zone.NEW:
             return Verdict(zone, None, (f"{bits(best.score)} against a {best.rival}",), self.rule, score=best.score)
-        lines, fields = self._lines(mine, best, *more, size=size), self.evidence(mine, best, size=size)
+        lines, fields = self.reasons(mine, best, *more, size=size), self.evidence(mine, best, size=size)
         return Verdict(zone, best.person_id, lines, self.rule, fields, best.score)
 
 
@@ -314,46 +336,6 @@ def bits(tenths: int) -> str:
     return f"{tenths / 10:+.1f} bits"
 
 
-def forbids(mine: Traits, records: Sequence[Traits], levels: Levels) -> str | None:
-    """What may never be linked without a person, whatever the score."""
-    if mine.newborn or any(record.newborn for record in records):
-        return "a newborn under its mother's name"
-    found = contradiction(levels)
-    if found is not None:
-        return found
-    born = levels[BORN]
-    numbered = any(levels[number] == SAME for number in _OWN_NUMBERS)
-    if levels[GIVEN] == UNKNOWN:
-        return "the name does not support it"
-    if born == UNKNOWN and not numbered:
-        return "no birth date and no number"
-    if born == BORN_YEAR and not numbered and not _under_one_roof(levels):
-        return ONLY_A_YEAR
-    return None
-
-
-def _under_one_roof(levels: Levels) -> bool:
-    return SAME in (levels[PHONE], levels[GUARDIAN]) or levels[LINE] in (SAME, LINE_HAMLET)
-
-
-def contradiction(levels: Levels) -> str | None:
-    """What two people differ in, and one person only by mistake. A number of one's own excuses a slip, a name never."""
-    if levels[PERSONAL] == PERSONAL_CONFLICT:
-        return "personal numbers are different"
-    given, born = levels[GIVEN], levels[BORN]
-    certain = any(levels[number] == SAME for number in _NEVER_SHARED)
-    numbered = certain or any(levels[number] == SAME for number in _OWN_NUMBERS)
-    if (given == GIVEN_TONE and not certain) or (given in (GIVEN_LETTER, GIVEN_INITIAL) and not numbered):
-        return "twins differ like this"
-    if given == GIVEN_DIFFERENT or levels[FAMILY] == FAMILY_DIFFERENT:
-        return "the name does not support it"
-    if born in (BORN_DIFFERENT, BORN_YEAR_ONLY) and levels[PERSONAL] != SAME:
-        return "the birth date contradicts it"
-    if levels[SEX] == SEX_DIFFERENT and not numbered:
-        return "the sex contradicts it"
-    return None
-
-
 def _dummies(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> frozenset[int]:
     """Fields in which this description shares its number with too many different people to mean anything."""
     if len(persons) <= _TOO_MANY_CARRIERS:
@@ -364,7 +346,7 @@ def _dummies(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> f
     ):  # fmt: skip
         own = numbers(mine)
         carriers = sum(any(own & numbers(record) for record in records) for _, records in persons) if own else 0
-        if carriers > _TOO_MANY_CARRIERS * (3 if field == PHONE else 1):
+        if carriers > TOO_MANY_CARRIERS[field]:
             crowded.add(field)
     return frozenset(crowded)
 

@@ -19,7 +19,11 @@ from typing import Any
 from registry.errors import InvalidValue
 from registry.levels import FIELDS
 
-FORMAT = 1
+FORMAT = 2
+_LATER = {1: frozenset({("local number", "another one of the same hospital")})}
+"""By an older format that is still read: the levels that it has not, and that then say nothing."""
+_QUEUE = 20
+_SILENT = dict.fromkeys(("same", "relative", "twin", "stranger"), 0)
 SHIPPED = Path(__file__).with_name("matching_model.json")
 HYPOTHESES = ("same", "relative", "twin", "stranger")
 Row = tuple[int, int, int, int]
@@ -48,8 +52,11 @@ class Model:
     rows        by field and level, in the order of `levels.FIELDS`
     relatives   tenths of a bit: how many relatives of a patient are in the index
     twins       the same for twins
+    twins_from  the year of birth from which on twins are looked for where a name stands without marks; 0: never
     link        from this score on a record is linked without a person
     review      from this score on a person is asked
+    again       the same for the second look, when all that is known of two persons is compared
+    queue       how many questions in 1,000 registrations people have time for
     margin      by how much the best person must be ahead of the next
     """
 
@@ -58,9 +65,12 @@ class Model:
     frequencies: Frequencies
     relatives: int
     twins: int
+    twins_from: int
     link: int
     review: int
     margin: int
+    again: int
+    queue: int
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,10 +83,14 @@ def read(text: str) -> Model:
 
 
 def _model(stored: Mapping[str, Any]) -> Model:
-    if stored["format"] != FORMAT:
+    if stored["format"] not in (FORMAT, *_LATER):
         raise ValueError
+    later, weights = _LATER.get(stored["format"], frozenset()), stored["weights"]
     rows = tuple(
-        ((0, 0, 0, 0), *(_row(stored["weights"][name][level]) for level in levels[1:]))
+        (
+            (0, 0, 0, 0),
+            *(_row(_SILENT if (name, level) in later else weights[name][level]) for level in levels[1:]),
+        )
         for name, levels in FIELDS.items()
     )
     prior, zones, frequencies = stored["priors"], stored["zones"], stored["frequencies"]
@@ -86,9 +100,12 @@ def _model(stored: Mapping[str, Any]) -> Model:
         frequencies=Frequencies(**{name: {k: int(v) for k, v in frequencies[name].items()} for name in _FREQUENCIES}),
         relatives=int(prior["relatives"]),
         twins=int(prior["twins"]),
+        twins_from=int(prior.get("twins from", 0)),
         link=int(zones["link"]),
         review=int(zones["review"]),
         margin=int(zones["margin"]),
+        again=int(zones.get("again", zones["review"])),
+        queue=int(zones.get("queue", _QUEUE)),
         record=stored["record"],
     )
 
@@ -114,8 +131,14 @@ def written(model: Model) -> str:
         "format": FORMAT,
         "version": model.version,
         "unit": "tenths of a bit",
-        "zones": {"link": model.link, "review": model.review, "margin": model.margin},
-        "priors": {"relatives": model.relatives, "twins": model.twins},
+        "zones": {
+            "link": model.link,
+            "review": model.review,
+            "margin": model.margin,
+            "again": model.again,
+            "queue": model.queue,
+        },
+        "priors": {"relatives": model.relatives, "twins": model.twins, "twins from": model.twins_from},
         "weights": weights,
         "frequencies": {name: dict(getattr(model.frequencies, name)) for name in _FREQUENCIES},
         "record": dict(model.record),

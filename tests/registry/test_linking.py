@@ -121,3 +121,20 @@ def test_the_second_generator_is_linked_as_safely_as_the_first() -> None:
         assert found.unaided.recall > recall
         assert found.unaided.false_merges <= 1
         assert found.nobody == 0
+
+
+def test_a_year_that_was_counted_wrong_still_finds_the_patient() -> None:
+    bare = {"national_id": "", "phone": "", "address_line": "", "commune": ""}
+    linker = Linker(Weighing(shipped()))
+    linker.add(read(**LAN | bare))
+    for wrong in ("21/03/1959", "21/03/1968"):
+        assert linker.candidates(read(**LAN | bare | {"birth_date": wrong})) == [0]
+    assert linker.candidates(read(**LAN | bare | {"birth_date": "22/04/1959"})) == []
+
+
+def test_nobody_is_asked_twice_whether_the_same_two_are_one() -> None:
+    own, reused = LAN | {"local_id": "7"}, {"full_name": "Đỗ Văn Tùng", "sex": "Nam", "birth_date": "9/9/1964"}
+    linker = Linker(Weighing(shipped()))
+    linker.add(read(**reused, source="BV01", local_id="7"))
+    asked = [linker.add(read(**own)).asked for _ in range(3)]
+    assert asked == [0, None, None]

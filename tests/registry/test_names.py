@@ -86,3 +86,10 @@ def test_who_only_sounds_like_a_newborn_or_a_nobody_is_neither() -> None:
 def test_hostile_text_ends(text: str) -> None:
     syllables(text[:255])
     newborn(text[:255])
+
+
+@pytest.mark.parametrize("name", ["B/G Mai Ngọc Anh", "BG MAI NGOC ANH", "B.G Mai Ngọc Anh", "BSG Mai Ngọc Anh"])
+def test_a_babys_placeholder_is_known_however_it_is_shortened(name: str) -> None:
+    found = newborn(name)
+    assert found is not None
+    assert found.mother.lower().startswith("mai ng")

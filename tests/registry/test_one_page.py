@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from registry.clinical import Medication, Problem, Result
-from registry.coded import ICD10, CodedValue
+from registry.coded import EPISODE_SUMMARY, ICD10, CodedValue
 from registry.conclusions import conclusion_of
 from registry.documents import Attachment, DocumentEntry
 from registry.earlier import Earlier
@@ -38,7 +39,10 @@ def test_each_line_has_its_day_and_its_source() -> None:
         "p", "urn:uuid:1", "2.25.9", PatientIdentifier("urn:oid:2.25.1", "1"), "r",
         Attachment("text/plain", 1, "a" * 40, "", title="Giấy ra viện"), home=BAC_NINH,
     )  # fmt: skip
-    page = one_page(summary, [ct], [paper], place)
+    data = replace(
+        paper, type=EPISODE_SUMMARY, attachment=replace(paper.attachment, content_type="application/fhir+json")
+    )
+    page = one_page(summary, [ct], [data, paper], place)
     told = {section.name: [(line.text, line.source) for line in section.lines] for section in page.sections}
     assert told == {
         "diagnoses": [("I10 Tăng huyết áp", "Bạch Mai")],

@@ -39,3 +39,11 @@ def test_medicines_of_long_ago_are_history_and_cancelled_visits_are_nothing() ->
     told = compose([old, cancelled, visit(5, medications=(Medication("Metformin"),))], (), withheld=2, now=NOW)
     assert [one.name for one in told.medications] == ["Metformin"]
     assert (told.visits, told.withheld) == (2, 2)
+
+
+def test_a_digit_in_a_name_makes_it_another_medicine_and_another_test() -> None:
+    vitamins = (Medication("Vitamin B6"), Medication("Vitamin B12"))
+    tests = (Result("FT3", "5.1"), Result("FT4", "14"))
+    told = compose([visit(2, medications=vitamins, results=tests)], (), withheld=0, now=NOW)
+    assert [one.name for one in told.medications] == ["Vitamin B6", "Vitamin B12"]
+    assert [one.name for one in told.results] == ["FT3", "FT4"]

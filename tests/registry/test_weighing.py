@@ -9,7 +9,7 @@ import pytest
 from hie_node.lab import spelling
 from registry.errors import InvalidValue
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
-from registry.levels import one_edit, readable_same
+from registry.levels import GIVEN, LOCAL, LOCAL_OTHER, one_edit, readable_same
 from registry.linking import Linker
 from registry.matching import Candidate, Verdict, Zone
 from registry.people import Address, BirthDate, Demographics, Gender, HumanName, PatientInQuestion, SourceRecord
@@ -206,6 +206,36 @@ def test_every_link_says_why_field_by_field() -> None:
     assert "Hường" not in str(verdict.evidence)
 
 
+def test_cards_written_one_after_the_other_are_those_of_twins_where_nobody_wrote_the_marks() -> None:
+    one = said("Lê Thị Hòa", "2020-06-09", card="GD4000926559335", phone=PHONE)
+    other = said("LE THI HOA", "2020-06-09", card="GD4000926559334", phone=PHONE)
+    verdict = judged(other, one)
+    assert verdict.zone is Zone.REVIEW
+    assert "twins differ like this" in verdict.evidence
+    assert judged(said("LE THI HOA", "2020-06-09", card="GD4000926559335", phone=PHONE), one).zone is Zone.LINK
+
+
+def test_a_desk_that_gave_another_number_speaks_against_one_person() -> None:
+    here, there = PatientIdentifier("urn:his", "17"), PatientIdentifier("urn:other", "17")
+    known = [Candidate("p", (SourceRecord("r", PatientIdentifier("urn:his", "16"), KNOWN.demographics),))]
+    same, elsewhere = (
+        MATCHER.judge(PatientInQuestion((number,), KNOWN.demographics), known, size=SIZE) for number in (here, there)
+    )
+    assert same.score is not None
+    assert elsewhere.score is not None
+    assert same.score < elsewhere.score
+    assert any("another one of the same hospital" in line for line in same.evidence)
+
+
+def test_a_commune_that_lost_its_name_says_less_than_two_that_both_have_theirs() -> None:
+    before = "Thôn 3, Xã Vĩnh Lợi, Huyện Mỹ Tú, Tỉnh Đồng Bằng"
+    after, other = "Thôn 3, Xã Tân Hưng, Tỉnh Đồng Bằng", "Thôn 3, Xã Phú Lộc, Huyện Mỹ Tú, Tỉnh Đồng Bằng"
+    renamed, moved = judged(said(home=after), said(home=before)), judged(said(home=other), said(home=before))
+    assert renamed.score is not None
+    assert moved.score is not None
+    assert renamed.score > moved.score
+
+
 def test_who_fits_two_persons_says_so() -> None:
     verdict = MATCHER.judge(said(number=NUMBER), [person("a", KNOWN), person("b", KNOWN)], size=SIZE)
     assert verdict.also == ("b",)
@@ -215,9 +245,19 @@ def test_a_model_file_reads_back_and_a_broken_one_is_refused() -> None:
     assert read(written(shipped())) == shipped()
     broken = json.loads(written(shipped()))
     del broken["weights"]["sex"]["different"]
-    for text in ("", "[]", "{}", json.dumps(broken), json.dumps({"format": 2})):
+    for text in ("", "[]", "{}", json.dumps(broken), json.dumps({"format": 3})):
         with pytest.raises(InvalidValue):
             read(text)
+
+
+def test_a_model_that_was_trained_before_is_read_and_what_it_did_not_know_says_nothing() -> None:
+    stored = json.loads(written(shipped()))
+    del stored["weights"]["local number"]["another one of the same hospital"]
+    with pytest.raises(InvalidValue):
+        read(json.dumps(stored))
+    before = read(json.dumps(stored | {"format": 1}))
+    assert before.rows[LOCAL][LOCAL_OTHER] == (0, 0, 0, 0)
+    assert before.rows[GIVEN] == shipped().rows[GIVEN]
 
 
 def test_ten_thousand_records_of_one_person_are_one_person() -> None:
@@ -235,3 +275,19 @@ def test_small_comparisons() -> None:
     assert readable_same("ngui?n", "nguien")
     assert readable_same("h??ng", "huong")
     assert not readable_same("h?ng", "lang")
+
+
+@pytest.mark.parametrize(
+    ("name", "born", "zone"),
+    [
+        ("Lê Thị Lân", "2015-08-17", Zone.REVIEW),  # Lan may be her twin
+        ("Lê Thị Quỳnh", "2015-08-17", Zone.LINK),  # no other mark makes a name of it
+        ("Lê Thị Lân", "1961-08-17", Zone.LINK),
+    ],
+)
+def test_a_child_without_marks_and_numbers_may_be_a_twin_where_another_mark_makes_another_name(
+    name: str, born: str, zone: Zone
+) -> None:
+    known = said(name, born, phone="0105551234", home=HOME)
+    plain = said(spelling.without_marks(name), born, phone="0105551234", home=HOME)
+    assert judged(plain, known).zone is judged(known, plain).zone is zone
