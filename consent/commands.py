@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from consent.consents import Consent
 from consent.disclosures import Disclosure
 from consent.reconciling import Entry
+from consent.requesters import PurposeOfUse, Role
+from consent.subscriptions import Event, Question, Subscription, Wanted
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.searches import ANYBODY, Cursor, PatientSelector
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewConsent:
+    """What would that hospital see of this patient's things here? Answered with a tuple of Foreseen.
+
+    asking    facility code, community or id in the directory of the hospital that would ask
+    proposed  a consent that is not recorded, to be decided with as if it were
+    """
+
+    patient: PatientSelector
+    asking: str
+    role: Role = Role.DOCTOR
+    purpose: PurposeOfUse = PurposeOfUse.TREAT
+    proposed: Consent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One thing as a hospital would meet it: shown or not, and why."""
+
+    id: str
+    what: str
+    performed: datetime | None
+    permit: bool
+    reason: str
+    consent_id: str | None
+    is_study: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RecordConsent:
-    """ITI-108 create and update. Answered with Consent as stored.
+    """ITI-108 create and update. Answered with Consent as stored, or Found[Consent] where one fits `unless`.
 
     consent    its `record_id` is filled in by the flow, from `consent.patient` or `patient`
     patient    how the message names the patient
@@ -27,6 +58,7 @@ class RecordConsent:
     evidence: tuple[bytes, str] | None = None
     create: bool = True
     expected_version: int | None = None
+    unless: FindConsents | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,64 @@ class DeleteConsent:
     """ITI-108 delete: the consent is withdrawn and kept as history. Answered with Consent."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindSubscriptions:
+    """ITI-113: the caller's own. Answered with Page[Subscription]; `where` are the other conditions."""
+
+    ids: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
+    where: tuple[Callable[[Subscription], bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSubscription:
+    """ITI-110: put a standing question, or put it anew. Answered with Subscription, or Found[Subscription].
+
+    id       None: a new one
+    headers  name and value of each header of its channel; None for a value that stays as it was
+    patient  whom it is about, for a topic of one patient
+    off      it is not heard any more
+    """
+
+    question: Question
+    headers: tuple[tuple[str, str | None], ...] = ()
+    patient: PatientSelector = ANYBODY
+    off: bool = False
+    id: str | None = None
+    expected_version: int | None = None
+    unless: FindSubscriptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSubscription:
+    """One of the caller's own. Answered with Subscription."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListEvents:
+    """What happened for a subscription of the caller, from a number to another. Answered with EventsListed."""
+
+    id: str
+    first: int = 1
+    last: int | None = None
+    content: Wanted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsListed:
+    """The events in order, each with what it was about, where that may be shown at this moment.
+
+    shown  the DocumentEntry or SubmissionSet by the number of the event
+    """
+
+    subscription: Subscription
+    events: tuple[Event, ...]
+    shown: Mapping[int, Any]
+    content: Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class Provision:
     data_period   when the data were made
     instances     registry ids or unique ids of single documents and studies
     authors       who made the data: a community (`urn:oid:…`), a facility still to be resolved, or a person's number
+    encounters    the stays or consultations that the data came of, as `SYSTEM|VALUE`
     labels        confidentiality and sensitivity that it speaks of
     """
 
@@ -90,18 +91,19 @@ class Provision:
     instances: frozenset[str] = frozenset()
     authors: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
+    encounters: frozenset[str] = frozenset()
     provisions: tuple[Provision, ...] = ()
 
     @property
     def looks_at_items(self) -> bool:
         """Whether the answer can differ between two items of the same sensitivity."""
-        own = self.data_period != ALWAYS or bool(self.instances or self.authors)
+        own = self.data_period != ALWAYS or bool(self.instances or self.authors or self.encounters)
         return own or any(nested.looks_at_items for nested in self.provisions)
 
     @property
     def says_all(self) -> bool:
         """No condition of its own on what is wanted: it speaks of every item."""
-        return self.data_period == ALWAYS and not (self.instances or self.authors or self.labels)
+        return self.data_period == ALWAYS and not (self.instances or self.authors or self.encounters or self.labels)
 
     @property
     def is_unresolved(self) -> bool:
@@ -174,6 +176,11 @@ class Consent:
             raise InvalidConsent("Consent.provision.provision.provision", "no third level")
         if self.permits_something and self.evidence is None and self.receipt is None:
             raise EvidenceMissing
+
+    @property
+    def root(self) -> Provision:
+        """The rule that binds all of it; a policy that denies makes it a denial, whatever its type says."""
+        return replace(self.provision, type="deny") if self.policy == DENY else self.provision
 
     @property
     def permits_something(self) -> bool:

@@ -40,15 +40,20 @@ class Item:
     unique_id: str = ""
     made: datetime | None = None
     authors: frozenset[str] = frozenset()
+    encounters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """Who wants what of a patient, from the hospital `holder`."""
+    """Who wants what of a patient, from the hospital `holder`.
+
+    residual   rules that came with the token and narrow whatever is permitted here (IHE PCF 1.1, ITI-71)
+    """
 
     requester: Requester
     holder: HomeCommunityId
     item: Item = Item()
+    residual: tuple[Provision, ...] = ()
 
     @property
     def is_own_hospital(self) -> bool:
@@ -75,12 +80,26 @@ class Decision:
 
 CLOSED = frozenset({"HIV", "V"})
 UNREVIEWED = "UNREVIEWED"
+STAYS = "STAYS"
 RESTRICTED = "R"
 _UNKNOWN_PARTIES = Provision("deny")
 
 
 def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, *, now: datetime) -> Decision:
     """One item, one requester, one moment. `consents` are those of the patient that this node holds."""
+    decision = _decided(ask, consents, policy, now)
+    if decision.permit and not _left_by(ask.residual, ask.item):
+        return Decision(False, Reason.OUTSIDE)
+    return decision
+
+
+def _left_by(residual: Sequence[Provision], item: Item) -> bool:
+    """A rule that permits stands against any that forbids; what no rule speaks of is left as it was decided."""
+    touching = [rule.type for rule in residual if covers_item(rule, item)]
+    return "permit" in touching or not touching
+
+
+def _decided(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, now: datetime) -> Decision:
     if ask.is_own_hospital:
         return _inside(ask, consents, policy, now)
     if not ask.requester.role.treats:
@@ -89,6 +108,8 @@ def decide(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, 
         return Decision(False, Reason.CLOSED_LIST)
     if UNREVIEWED in ask.item.labels:
         return Decision(False, Reason.UNREVIEWED_TEXT)
+    if STAYS in ask.item.labels:
+        return Decision(False, Reason.STAYS_HERE)
     spoken = _what_the_patient_said(ask, consents, now)
     if policy.emergency_access and is_declared(ask.requester, policy.emergency_roles, now=now):
         return spoken if spoken and spoken.permit else Decision(True, Reason.EMERGENCY)
@@ -104,13 +125,13 @@ def may_show_something(ask: AccessRequest, consents: Sequence[Consent], policy: 
         return True
     if ask.is_own_hospital or not ask.requester.role.treats:
         return False
-    newest_first = sorted(consents, key=lambda one: (one.given, _denies(one, one.provision)), reverse=True)
+    newest_first = sorted(consents, key=lambda one: (one.given, denies(one, one.provision)), reverse=True)
     for consent in newest_first:
-        if not _speaks_here(consent, ask, now):
+        if not speaks_here(consent, ask, now):
             continue
         if consent.is_unresolved:
             return False
-        if _concerns(consent.provision, ask, now) and _policy_covers(consent, ask):
+        if concerns(consent.provision, ask, now) and _policy_covers(consent, ask):
             permits = _may_permit(consent, ask, now)
             if permits or consent.provision.says_all:
                 return permits
@@ -119,10 +140,10 @@ def may_show_something(ask: AccessRequest, consents: Sequence[Consent], policy: 
 
 def _may_permit(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
     """Whether something is left that it permits to this requester."""
-    exceptions = [nested for nested in consent.provision.provisions if _concerns(nested, ask, now)]
+    exceptions = [nested for nested in consent.provision.provisions if concerns(nested, ask, now)]
     if any(nested.type == "deny" and nested.says_all for nested in exceptions):
         return False
-    return not _denies(consent, consent.provision) or any(nested.type == "permit" for nested in exceptions)
+    return not denies(consent, consent.provision) or any(nested.type == "permit" for nested in exceptions)
 
 
 def _inside(ask: AccessRequest, consents: Sequence[Consent], policy: BasePolicy, now: datetime) -> Decision:
@@ -146,30 +167,31 @@ def _what_the_patient_said(ask: AccessRequest, consents: Sequence[Consent], now:
         return None
     newest = max(_since(consent, provision) for consent, provision in spoken)
     latest = [(c, p) for c, p in spoken if _since(c, p) == newest]
-    consent, provision = next(((c, p) for c, p in latest if _denies(c, p)), latest[0])
-    permit = not _denies(consent, provision)
+    consent, provision = next(((c, p) for c, p in latest if denies(c, p)), latest[0])
+    permit = not denies(consent, provision)
     reason = Reason.WRITTEN_REQUEST if permit else Reason.PATIENT_REFUSED
     return Decision(permit, reason, consent.id, provision.id or None)
 
 
 def _since(consent: Consent, provision: Provision) -> datetime:
     """Since when this is what the patient says; a refusal of which only the day is known, at the end of that day."""
-    return consent.given_by or consent.given if _denies(consent, provision) else consent.given
+    return consent.given_by or consent.given if denies(consent, provision) else consent.given
 
 
-def _denies(consent: Consent, provision: Provision) -> bool:
+def denies(consent: Consent, provision: Provision) -> bool:
+    """Whether this provision of the consent refuses; its policy may refuse for the root."""
     return provision.type == "deny" or (consent.policy == DENY and provision is consent.provision)
 
 
 def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) -> Iterator[tuple[Consent, Provision]]:
     for consent in consents:
-        if not _speaks_here(consent, ask, now):
+        if not speaks_here(consent, ask, now):
             continue
         if consent.is_unresolved:
             # Whom it means is not known yet, so it may only close.
             yield consent, _UNKNOWN_PARTIES
             continue
-        root = consent.provision
+        root = consent.root
         if not _covers(root, ask, now) or not _policy_covers(consent, ask):
             continue
         exceptions = [nested for nested in root.provisions if _covers(nested, ask, now)]
@@ -177,7 +199,8 @@ def _speaking(ask: AccessRequest, consents: Sequence[Consent], now: datetime) ->
         yield consent, next(iter(denying or exceptions), root)
 
 
-def _speaks_here(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
+def speaks_here(consent: Consent, ask: AccessRequest, now: datetime) -> bool:
+    """It is in force, and about the data of this holder."""
     return consent.in_force(now) and consent.custodian in (None, ask.holder)
 
 
@@ -193,7 +216,7 @@ def _policy_covers(consent: Consent, ask: AccessRequest) -> bool:
     return RESTRICTED not in ask.item.labels or RESTRICTED in consent.provision.labels
 
 
-def _concerns(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
+def concerns(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
     """It is about this requester, this purpose and this moment, whatever the item."""
     return (
         provision.period.holds(now)
@@ -203,11 +226,15 @@ def _concerns(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
 
 
 def _covers(provision: Provision, ask: AccessRequest, now: datetime) -> bool:
-    item = ask.item
+    return concerns(provision, ask, now) and covers_item(provision, ask.item)
+
+
+def covers_item(provision: Provision, item: Item) -> bool:
+    """It speaks of this item, whoever asks."""
     return (
-        _concerns(provision, ask, now)
-        and (not provision.instances or bool({item.id, item.unique_id} & provision.instances))
+        (not provision.instances or bool({item.id, item.unique_id} & provision.instances))
         and (not provision.authors or bool(item.authors & provision.authors))
+        and (not provision.encounters or bool(item.encounters & provision.encounters))
         and (not provision.labels or _labels_fit(provision, item))
         and (provision.data_period == ALWAYS or (item.made is not None and provision.data_period.holds(item.made)))
     )
@@ -217,7 +244,7 @@ def _labels_fit(provision: Provision, item: Item) -> bool:
     """A permit for labels covers items that carry no other; a denial of a label covers each item that carries it."""
     if provision.type == "deny":
         return bool(item.labels & provision.labels) or ("N" in provision.labels and not item.labels)
-    return (item.labels or frozenset({"N"})) <= provision.labels | {"N"}
+    return item.labels <= provision.labels | {"N"}
 
 
 def _is(actor: Actor, requester: Requester) -> bool:

@@ -16,6 +16,7 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier
 
 Direction = Literal["disclosed", "refused", "asked", "received", "changed", "published"]
 Action = Literal["C", "R", "U", "D", "E"]
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Disclosure:
 
     def canonical(self) -> bytes:
         """The bytes that are sealed: JSON with sorted names, times in UTC to the microsecond, no floats."""
-        return json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return _CANONICAL.encode(self.as_json()).encode()
 
     def leaf(self) -> bytes:
         """The hash of this row in the sealed log."""

@@ -2,9 +2,12 @@
 
 ConsentError
 ├── InvalidConsent          a consent that its profile does not allow
-│   └── EvidenceMissing     a permission without the patient's written request behind it
+│   ├── EvidenceMissing     a permission without the patient's written request behind it
+│   └── RepresentativeMissing  a permission of a child that nobody signed for
 ├── EmergencyRefused        an emergency, or a review of one, that this person may not declare
 ├── ErasureRefused          who may not erase a patient
+├── ReleaseRefused          who may not say that a text that was held back may leave
+├── SubscriptionRefused     a standing question that cannot be kept as it is put
 ├── QuotaReached            more different patients today than one person or hospital may open
 ├── InvalidReceipt          a receipt that cannot be honoured: signature, parties, scope or time
 └── TokenRefused            who asks could not be established
@@ -34,6 +37,13 @@ class EvidenceMissing(InvalidConsent):
         super().__init__("Consent.source[x]", "the signed written request of the patient")
 
 
+class RepresentativeMissing(InvalidConsent):
+    """A child does not sign alone (decree 356/2025/NĐ-CP)."""
+
+    def __init__(self) -> None:
+        super().__init__("Consent.performer", "the representative who signed, since this patient is a child")
+
+
 class EmergencyRefused(ConsentError):
     """An emergency, or the review of one, that this person may not declare; `reason` says why."""
 
@@ -55,6 +65,21 @@ class ErasureRefused(ConsentError):
 
     def __init__(self) -> None:
         super().__init__("only the data protection officer erases a patient; nothing was changed")
+
+
+class ReleaseRefused(ConsentError):
+    """Only a doctor and the data protection officer read what the closed lists hold back."""
+
+    def __init__(self) -> None:
+        super().__init__("only a doctor or the data protection officer releases a text; nothing was changed")
+
+
+class SubscriptionRefused(ConsentError):
+    """A standing question that cannot be kept as it is put."""
+
+    def __init__(self, element: str, expected: str) -> None:
+        self.element, self.expected = element, expected
+        super().__init__(f"{element}: expected {expected}; nothing was stored")
 
 
 class QuotaReached(ConsentError):

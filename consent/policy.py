@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Role
 
+EVERYBODY = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class BasePolicy:
@@ -17,6 +19,7 @@ class BasePolicy:
     emergency_access  whether a declared emergency of another hospital is honoured (Art. 19 k1 a, b): only where a
                       data protection officer is named, who is told of each
     emergency_roles   who may declare one; a system does so for the person who uses it
+    honoured          hospitals whose desks this one trusts to record a patient's request, by community or facility code
     """
 
     name: str
@@ -24,6 +27,11 @@ class BasePolicy:
     reading_roles: frozenset[Role] = frozenset()
     emergency_access: bool = False
     emergency_roles: frozenset[Role] = frozenset({Role.DOCTOR, Role.NURSE, Role.SYSTEM})
+    honoured: frozenset[str] = frozenset({EVERYBODY})
+
+    def honours(self, *names: str) -> bool:
+        """Whether requests that this hospital recorded count here; `names` are what it is known by."""
+        return not self.honoured.isdisjoint({EVERYBODY, *names})
 
     @property
     def silence(self) -> Reason:

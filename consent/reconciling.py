@@ -7,12 +7,22 @@ who has the same row can recognise them. Source: design section 7; IHE ATNA leav
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from consent.disclosures import Disclosure
 from registry.identifiers import HomeCommunityId
+
+DISCOVERY, STUDIES, LISTED = "-discovery", "-studies", "-listed"
+"""Behind the id of a question, in the holder's record: what was asked beside it, under a token of its own. Who the
+patient is there, which studies there are, and what of them is listed before a copy is shown."""
+IMAGES = "-images"
+"""Behind the id of a manifest: the study that it lists, as a hospital that speaks only SOAP names it."""
+PAGE = "-page"
+"""And behind all of it: the pages after the first, numbered from 2."""
+_BESIDE = re.compile(f"({DISCOVERY}|{STUDIES}|{LISTED})*({PAGE}[0-9]+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +63,30 @@ def as_holder(rows: Iterable[Disclosure], asker: HomeCommunityId) -> dict[str, E
 
 
 def as_asker(rows: Iterable[Disclosure], *, home: HomeCommunityId, holder: str) -> dict[str, Entry]:
-    """What the hospital `home` that asked wrote down; `holder` is the facility code by which it lists their items."""
+    """What the hospital `home` that asked wrote down; `holder` is the facility code by which it lists their items.
+
+    What it asked for and did not get is no item that was shown.
+    """
     found: dict[str, Entry] = {}
     prefix = f"{holder}."
     for row in rows:
         if row.requester.home == home and row.direction in ("asked", "received"):
-            _add(found, row, (item.removeprefix(prefix) for item in row.items if item.startswith(prefix)))
+            came = row.items if row.direction == "received" else ()
+            names = (item.removeprefix(prefix).removesuffix(IMAGES) for item in came if item.startswith(prefix))
+            _add(found, row, names)
     return found
 
 
 def _add(found: dict[str, Entry], row: Disclosure, items: Iterable[str]) -> None:
-    digests = frozenset(_digest(row.exchange, item) for item in items)
+    exchange = _BESIDE.sub("", row.exchange, count=1)
+    digests = frozenset(_digest(exchange, item) for item in items)
     asker = row.requester
-    known = found.get(row.exchange)
+    known = found.get(exchange)
     if known is not None:
-        found[row.exchange] = replace(known, items=known.items | digests)
+        found[exchange] = replace(known, items=known.items | digests)
         return
-    who = _digest(row.exchange, asker.subject, asker.role.value, asker.purpose.value)
-    found[row.exchange] = Entry(row.exchange, who, digests, row.recorded)
+    who = _digest(exchange, asker.subject, asker.role.value, asker.purpose.value)
+    found[exchange] = Entry(exchange, who, digests, row.recorded)
 
 
 def _digest(*parts: str) -> str:

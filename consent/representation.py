@@ -8,6 +8,9 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
+from consent.consents import Consent
+from consent.errors import RepresentativeMissing
+from consent.working_days import VIET_NAM
 from registry.people import BirthDate
 
 OWN_WORD, GROWN = 7, 16
@@ -31,3 +34,14 @@ def signers(born: BirthDate | None, on: date) -> Signers:
     if age < OWN_WORD:
         return Signers.REPRESENTATIVE
     return Signers.BOTH if age < GROWN else Signers.PATIENT
+
+
+def check_signers(consent: Consent, born: BirthDate | None) -> None:
+    """Raise RepresentativeMissing where a child allows something and nobody signed for it, on the day it was given.
+
+    To refuse and to take back, everybody may alone.
+    """
+    if not consent.permits_something or signers(born, consent.given.astimezone(VIET_NAM).date()) is Signers.PATIENT:
+        return
+    if consent.evidence is not None and not consent.evidence.represented_by:
+        raise RepresentativeMissing

@@ -40,6 +40,7 @@ LARGEST_LIST = 32 * 1024 * 1024
 _KIND = "hie-directory"
 _SIGNATURE = ec.ECDSA(hashes.SHA256())
 _ENTRY = frozenset({"home", "facility", "name", "peer_url", "jwks", "thumbprints", "speaks", "state", "paths"})
+_ENTRY |= {"defers"}
 
 
 def load(folder: Path, *, now: datetime) -> Directory:
@@ -145,6 +146,7 @@ def entry_of(peer: Peer) -> dict[str, Any]:
         "thumbprints": sorted(peer.thumbprints),
         "speaks": sorted(peer.speaks),
         **({"paths": dict(peer.paths)} if peer.paths else {}),
+        **({"defers": True} if peer.defers else {}),
         "state": peer.state.value,
     }
 
@@ -273,6 +275,7 @@ def _peer(entry: Any, number: int) -> Peer:
             speaks,
             PeerState(entry.get("state", "active")),
             {str(name): str(path) for name, path in entry.get("paths", {}).items()},
+            {True: True, False: False}[entry.get("defers", False)],
         )
     except (InvalidValue, TokenRefused, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DirectoryRefused(f"entry {number} is not a peer: {error}") from error

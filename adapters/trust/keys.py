@@ -78,6 +78,7 @@ class SigningKeys:
 
     def __init__(self, folder: Path, *, lab: bool = False) -> None:
         self.folder, self._lab, self._lock = folder, lab, Lock()
+        self._files = tuple(folder / name for name in (_CURRENT, _NEXT, _RETIRED))
         self._read()
 
     @classmethod
@@ -89,7 +90,10 @@ class SigningKeys:
     def create(cls, folder: Path) -> SigningKeys:
         """Make the first keys; raises KeyUnusable rather than overwrite any."""
         if (folder / _CURRENT).exists():
-            raise KeyUnusable(folder / _CURRENT, "is there already; `rotate` makes a new one")
+            raise KeyUnusable(
+                folder / _CURRENT,
+                "is there already and stays; the administrator makes a new one on the page /node/peers",
+            )
         write_whole(folder / _NEXT, make_signing_key().pem())
         write_whole(folder / _CURRENT, make_signing_key().pem())
         return cls(folder)
@@ -136,15 +140,12 @@ class SigningKeys:
             return self._current.kid
 
     def _refresh(self) -> None:
-        if stamp(self._files()) != self._stamp:
+        if stamp(self._files) != self._stamp:
             with self._lock:
                 self._read()
 
-    def _files(self) -> tuple[Path, ...]:
-        return tuple(self.folder / name for name in (_CURRENT, _NEXT, _RETIRED))
-
     def _read(self) -> None:
-        seen: Stamp = stamp(self._files())
+        seen: Stamp = stamp(self._files)
         current = read_signing_key(self.folder / _CURRENT, lab=self._lab)
         # a rotation that was killed has not written it yet
         following = self.folder / _NEXT

@@ -3,7 +3,8 @@
 Authorization code with PKCE; the ID token is verified against the provider's keys, for this client, this sign-in
 (nonce) and now. Calls to it follow the rules of all outgoing connections: TLS 1.2 or newer with its certificate
 checked, no proxy from the environment, no redirects, bounded in time and bytes.
-Sources: OpenID Connect Core 1.0 section 3.1, Discovery 1.0, RFC 7636 (PKCE), RFC 9207 (issuer in the answer).
+Sources: OpenID Connect Core 1.0 section 3.1, Discovery 1.0, RP-Initiated Logout 1.0, RFC 7636 (PKCE), RFC 9207 (issuer
+in the answer).
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
-
-import requests
 
 from adapters.trust.errors import ProviderUnusable
 from adapters.trust.jwk import base64url
@@ -79,6 +78,11 @@ class ProviderClient:
         }
         return f"{self._endpoint(provider, 'authorization_endpoint')}?{urlencode(asked)}"
 
+    def farewell(self, provider: Provider, *, back: str) -> str:
+        """Where the browser is sent to end the session there; `back` has to be registered at the provider."""
+        asked = {"client_id": provider.client_id, "post_logout_redirect_uri": back}
+        return f"{self._endpoint(provider, 'end_session_endpoint')}?{urlencode(asked)}"
+
     def claims(self, provider: Provider, departure: Departure, code: str, *, now: datetime) -> Claims:
         """Who came back with this code. Raises ProviderUnusable, or TokenRefused for a token that does not hold."""
         form = {
@@ -130,6 +134,8 @@ class ProviderClient:
         return found
 
     def _call(self, provider: Provider, address: str, form: Mapping[str, str] | None) -> dict[str, Any]:
+        import requests  # most hospitals have no provider
+
         headers = {"Accept": "application/json"}
         if form is not None and provider.client_secret:
             pair = f"{quote(provider.client_id, safe='')}:{quote(provider.client_secret, safe='')}"

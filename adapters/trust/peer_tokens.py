@@ -22,8 +22,10 @@ from adapters.trust.iua import iua_in, iua_of, purpose_in, requester_in, role_in
 from adapters.trust.jwk import Jwk, base64url
 from adapters.trust.jwt_door import CLOCK_TOLERANCE, Claims, Rules, decode, moment, text
 from adapters.trust.keys import SigningKeys
+from adapters.trust.pcf import pcf_in, pcf_of
 from consent.errors import TokenRefused
 from consent.requesters import Requester
+from consent.residuals import ConsentClaims
 from registry.identifiers import HomeCommunityId
 
 TYPE = "hie-peer+jwt"
@@ -42,12 +44,14 @@ class PeerToken:
 
     expires    after this moment it is refused for its age, so it has to be remembered as used until then
     receipts   SHA-256, hex, of the receipts that travel with the question
+    basis      what the asker says of the consents behind it; its rules narrow what is shown
     """
 
     requester: Requester
     token_id: str
     expires: datetime
     receipts: tuple[str, ...]
+    basis: ConsentClaims | None = None
 
 
 def body_hash(body: bytes) -> str:
@@ -76,6 +80,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
     certificate_thumbprint: str,
     query: str = "",
     receipts: Sequence[str] = (),
+    basis: ConsentClaims | None = None,
     token_id: str = "",
     now: datetime,
 ) -> str:
@@ -97,7 +102,7 @@ def make_peer_token(  # noqa: PLR0913 - a token binds as many facts
         "htm": method,
         "htu": path,
         "bsh": body_hash(body),
-        "extensions": {"ihe_iua": iua_of(requester)},
+        "extensions": {"ihe_iua": iua_of(requester), **({"ihe_pcf": pcf_of(basis)} if basis else {})},
         **({"qsh": _query_hash(query)} if query else {}),
         **({"client_id": requester.client_id} if requester.client_id else {}),
         **({"reason": requester.reason} if requester.reason else {}),
@@ -136,7 +141,11 @@ def read_peer_token(  # noqa: PLR0913 - as above
     if _RANDOM_128_BITS.fullmatch(text(claims, "jti")) is None:
         raise TokenRefused("claim")
     return PeerToken(
-        _requester(claims, asker), claims["jti"], moment(claims, "exp") + CLOCK_TOLERANCE, _receipts(claims)
+        _requester(claims, asker),
+        claims["jti"],
+        moment(claims, "exp") + CLOCK_TOLERANCE,
+        _receipts(claims),
+        pcf_in(claims, base=""),
     )
 
 

@@ -13,7 +13,8 @@ from consent.consents import ALWAYS, Actor, Period, Provision
 from consent.requesters import PurposeOfUse
 from registry.identifiers import HomeCommunityId
 
-_KNOWN = frozenset({"type", "period", "actors", "purposes", "data_period", "authors", "labels", "exceptions"})
+_CONDITIONS = frozenset({"period", "actors", "purposes", "data_period", "authors", "encounters", "labels"})
+_KNOWN = _CONDITIONS | {"type", "exceptions"}
 MOST_EXCEPTIONS = 20
 
 
@@ -26,6 +27,7 @@ def provision_claims(provision: Provision) -> dict[str, Any]:
         "purposes": sorted(each.value for each in provision.purposes),
         "data_period": period_claims(provision.data_period),
         "authors": sorted(provision.authors),
+        "encounters": sorted(provision.encounters),
         "labels": sorted(provision.labels),
         "exceptions": [provision_claims(each) for each in provision.provisions],
     }
@@ -46,6 +48,7 @@ def read_provision(claims: Mapping[str, Any]) -> Provision:
         purposes=frozenset(PurposeOfUse(code) for code in claims.get("purposes", [])),
         data_period=read_period(claims.get("data_period", {})),
         authors=_texts(claims.get("authors", [])),
+        encounters=_texts(claims.get("encounters", [])),
         labels=_texts(claims.get("labels", [])),
         provisions=tuple(read_provision(each) for each in exceptions),
     )

@@ -57,12 +57,12 @@ def write_receipt(keys: SigningKeys, receipt: ConsentReceipt) -> str:
         "limits": provision_claims(receipt.limits),
         "recorded_by": receipt.recorded_by,
     }
-    return _write(keys, claims, RECEIPT_TYPE)
+    return write_signed(keys, claims, RECEIPT_TYPE)
 
 
 def read_receipt(jws: str, keys_of: KeysOfHome) -> ConsentReceipt:
     """The receipt that a hospital of the directory signed; raises InvalidReceipt."""
-    claims = _read(
+    claims = read_signed(
         jws, keys_of, RECEIPT_TYPE, ("patient", "recipient", "purposes", "valid", "given", "evidence", *_RULE)
     )
     try:
@@ -80,20 +80,21 @@ def write_withdrawal(keys: SigningKeys, withdrawal: Withdrawal) -> str:
         "issued": withdrawal.issued.isoformat(),
         "withdrawn": withdrawal.withdrawn.isoformat(),
     }
-    return _write(keys, claims, WITHDRAWAL_TYPE)
+    return write_signed(keys, claims, WITHDRAWAL_TYPE)
 
 
 def read_withdrawal(jws: str, keys_of: KeysOfHome) -> Withdrawal:
     """The withdrawal that a hospital of the directory signed; raises InvalidReceipt."""
-    claims = _read(jws, keys_of, WITHDRAWAL_TYPE, ("withdrawn",))
+    claims = read_signed(jws, keys_of, WITHDRAWAL_TYPE, ("withdrawn",))
     try:
         signer = HomeCommunityId(text(claims, "iss"))
-        return Withdrawal(_id(claims), signer, _moment(claims, "withdrawn"), _moment(claims, "issued"))
+        return Withdrawal(_id(claims), signer, aware_moment(claims, "withdrawn"), aware_moment(claims, "issued"))
     except (TokenRefused, InvalidIdentifier, TypeError, ValueError) as error:
         raise InvalidReceipt("form") from error
 
 
-def _write(keys: SigningKeys, claims: Claims, typ: str) -> str:
+def write_signed(keys: SigningKeys, claims: Claims, typ: str) -> str:
+    """Raises InvalidReceipt."""
     try:
         jws = keys.sign(claims, typ)
     except TokenRefused as error:
@@ -103,7 +104,8 @@ def _write(keys: SigningKeys, claims: Claims, typ: str) -> str:
     return jws
 
 
-def _read(jws: str, keys_of: KeysOfHome, typ: str, required: Iterable[str]) -> Claims:
+def read_signed(jws: str, keys_of: KeysOfHome, typ: str, required: Iterable[str]) -> Claims:
+    """What a hospital of the directory signed; raises InvalidReceipt."""
     rules = Rules(frozenset({typ}), frozenset({"iss", "jti", "issued", *required}), limit=LARGEST_RECEIPT)
     try:
         return decode(jws, _by_text(keys_of), rules, now=None)
@@ -138,8 +140,8 @@ def _receipt(claims: Claims) -> ConsentReceipt:
         signer=HomeCommunityId(text(claims, "iss")),
         purposes=frozenset(PurposeOfUse(code) for code in _list(claims, "purposes")),
         valid=read_period(claims["valid"]),
-        given=_moment(claims, "given"),
-        issued=_moment(claims, "issued"),
+        given=aware_moment(claims, "given"),
+        issued=aware_moment(claims, "issued"),
         evidence_hash=digest,
         evidence_kind=evidence["kind"],
         recorded_by=text(claims, "recorded_by", default=""),
@@ -164,7 +166,7 @@ def _list(claims: Claims, name: str) -> list[Any]:
     return value
 
 
-def _moment(claims: Mapping[str, Any], name: str) -> datetime:
+def aware_moment(claims: Mapping[str, Any], name: str) -> datetime:
     found = datetime.fromisoformat(claims[name])
     if found.tzinfo is None:
         raise ValueError(name)

@@ -20,9 +20,11 @@ from adapters.trust.iua import LONGEST_REASON, iua_in, iua_of, name_in, purpose_
 from adapters.trust.jwk import Jwk
 from adapters.trust.jwt_door import CLOCK_TOLERANCE, Claims, Rules, decode, moment, text
 from adapters.trust.keys import SigningKeys
+from adapters.trust.pcf import LONGEST_ADDRESS, pcf_in, pcf_of
 from adapters.trust.scopes import Scopes, granted, narrowed
 from consent.errors import TokenRefused
 from consent.requesters import PurposeOfUse, Requester, Role
+from consent.residuals import ConsentClaims
 from registry.identifiers import HomeCommunityId
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -49,7 +51,10 @@ class RegisteredClient:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A valid client assertion; `token_id` has to be spent until `expires`, under the client's id."""
+    """A valid client assertion; `token_id` has to be spent until `expires`, under the client's id.
+
+    patient    the one patient that the token is asked for (`person_id` of IUA), empty for any
+    """
 
     client: RegisteredClient
     token_id: str
@@ -59,6 +64,7 @@ class Assertion:
     role: Role
     purpose: PurposeOfUse
     reason: str
+    patient: str = ""
 
     def requester(self, *, home: HomeCommunityId, organization: str) -> Requester:
         """The person behind the system, or the system itself, as this hospital speaks of it."""
@@ -89,6 +95,7 @@ class HouseToken:
     requester: Requester
     scopes: Scopes
     expires: datetime
+    basis: ConsentClaims | None = None
 
 
 def read_assertion(
@@ -127,17 +134,28 @@ def _behind(claims: Claims, client: RegisteredClient, expires: datetime) -> Asse
         subject = text(iua, "subject_id", default=client.client_id)
         name = name_in(iua) or client.name
         reason = text(iua, "reason", limit=LONGEST_REASON, default="")
+        patient = text(iua, "person_id", limit=LONGEST_ADDRESS, default="")
     except TokenRefused as error:
         raise OAuthError("invalid_request", reason=error.reason) from error
     if purpose not in client.purposes or role not in client.roles:
         raise OAuthError("unauthorized_client", reason="purpose" if role in client.roles else "role")
-    return Assertion(client, claims["jti"], expires, subject, name, role, purpose, reason)
+    return Assertion(client, claims["jti"], expires, subject, name, role, purpose, reason, patient)
 
 
 def issue_access_token(
-    keys: SigningKeys, requester: Requester, *, scope: str, allowed: Scopes, base: str, now: datetime
+    keys: SigningKeys,
+    requester: Requester,
+    *,
+    scope: str,
+    allowed: Scopes,
+    base: str,
+    now: datetime,
+    basis: ConsentClaims | None = None,
 ) -> AccessToken:
-    """A token for the house door at `base`; raises OAuthError("invalid_scope") where nothing asked for is allowed."""
+    """A token for the house door at `base`; raises OAuthError("invalid_scope") where nothing asked for is allowed.
+
+    With `basis` it is for the records of one patient.
+    """
     given = narrowed(scope, allowed)
     if not given:
         raise OAuthError("invalid_scope")
@@ -151,7 +169,7 @@ def issue_access_token(
         "jti": token_id,
         "iat": issued,
         "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
-        "extensions": {"ihe_iua": iua_of(requester)},
+        "extensions": {"ihe_iua": iua_of(requester), **({"ihe_pcf": pcf_of(basis)} if basis else {})},
         **({"reason": requester.reason} if requester.reason else {}),
     }
     try:
@@ -172,7 +190,8 @@ def read_access_token(
     if role is None or purpose is None or iua.get("home_community_id") != str(home):
         raise TokenRefused("claim")
     requester = requester_in(claims, home=home, role=role, purpose=purpose, client_id=text(claims, "client_id"))
-    return HouseToken(requester, granted(text(claims, "scope", limit=4096)), moment(claims, "exp"))
+    scopes, basis = granted(text(claims, "scope", limit=4096)), pcf_in(claims, base=f"{base}/fhir")
+    return HouseToken(requester, scopes, moment(claims, "exp"), basis)
 
 
 class AccessTokens:

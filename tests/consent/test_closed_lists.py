@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
 import pytest
 
-from consent.closed_lists import sensitivity
+from consent import closed_lists
+from consent.closed_lists import ClosedLists, read_lists, sensitivity
 from registry.coded import HIV, ICD10, UNREVIEWED_TEXT, CodedValue
+from registry.errors import InvalidValue
 
 TELLING = (
     "Xét nghiệm HIV âm tính",
@@ -72,3 +76,59 @@ def test_a_structured_sign_closes_a_document_for_certain(told: dict[str, Any]) -
 )
 def test_what_is_on_no_list_stays_open(told: dict[str, Any]) -> None:
     assert sensitivity(**told) == ()
+
+
+def test_the_shipped_lists_have_a_version_and_a_source() -> None:
+    told = json.loads(Path(closed_lists.__file__).with_suffix(".json").read_text("utf-8"))
+    assert closed_lists.shipped().version == told["version"] and "71/2020/QH14" in told["source"]
+
+
+@pytest.mark.parametrize("code", ["56888-1", "25836-8", "7917-8"])
+def test_a_test_for_hiv_closes_its_document(code: str) -> None:
+    assert sensitivity((CodedValue(code, "http://loinc.org"),)) == (HIV,)
+    assert sensitivity((CodedValue(code, "urn:own"),)) == ()
+
+
+OWN = ClosedLists(
+    "own-1",
+    words=frozenset({"phong kham so 7", "hep c*", "ngoai tru*"}),
+    codes={"urn:own": frozenset({"XN-77"}), ICD10: frozenset({"A50"})},
+)
+
+
+def test_a_hospital_adds_to_the_lists_and_takes_nothing_away() -> None:
+    both = closed_lists.shipped().and_more(OWN)
+    assert both.sensitivity((CodedValue("XN-77", "urn:own"),)) == (HIV,)
+    assert both.sensitivity((CodedValue("A50.1", ICD10),)) == both.sensitivity((CodedValue("B20", ICD10),)) == (HIV,)
+    for text in ("Khám tại Phòng khám số 7.", "viêm gan hẹp cấp", "HIV âm tính", "theo ngoại trúc"):
+        assert both.sensitivity(texts=(text,)) == (UNREVIEWED_TEXT,), text
+    assert both.sensitivity(texts=("phòng khám số 8",)) == ()
+    assert both.sensitivity(tables=("XML6",)) == both.sensitivity(medicines=("Dolutegravir 50mg",)) == (HIV,)
+    assert both.version == f"{closed_lists.shipped().version} and own-1"
+    assert ClosedLists("empty").sensitivity((CodedValue("B20", ICD10),), medicines=("x",), texts=("HIV",)) == ()
+
+
+def test_a_beginning_of_a_word_alone_is_found_too() -> None:
+    assert ClosedLists("1", words=frozenset({"retro*"})).sensitivity(texts=("thuốc kháng retrovirus",)) == (
+        UNREVIEWED_TEXT,
+    )
+    assert ClosedLists("1", words=frozenset({"retro"})).sensitivity(texts=("thuốc kháng retrovirus",)) == ()
+
+
+def test_lists_are_read_as_they_are_written_with_signs_or_without() -> None:
+    found = read_lists('{"version": "1", "words": ["Khoa Truyền Nhiễm", "Đặc biệt*"], "codes": {"urn:own": [" X1 "]}}')
+    assert found.sensitivity(texts=("chuyển khoa truyền nhiễm",)) == (UNREVIEWED_TEXT,)
+    assert found.sensitivity(texts=("đặc biệthóa",)) == (UNREVIEWED_TEXT,)
+    assert found.has(CodedValue("X1", "urn:own"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"version": 1}', '{"version": "1", "wrods": []}', '{"version": "1", "words": "hiv"}',
+        '{"version": "1", "words": [" "]}', '{"version": "1", "codes": []}', '{"version": "1", "codes": {"x": [1]}}',
+    ],
+)  # fmt: skip
+def test_lists_that_are_not_understood_are_refused(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        read_lists(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from consent.consents import (
     Period,
     Provision,
 )
-from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
+from consent.decide import AccessRequest, Decision, Item, covers_item, decide, may_show_something
 from consent.policy import VIET_NAM
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Requester, Role
@@ -157,6 +158,12 @@ ITEM_RULES: dict[str, tuple[Consent, bool]] = {
         consent("deny", policy=BASIC_NORMAL, provisions=(Provision("permit", instances=frozenset({"x"})),)),
         True,
     ),
+    "everything, and once more": (consent(provisions=(Provision("permit"),)), True),
+    "all but what is normal": (
+        consent(labels=frozenset({"R"}), provisions=(Provision("permit"), Provision("deny", labels=frozenset({"N"})))),
+        True,
+    ),
+    "nothing but everything": (consent("deny", provisions=(Provision("permit"),)), True),
     "nothing but what is for others": (
         consent("deny", policy=BASIC_NORMAL, provisions=(Provision("permit", actors=(Actor(THIRD),)),)),
         False,
@@ -202,6 +209,9 @@ def test_the_policies_of_pcf(
         (Provision("deny", "e", instances=frozenset({"other"})), frozenset(), True),
         (Provision("deny", "e", labels=frozenset({"R"})), frozenset({"N"}), True),
         (Provision("deny", "e", labels=frozenset({"N"})), frozenset(), False),
+        (Provision("deny", "e", labels=frozenset({"R"})), frozenset(), True),
+        (Provision("deny", "e", labels=frozenset({"N"})), frozenset({"R"}), True),
+        (Provision("deny", "e", actors=(Actor(THIRD), Actor(ASKER))), frozenset(), False),
         (Provision("deny", "e", actors=(Actor(ASKER, role="nurse"),)), frozenset(), True),
         (Provision("deny", "e", actors=(Actor(ASKER, subject="s"),)), frozenset(), False),
         (Provision("deny", "e", data_period=Period(NOW - 200 * DAY, NOW)), frozenset(), False),
@@ -210,13 +220,70 @@ def test_the_policies_of_pcf(
     ],
 )
 def test_exceptions_to_a_request(exception: Provision, labels: frozenset[str], permit: bool) -> None:
-    given = consent(provisions=(exception,))
+    given = consent(provisions=(exception,), labels=labels & {"R"})
     found = decide(ask(Role.DOCTOR, PurposeOfUse.TREAT, labels), (given,), POLICY, now=NOW)
     assert found.permit == permit
     assert found.provision_id == ("rule" if permit else "e")
+
+
+@pytest.mark.parametrize("policy", [DENY, BASIC_NORMAL])
+def test_an_exception_to_a_refusal_opens_what_it_names_and_no_more(policy: str) -> None:
+    exception = Provision("permit", "e", instances=frozenset({"id"}))
+    given = consent("deny", policy=policy, provisions=(exception,))
+    asked = ask(Role.DOCTOR, PurposeOfUse.TREAT, frozenset())
+    found = decide(asked, (given,), POLICY, now=NOW)
+    assert (found.permit, found.provision_id) == (True, "e")
+    other = decide(replace(asked, item=Item(id="other")), (given,), POLICY, now=NOW)
+    assert (other.permit, other.provision_id) == (False, "rule")
+
+
+def test_a_newer_refusal_of_one_item_leaves_the_older_request_for_the_rest() -> None:
+    asked = ask(Role.DOCTOR, PurposeOfUse.TREAT, frozenset())
+    said = (consent(given=NOW - 9 * DAY), consent("deny", instances=frozenset({"x"})))
+    assert decide(asked, said, POLICY, now=NOW).permit
+    assert may_show_something(asked, said, POLICY, now=NOW)
+    assert may_show_something(replace(asked, item=Item(id="x")), said, POLICY, now=NOW)
+
+
+def test_a_refusal_of_the_own_hospital_among_others_holds_there() -> None:
+    said = (consent("deny", actors=(Actor(THIRD), Actor(HOLDER)), purposes=frozenset()),)
+    assert not decide(ask(Role.DOCTOR, PurposeOfUse.TREAT, frozenset(), own=True), said, POLICY, now=NOW).permit
 
 
 def test_a_decision_says_why() -> None:
     assert decide(ask(Role.DOCTOR, PurposeOfUse.TREAT, frozenset()), (), POLICY, now=NOW) == Decision(
         False, Reason.NO_WRITTEN_REQUEST
     )
+
+
+SCANNED = Item(frozenset(), "id", "unique", NOW - 100 * DAY, frozenset({"BS A"}), frozenset({"urn:v|7"}))
+
+
+@pytest.mark.parametrize(
+    ("condition", "covered"),
+    [
+        ({}, True),
+        ({"instances": frozenset({"id", "x"})}, True),
+        ({"instances": frozenset({"x"})}, False),
+        ({"authors": frozenset({"BS A", "BS B"})}, True),
+        ({"authors": frozenset({"BS B"})}, False),
+        ({"encounters": frozenset({"urn:v|7", "urn:v|8"})}, True),
+        ({"encounters": frozenset({"urn:v|8"})}, False),
+        ({"data_period": Period(NOW - 200 * DAY, NOW)}, True),
+        ({"data_period": Period(NOW - 10 * DAY)}, False),
+        ({"encounters": frozenset({"urn:v|7"}), "authors": frozenset({"BS B"})}, False),
+    ],
+)
+def test_a_condition_on_the_data_is_about_the_item_alone(condition: dict[str, Any], covered: bool) -> None:
+    assert covers_item(Provision("permit", **condition), SCANNED) == covered
+    nothing_known = Item(id="other")
+    assert covers_item(Provision("permit", **condition), nothing_known) == (not condition)
+
+
+@pytest.mark.parametrize("labels", [frozenset({"R"}), frozenset({"R", "PSY"})])
+def test_a_policy_that_denies_makes_a_permit_a_denial_of_all_that_carries_its_label(labels: frozenset[str]) -> None:
+    """A message that contradicts itself closes: it is read as a denial."""
+    wide = consent(given=NOW - 2 * DAY, labels=frozenset({"N", "R", "PSY"}))
+    contradictory = consent(policy=DENY, labels=frozenset({"R"}))
+    decision = decide(ask(Role.DOCTOR, PurposeOfUse.TREAT, labels), (wide, contradictory), POLICY, now=NOW)
+    assert decision.reason is Reason.PATIENT_REFUSED

@@ -16,7 +16,7 @@ from consent.emergency import (
     is_declared,
     statistics,
 )
-from consent.policy import VIET_NAM
+from consent.policy import VIET_NAM, BasePolicy
 from consent.requesters import PurposeOfUse, Requester, Role
 from consent.working_days import VIET_NAM as HANOI
 from consent.working_days import Calendar
@@ -104,3 +104,8 @@ def test_statistics_count_by_reason_role_hospital_and_finding() -> None:
     assert found.by_role == {"doctor": 2, "nurse": 1}
     assert found.by_hospital == {str(ASKER): 2, str(HOLDER): 1}
     assert found.by_finding == {"unjustified": 1}
+
+
+def test_nothing_is_opened_by_an_emergency_where_the_policy_does_not_say_so() -> None:
+    """It needs somebody who is told; without one it is off."""
+    assert BasePolicy("made up", frozenset()).emergency_access is False

@@ -9,6 +9,7 @@ import pytest
 
 from consent.consents import DENY, Actor, Evidence, Period, Provision
 from consent.errors import InvalidReceipt
+from consent.policy import BasePolicy
 from consent.receipts import CLOCK_TOLERANCE, ConsentReceipt, receipt_of
 from consent.requesters import PurposeOfUse, Requester, Role
 from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
@@ -117,3 +118,69 @@ def test_what_opens_nothing_here_or_cannot_be_said_simply_does_not_travel(
     changes: dict[str, object],
 ) -> None:
     assert receipt_of(consent(**changes), [NUMBER], signer=ASKER, now=NOW) is None  # type: ignore[arg-type]
+
+
+def test_a_receipt_is_from_the_future_by_more_than_clocks_differ() -> None:
+    for given in (NOW, NOW + CLOCK_TOLERANCE):
+        replace(GOOD, given=given, issued=given).check(DOCTOR, HOLDER, now=NOW)
+
+
+def test_a_hash_is_one_of_the_two_that_are_known() -> None:
+    for length in (40, 64):
+        replace(GOOD, evidence_hash="a" * length).check(DOCTOR, HOLDER, now=NOW)
+    for length in (39, 41, 63, 65, 128):
+        with pytest.raises(InvalidReceipt):
+            replace(GOOD, evidence_hash="a" * length).check(DOCTOR, HOLDER, now=NOW)
+
+
+def test_at_the_holder_it_is_a_consent_for_the_recipient_or_for_whom_it_names_there() -> None:
+    whole = GOOD.as_consent(NUMBER, "rec", HOLDER)
+    assert whole.provision.actors == (Actor(ASKER),) and whole.provision.purposes == GOOD.purposes
+    one = replace(GOOD, actors=(Actor(ASKER, subject="lan"),)).as_consent(NUMBER, "rec", HOLDER)
+    assert one.provision.actors == (Actor(ASKER, subject="lan"),)
+    assert (one.custodian, one.receipt, one.record_id, one.given) == (HOLDER, "r", "rec", GOOD.given)
+
+
+LAN, NURSES = Actor(ASKER, subject="lan"), Actor(ASKER, role="nurse")
+
+
+@pytest.mark.parametrize(
+    ("actors", "custodian", "ours"),
+    [
+        ((Actor(ASKER),), HOLDER, ()),
+        ((Actor(ASKER), LAN), HOLDER, ()),
+        ((LAN,), HOLDER, (LAN,)),
+        ((NURSES,), HOLDER, (NURSES,)),
+        ((LAN, Actor(THIRD)), HOLDER, (LAN,)),
+        ((Actor(THIRD),), HOLDER, None),
+        ((Actor(subject="lan"),), HOLDER, None),
+        ((), HOLDER, ()),
+        ((), None, None),
+        ((), ASKER, None),
+    ],
+)
+def test_a_request_travels_for_whom_it_names_at_the_hospital_that_asks(
+    actors: tuple[Actor, ...], custodian: object, ours: tuple[Actor, ...] | None
+) -> None:
+    made = consent(actors=actors, custodian=custodian)
+    receipt = receipt_of(made, (NUMBER,), signer=ASKER, now=NOW)
+    assert (receipt.actors if receipt else None) == ours
+
+
+def test_a_request_without_a_purpose_travels_for_treatment_and_a_refusal_not_at_all() -> None:
+    plain = receipt_of(consent(purposes=frozenset()), (NUMBER,), signer=ASKER, now=NOW)
+    assert plain is not None and plain.purposes == {PurposeOfUse.TREAT}
+    research = receipt_of(consent(purposes=frozenset({PurposeOfUse.HRESCH})), (NUMBER,), signer=ASKER, now=NOW)
+    assert research is not None and research.purposes == {PurposeOfUse.HRESCH}
+    refusal = consent(type="deny", provisions=(Provision("permit"),))
+    assert receipt_of(refusal, (NUMBER,), signer=ASKER, now=NOW) is None
+
+
+def test_a_hospital_says_whose_requests_count() -> None:
+    everybody = BasePolicy("everybody", frozenset())
+    some = replace(everybody, honoured=frozenset({"01929", str(THIRD)}))
+    nobody = replace(everybody, honoured=frozenset())
+    assert everybody.honours(str(ASKER), "01929") and everybody.honours()
+    assert some.honours(str(ASKER), "01929") and some.honours(str(THIRD), "19001")
+    assert not some.honours(str(ASKER), "27001") and not some.honours()
+    assert not nobody.honours(str(ASKER), "01929")

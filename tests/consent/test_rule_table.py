@@ -27,6 +27,7 @@ from consent.consents import (
 from consent.decide import (
     CLOSED,
     RESTRICTED,
+    STAYS,
     UNREVIEWED,
     AccessRequest,
     Decision,
@@ -73,9 +74,10 @@ LABELS = {
     "HIV": (False, "closed-list", False),
     "V": (False, "closed-list", False),
     "UNREVIEWED": (False, "unreviewed-text", False),
+    "STAYS": (False, "stays-here", False),
 }
 # reason: what makes it appear; each has to appear somewhere in the table or be named here
-NEVER_OF_THE_RULE = {"not-one-person", "not-here", "restricted", "quota"}
+NEVER_OF_THE_RULE = {"not-one-person", "not-here", "quota", "outside-the-token"}
 
 ANY = frozenset[PurposeOfUse]()
 # state of the consents: (the consents, what the patient says to the asking hospital about treatment)
@@ -140,7 +142,7 @@ def test_nothing_is_missing_from_the_table() -> None:
     assert {one.status for consents, _ in STATES.values() for one in consents} == {
         "draft", "proposed", "active", "rejected", "inactive", "entered-in-error",
     }  # fmt: skip
-    assert set(LABELS) - {"", "N"} == CLOSED | {UNREVIEWED, RESTRICTED}
+    assert set(LABELS) - {"", "N"} == CLOSED | {UNREVIEWED, RESTRICTED, STAYS}
     made = {label.code for label in (*sensitivity(route="1.9"), *sensitivity(texts=("nhiễm HIV",)))}
     assert made <= set(LABELS), "what publishing labels is in the table"
     assert {BASIC_NORMAL, ALL_NORMAL, DENY, BREAK_GLASS_ONLY} == POLICIES
@@ -191,7 +193,7 @@ def test_every_cell_of_the_table_is_as_written(state: str) -> None:
         assert found.type == ("permit" if found.permit else "deny")
         assert (found.consent_id is not None) == (found.reason in (Reason.WRITTEN_REQUEST, Reason.PATIENT_REFUSED))
         seen.add(found.reason)
-    assert seen >= {Reason.ROLE, Reason.PURPOSE, Reason.CLOSED_LIST, Reason.UNREVIEWED_TEXT}
+    assert seen >= {Reason.ROLE, Reason.PURPOSE, Reason.CLOSED_LIST, Reason.UNREVIEWED_TEXT, Reason.STAYS_HERE}
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -8,7 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.trust.directory import LiveDirectory, add_signature, load, sign_list, write_by_hand, write_root
+from adapters.trust.directory import (
+    LiveDirectory,
+    add_signature,
+    load,
+    read_entry,
+    sign_list,
+    write_by_hand,
+    write_root,
+)
 from adapters.trust.errors import DirectoryRefused
 from adapters.trust.keys import make_signing_key
 from registry.answers import Community
@@ -206,3 +214,16 @@ def test_addresses_of_hospitals_are_accepted():
         "https://127.0.0.1:1",
     ):
         assert Directory(1, None, (peer(1, peer_url=url),)).active
+
+
+def test_who_answers_later_is_listed_so_and_nothing_but_yes_or_no_is_understood(folder, publish, now):
+    later = peer(1, speaks=frozenset({"fhir", "xca"}), defers=True)
+    content = publish(later, peer(2))
+    assert load(folder, now=now).peers == (later, peer(2))
+    assert [one.get("defers") for one in content["signed"]["peers"]] == [True, None]
+    for wrong in ("no", 2, None, []):
+        entry = {**content["signed"]["peers"][0], "defers": wrong}
+        with pytest.raises(DirectoryRefused):
+            read_entry(entry)
+    with pytest.raises(InvalidValue):
+        peer(1, speaks=frozenset({"fhir"}), defers=True)
