@@ -16,6 +16,11 @@ _BY_ID = select(consent.c.body).where(consent.c.id == bindparam("id"))
 _VERSION = select(consent_version.c.body).where(
     consent_version.c.consent_id == bindparam("id"), consent_version.c.version == bindparam("version")
 )
+_VERSIONS = (
+    select(consent_version.c.body)
+    .where(consent_version.c.consent_id == bindparam("id"))
+    .order_by(consent_version.c.version.desc())
+)
 _newest = select(consent.c.body).order_by(consent.c.given.desc(), consent.c.id)
 _OF_RECORDS = _newest.where(any_of(consent.c.record_id, "record_ids"))
 _OF_RECORDS_STAYING = _OF_RECORDS.with_for_update(read=True)
@@ -60,6 +65,11 @@ class StoredConsents(Part):
             return current
         row = self._connection.execute(_VERSION, {"id": consent_id, "version": version}).first()
         return None if row is None else load(Consent, row.body)
+
+    def versions(self, consent_id: str) -> tuple[Consent, ...]:
+        """Every version, the newest first; none for an unknown id."""
+        current = self._noun(Consent, _BY_ID, id=consent_id)
+        return () if current is None else (current, *self._nouns(Consent, _VERSIONS, id=consent_id))
 
     def of_records(self, record_ids: Sequence[str]) -> tuple[Consent, ...]:
         """Those of one person, whatever their status, the newest given first.

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 
+from adapters.store.journal import Journal
 from adapters.store.keys import PatientKey, PatientKeys
 from adapters.store.sealed_file import (
     CHUNK,
@@ -92,12 +93,12 @@ class FolderContentStore:
             self._incoming, held = _private_corner(folder / "incoming")
         self._let_go = weakref.finalize(self, os.close, held)
 
-    def put(self, owner: str, chunks: Iterable[bytes]) -> StoredContent:
+    def put(self, owner: str, chunks: Iterable[bytes], *, sha1: bool = True) -> StoredContent:
         """Write content; durable when it returns, or once the batch ends in which it was put."""
         key = self._keys.for_writing(owner)
         path = self._incoming / secrets.token_hex(16)
         try:
-            stored = _write(path, key, chunks)
+            stored = _write(path, key, chunks, with_sha1=sha1)
             place = self._place(owner, stored.content_hash)
             if self._sound(key, place, stored.content_hash):
                 path.unlink()
@@ -108,7 +109,8 @@ class FolderContentStore:
                     _sync_file(path)
                     self._name({path: place})
         except BaseException:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # where the folder is away, what kept it from being written is what is told
+                path.unlink(missing_ok=True)
             raise
         return stored
 
@@ -137,6 +139,10 @@ class FolderContentStore:
         finally:
             self._mine.batch = None
             batch.give_up()
+
+    def journal(self) -> Journal:
+        """A journal of this process for what arrives faster than it is indexed."""
+        return Journal(self._folder / "arrived", self._keys)
 
     def seal(self, owner: str, value: bytes) -> bytes:
         """Small bytes that live in a row, packed and under the key of their owner: erased with it."""
@@ -170,6 +176,19 @@ class FolderContentStore:
         if _HASH.fullmatch(content_hash) is None:
             return False
         return self._place(owner, content_hash).is_file() or self._small(owner, content_hash) is not None
+
+    def holds(self, unit: UnitOfWork, owner: str, content_hash: str) -> bool:
+        """Whether it is here as the unit sees it, or will be when this thread's batch ends."""
+        batch, place = self._running(), self._place(owner, content_hash)
+        pending = batch is not None and place in batch.pending.values()
+        return pending or place.is_file() or unit.small_contents.sealed(owner, content_hash) is not None
+
+    def remove(self, unit: UnitOfWork, owner: str, content_hash: str) -> None:
+        """One content of an owner; a small one with the unit, a file at once. That nothing names it is the caller's."""
+        unit.small_contents.remove(owner, content_hash)
+        if _HASH.fullmatch(content_hash):
+            with _trouble():
+                self._place(owner, content_hash).unlink(missing_ok=True)
 
     def erase(self, owner: str) -> None:
         """Destroy the owner's key, which makes every copy unreadable, then remove what it had sealed."""
@@ -273,9 +292,10 @@ class _Batch:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, key: PatientKey, chunks: Iterable[bytes]) -> StoredContent:
-    """An encrypted file whose header is written last. The three passes over each chunk run while it is in the cache."""
-    sha256, sha1, size, prefix = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0, new_prefix()
+def _write(path: Path, key: PatientKey, chunks: Iterable[bytes], *, with_sha1: bool) -> StoredContent:
+    """An encrypted file whose header is written last. The passes over each chunk run while it is in the cache."""
+    sha256, size, prefix = hashlib.sha256(), 0, new_prefix()
+    sha1 = hashlib.sha1(usedforsecurity=False) if with_sha1 else None
     with _trouble():
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0)
 
@@ -283,7 +303,8 @@ def _write(path: Path, key: PatientKey, chunks: Iterable[bytes]) -> StoredConten
         nonlocal size
         for piece in chunks:
             sha256.update(piece)
-            sha1.update(piece)
+            if sha1 is not None:
+                sha1.update(piece)
             size += len(piece)
             yield piece
 
@@ -297,7 +318,7 @@ def _write(path: Path, key: PatientKey, chunks: Iterable[bytes]) -> StoredConten
         with _trouble():
             file.seek(0)
             _write_all(file, header.sealed(key))
-    return StoredContent(sha256.hexdigest(), sha1.hexdigest(), size)
+    return StoredContent(sha256.hexdigest(), "" if sha1 is None else sha1.hexdigest(), size)
 
 
 def _write_all(file: BinaryIO, content: bytes) -> None:

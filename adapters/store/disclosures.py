@@ -14,7 +14,7 @@ from adapters.store.rows import Part, insert_once, moment
 from adapters.store.schema import disclosure, seal
 from consent.disclosures import Disclosure
 from consent.merkle import leaf_hash
-from consent.ports import Opened, Seal, SealedRow
+from consent.ports import Opened, Seal, SealedRow, UnreadableSeal
 from consent.requesters import Role
 from registry.errors import InvalidValue, VersionConflict
 from registry.identifiers import HomeCommunityId
@@ -194,20 +194,40 @@ class StoredDisclosures(Part):
         if self._connection.execute(_PLACE, places).rowcount != len(rows):
             raise VersionConflict("seal", expected="rows without a seal", found="some that have one")
 
-    def seals(self) -> Iterator[Seal]:
-        """All of them, oldest first."""
+    def seals(self) -> Iterator[Seal | UnreadableSeal]:
+        """All of them, oldest first; one that was spoilt keeps its place."""
         after = -1
         while rows := self._connection.execute(_SEALS.where(seal.c.size > after).limit(_BATCH)).all():
-            yield from (load(Seal, row.body) for row in rows)
+            yield from (_seal(row.size, row.body) for row in rows)
             after = rows[-1].size
 
+    def seal_over(self, size: int) -> Seal | None:
+        """The seal over just so many rows. Raises InvalidValue for one that was spoilt."""
+        row = self._connection.execute(select(seal.c.size, seal.c.body).where(seal.c.size == size)).first()
+        return None if row is None else _readable(row.size, row.body)
+
     def last_seal(self) -> Seal | None:
-        row = self._connection.execute(select(seal.c.body).order_by(seal.c.size.desc()).limit(1)).first()
-        return None if row is None else load(Seal, row.body)
+        """The newest. Raises InvalidValue for one that was spoilt."""
+        row = self._connection.execute(select(seal.c.size, seal.c.body).order_by(seal.c.size.desc()).limit(1)).first()
+        return None if row is None else _readable(row.size, row.body)
 
     def count(self) -> int:
         """All rows, sealed or not."""
         return int(self._connection.execute(select(func.count()).select_from(disclosure)).scalar_one())
+
+
+def _readable(size: int, body: str) -> Seal:
+    found = _seal(size, body)
+    if isinstance(found, UnreadableSeal):
+        raise InvalidValue("seal", expected=f"one over {size} rows that can be read")
+    return found
+
+
+def _seal(size: int, body: str) -> Seal | UnreadableSeal:
+    try:
+        return load(Seal, body)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return UnreadableSeal(size)
 
 
 def _found_as_it_reads(row: Any) -> bool:

@@ -7,24 +7,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Integer, Select, Table, Text, bindparam, cast, delete, or_, select, update
 
 from adapters.store.codec import dump, dump_as, load, load_as
-from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment, upsert
-from adapters.store.schema import document, expected_patient, folder, referral, submission_set, visit
-from registry.coded import CodedValue
-from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.errors import DuplicateUniqueId, NotFound
+from adapters.store.rows import Listing, Part, Values, any_of, insert_once, moment, once, upsert
+from adapters.store.schema import document, earlier_version, expected_patient, folder, referral, submission_set, visit
+from registry.coded import STAYS_HERE, CodedValue
+from registry.documents import DocumentEntry, DocumentStatus, Folder, SubmissionSet
+from registry.errors import DuplicateUniqueId, NotFound, VersionConflict
+from registry.identifiers import HomeCommunityId
 from registry.searches import DocumentSearch, SubmissionSearch
 from registry.submissions import ExpectedPatient, Referral, Visit
 
 Labels = tuple[CodedValue, ...]
+_CHUNK = 500
 
 _body = select(document.c.body)
 _BY_ID = _body.where(document.c.id == bindparam("id"))
 _BY_UNIQUE_ID = _body.where(document.c.unique_id == bindparam("unique_id"))
 _BY_SOURCE_KEY = _body.where(document.c.source_key == bindparam("source_key"))
+_AMONG = select(document.c.id).where(any_of(document.c.id, "ids"), any_of(document.c.status, "statuses"))
 _REPLACE = update(document).where(document.c.id == bindparam("key"))
 _FREE_KEY = update(document).where(document.c.source_key == bindparam("key")).values(source_key=None)
 _SUBMISSION = select(submission_set.c.body).where(submission_set.c.id == bindparam("id"))
@@ -44,6 +49,9 @@ _ALL_REFERRALS = (
     .order_by(referral.c.signed.desc(), referral.c.number.desc())
     .limit(bindparam("size"))
 )
+_EXPECT_NO_MORE = delete(expected_patient).where(
+    expected_patient.c.sender == bindparam("by"), expected_patient.c.number == bindparam("slip")
+)
 _EXPECTED = (
     select(expected_patient.c.body)
     .where(expected_patient.c.received >= bindparam("since"))
@@ -55,6 +63,39 @@ _REFERRALS = (
     .where(referral.c.record_id == bindparam("record_id"))
     .order_by(referral.c.signed.desc(), referral.c.number)
 )
+
+_EARLIER = select(earlier_version.c.body).where(
+    earlier_version.c.kind == bindparam("what"),
+    earlier_version.c.id == bindparam("id"),
+    earlier_version.c.version == bindparam("version"),
+)
+_ALL_EARLIER = (
+    select(earlier_version.c.body)
+    .where(earlier_version.c.kind == bindparam("what"), earlier_version.c.id == bindparam("id"))
+    .order_by(earlier_version.c.version.desc())
+)
+
+
+def _as_it_is(table: Table) -> Select[Any]:
+    """The row as one of the earlier versions."""
+    return select(
+        bindparam("kind", type_=Text),
+        table.c.id,
+        cast(bindparam("before", type_=Integer), Integer),
+        table.c.entry_uuid,
+        table.c.unique_id,
+        table.c.record_id,
+        table.c.body,
+    ).where(table.c.id == bindparam("key"))
+
+
+_EARLIER_COLUMNS = ("kind", "id", "version", "entry_uuid", "unique_id", "record_id", "body")
+
+
+@cache
+def _kept_once(table: Table, dialect: str) -> Any:
+    return once(earlier_version, dialect).from_select(_EARLIER_COLUMNS, _as_it_is(table))
+
 
 _documents = Listing(
     document,
@@ -97,10 +138,12 @@ class StoredDocuments(Part):
 
         The source key passes from the entry that had it to this one.
         """
+        values = {"id": entry.id, "source_key": source_key, **_columns(entry)}
+        if insert_once(self._connection, document, values):
+            return
         if source_key is not None:
             self._connection.execute(_FREE_KEY, {"key": source_key})
-        values = {"id": entry.id, "source_key": source_key, **_columns(entry)}
-        if not insert_once(self._connection, document, values):
+        if source_key is None or not insert_once(self._connection, document, values):
             raise DuplicateUniqueId(entry.unique_id)
 
     def entry(self, entry_id: str) -> DocumentEntry | None:
@@ -114,9 +157,31 @@ class StoredDocuments(Part):
         return self._noun(DocumentEntry, _BY_SOURCE_KEY, source_key=source_key)
 
     def replace(self, entry: DocumentEntry) -> None:
-        """Put this in the place of the entry with the same id, for example as superseded."""
+        """Put this, its next version, in the place of the entry with the same id, which is kept as it was."""
+        self._keep(document, entry)
         if self._connection.execute(_REPLACE, {"key": entry.id, **_columns(entry)}).rowcount != 1:
             raise NotFound("document entry")
+
+    def _keep(self, table: Table, thing: DocumentEntry | Folder) -> None:
+        """Raises VersionConflict where somebody else changed it a moment ago."""
+        keys = {"kind": table.name, "before": thing.version - 1, "key": thing.id}
+        kept = self._connection.execute(_kept_once(table, self._connection.dialect.name), keys).rowcount
+        if kept != 1 and self._row(select(table.c.id).where(table.c.id == bindparam("id")), id=thing.id) is not None:
+            raise VersionConflict(table.name, expected=str(thing.version - 1), found="a later version")
+
+    def version(self, entry_id: str, version: int) -> DocumentEntry | None:
+        """The entry as it was in this version, or as it is."""
+        entry = self.entry(entry_id)
+        if entry is None or entry.version == version:
+            return entry
+        return self._noun(DocumentEntry, _EARLIER, what=document.name, id=entry_id, version=version)
+
+    def versions(self, entry_id: str) -> tuple[DocumentEntry, ...]:
+        """Every version that is kept, the newest first; none for an unknown id."""
+        entry = self.entry(entry_id)
+        return (
+            () if entry is None else (entry, *self._nouns(DocumentEntry, _ALL_EARLIER, what=document.name, id=entry_id))
+        )
 
     def find(self, search: DocumentSearch) -> Iterator[DocumentEntry]:
         """Newest first, lazily and without end at `search.limit`: how many are shown is decided by the flow."""
@@ -129,12 +194,21 @@ class StoredDocuments(Part):
         )
         return filter(search.accepts, (load(DocumentEntry, body) for body in bodies))
 
+    def made_later(self, ids: Sequence[str]) -> frozenset[str]:
+        """Which of these are made when they are retrieved."""
+        statuses = [_listed_as(each, on_demand=True) for each in DocumentStatus]
+        pieces = (list(ids[at : at + _CHUNK]) for at in range(0, len(ids), _CHUNK))
+        return frozenset(
+            row.id for piece in pieces for row in self._connection.execute(_AMONG, {"ids": piece, "statuses": statuses})
+        )
+
     def counts(self, search: DocumentSearch) -> Mapping[Labels, int]:
         """How many entries there are of each sensitivity, wherever a page ended."""
         if search.where:
             return Counter(entry.sensitivity for entry in self.find(replace(search, after=None, limit=500)))
         counted = _documents.counts(self._connection, _wanted(search), search.record_ids)
-        return {load_as(Labels, labels): count for labels, count in counted.items()}
+        found = {load_as(Labels, labels): count for labels, count in counted.items()}
+        return found if search.lists_papers else {of: count for of, count in found.items() if STAYS_HERE not in of}
 
     def add_submission(self, submission: SubmissionSet) -> None:
         values = {
@@ -173,12 +247,18 @@ class StoredDocuments(Part):
         }
         if insert_once(self._connection, folder, values):
             return
+        self._keep(folder, folder_)
         statement = update(folder).where(folder.c.id == bindparam("key"), folder.c.unique_id == folder_.unique_id)
         if self._connection.execute(statement, {"key": values.pop("id"), **values}).rowcount != 1:
             raise DuplicateUniqueId(folder_.unique_id)
 
     def folder(self, folder_id: str) -> Folder | None:
         return self._noun(Folder, _FOLDER, id=folder_id)
+
+    def folder_versions(self, folder_id: str) -> tuple[Folder, ...]:
+        """Every version that is kept, the newest first; none for an unknown id."""
+        known = self.folder(folder_id)
+        return () if known is None else (known, *self._nouns(Folder, _ALL_EARLIER, what=folder.name, id=folder_id))
 
     def find_folders(
         self, record_ids: Sequence[str] | None, *, identifiers: Sequence[str] | None = None
@@ -202,10 +282,6 @@ class StoredDocuments(Part):
         visits = self._nouns(Visit, _VISITS, record_id=record_id)
         return tuple(sorted(visits, key=lambda one: moment(one.admitted), reverse=True))
 
-    def all_visits(self) -> Iterator[Visit]:
-        """Every visit, lazily, without its source: to count, not to show."""
-        return (load(Visit, row.body) for row in self._connection.execute(select(visit.c.body)))
-
     def save_referral(self, record_id: str, referral_: Referral) -> None:
         """Add the referral, or replace the one with its sender and number."""
         keys = {"record_id": record_id, "sender": str(referral_.sender), "number": referral_.number}
@@ -227,6 +303,10 @@ class StoredDocuments(Part):
             self._connection, expected_patient, {**keys, "received": moment(patient.received), "body": dump(patient)}
         )
 
+    def expect_no_more(self, sender: HomeCommunityId, number: str) -> None:
+        """The announcement of this slip is taken back."""
+        self._connection.execute(_EXPECT_NO_MORE, {"by": str(sender), "slip": number})
+
     def expected(self, since: datetime, limit: int) -> tuple[ExpectedPatient, ...]:
         """Newest first."""
         return self._nouns(ExpectedPatient, _EXPECTED, since=moment(since), size=limit)
@@ -241,15 +321,22 @@ def _columns(entry: DocumentEntry) -> Values:
         "entry_uuid": entry.entry_uuid,
         "unique_id": entry.unique_id,
         "record_id": entry.record_id,
-        "status": str(entry.status),
+        "status": _listed_as(entry.status, on_demand=entry.on_demand),
         "performed": moment(entry.performed),
         "sensitivity": dump_as(Labels, entry.sensitivity),
         "body": dump(entry),
     }
 
 
+def _listed_as(status: DocumentStatus, *, on_demand: bool) -> str:
+    """What is made when it is retrieved stands in a list of its own: who does not ask for such does not find it."""
+    return f"on-demand {status}" if on_demand else str(status)
+
+
 def _wanted(search: DocumentSearch) -> Values:
-    statuses = None if search.statuses is None else [str(status) for status in search.statuses]
+    kinds = (False, True) if search.on_demand else (False,)
+    asked = tuple(DocumentStatus) if search.statuses is None else search.statuses
+    statuses = [_listed_as(each, on_demand=kind) for each in asked for kind in kinds]
     return _given(ids=search.ids, identifiers=search.identifiers, statuses=statuses)
 
 

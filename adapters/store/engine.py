@@ -71,7 +71,7 @@ def _sqlite(url: Any, path: Path, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
-        pool_timeout=BUSY_SECONDS,
+        max_overflow=-1,  # a reader keeps its connection (`Storage`), so that there is one for each thread at most
         pool_use_lifo=True,  # the connection used last has its pages and statements at hand
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import and_, bindparam, case, delete, false, func, or_, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from adapters.store.dialects import insert
 from adapters.store.rows import Part, any_of, moment
 from adapters.store.schema import job
 
@@ -74,6 +74,11 @@ _CLAIM = (
     .values(leased_until=bindparam("until"), attempts=job.c.attempts + 1)
     .returning(job.c.id, job.c.kind, job.c.payload, job.c.run_at, job.c.attempts)
 )
+_RENEW = (
+    update(job)
+    .where(job.c.id == bindparam("key"), job.c.leased_until.is_not(None))
+    .values(leased_until=bindparam("until"))
+)
 _FINISHED = delete(job).where(job.c.id == bindparam("key"), job.c.again.is_(False))
 _AGAIN = (
     update(job)
@@ -115,6 +120,11 @@ class Jobs(Part):
         ]
         return sorted(found, key=lambda one: (one.run_at, one.id))
 
+    def renew(self, job_id: int, *, now: datetime, lease_seconds: float) -> None:
+        """Whoever has it is still at work."""
+        until = moment(now + timedelta(seconds=lease_seconds))
+        self._connection.execute(_RENEW, {"key": job_id, "until": until})
+
     def done(self, job_id: int) -> None:
         """It needs not run any more, unless it was enqueued again meanwhile."""
         if self._connection.execute(_FINISHED, {"key": job_id}).rowcount == 0:
@@ -141,7 +151,7 @@ class Jobs(Part):
 
 @cache
 def _enqueue(dialect: str) -> Any:
-    statement = (postgresql if dialect == "postgresql" else sqlite).insert(job)
+    statement = insert(job, dialect)
     new, runs = statement.excluded, job.c.leased_until.is_not(None)
     sooner = and_(~runs, new.run_at < job.c.run_at)
     return statement.on_conflict_do_update(

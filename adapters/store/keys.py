@@ -23,7 +23,7 @@ from registry.errors import Gone, InvalidValue, StorageUnavailable
 if TYPE_CHECKING:  # a unit of work holds the table of this file
     from adapters.store.unit import Storage, UnitOfWork
 
-_KEPT = 4096
+_KEPT = 1024
 _WRAPPED = select(patient_key.c.wrapped).where(patient_key.c.owner == bindparam("owner"))
 
 

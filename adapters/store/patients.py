@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -24,20 +25,20 @@ from sqlalchemy import (
     update,
 )
 
+from adapters.store.apart import StoredApart
 from adapters.store.codec import dump, load
-from adapters.store.rows import Part, Values, any_of, insert_once, moment, once
+from adapters.store.rows import Values, any_of, insert_once, moment, once
 from adapters.store.schema import (
     assigning_authority,
     blocking_key,
     index_version,
-    kept_apart,
     link,
     name_word,
     review,
     source_record,
     source_record_version,
 )
-from registry.blocking import CROWD, CROWDED_PHONE, KEYS_VERSION, blocking_keys, number_key, wanted_keys
+from registry.blocking import KEYS_VERSION, blocking_keys, crowd, number_key, wanted_keys
 from registry.errors import NotFound, VersionConflict
 from registry.identifiers import PatientIdentifier
 from registry.matching import Candidate
@@ -48,7 +49,6 @@ from registry.searches import PatientSearch
 _NUMBER_WEIGHT = 8
 _PAGE = 200
 _SIZE = select(func.max(source_record.c.number))
-_APART = select(kept_apart.c.other_id).where(kept_apart.c.record_id == bindparam("record_id"))
 
 _current = select(source_record.c.number, source_record.c.person_id, source_record.c.version, source_record.c.body)
 _BY_IDENTIFIER = _current.where(
@@ -58,6 +58,11 @@ _BY_ID = _current.where(source_record.c.id == bindparam("id"))
 _OF_PERSON = select(source_record.c.body).where(source_record.c.person_id == bindparam("person_id"))
 _OF_PERSONS = select(source_record.c.person_id, source_record.c.body).where(
     any_of(source_record.c.person_id, "persons")
+)
+_VERSIONS = (
+    select(source_record_version.c.body)
+    .where(source_record_version.c.record_id == bindparam("id"))
+    .order_by(source_record_version.c.version.desc())
 )
 _VERSION = select(source_record_version.c.body).where(
     source_record_version.c.record_id == bindparam("id"), source_record_version.c.version == bindparam("version")
@@ -72,10 +77,16 @@ _REVIEW = select(review.c.body).where(review.c.id == bindparam("id"))
 _REVIEWS = select(review.c.body).order_by(review.c.opened, review.c.id)
 
 
+@cache
+def _added(dialect: str) -> Any:
+    """A new record, with the number that it gets; nothing where it is there already."""
+    return once(source_record, dialect).returning(source_record.c.number)
+
+
 _EVERYBODY = _current.where(source_record.c.number > bindparam("after")).order_by(source_record.c.number).limit(_PAGE)
 
 
-class StoredPatients(Part):
+class StoredPatients(StoredApart):
     """The master patient index in tables. Implements `registry.ports.Patients`."""
 
     __slots__ = ()
@@ -87,6 +98,11 @@ class StoredPatients(Part):
 
     def record_by_id(self, record_id: str) -> SourceRecord | None:
         return self._noun(SourceRecord, _BY_ID, id=record_id)
+
+    def versions(self, record_id: str) -> tuple[SourceRecord, ...]:
+        """Every version that is kept, the newest first; none for an unknown id."""
+        current = self.record_by_id(record_id)
+        return () if current is None else (current, *self._nouns(SourceRecord, _VERSIONS, id=record_id))
 
     def version(self, record_id: str, version: int) -> SourceRecord | None:
         """The record as it was in this version, or as it is."""
@@ -115,7 +131,7 @@ class StoredPatients(Part):
         self._know_systems(record)
 
     def _add(self, record: SourceRecord) -> None:
-        statement = once(source_record, self._connection.dialect.name).returning(source_record.c.number)
+        statement = _added(self._connection.dialect.name)
         values = {"id": record.id, "person_id": str(uuid4()), **_columns(record)}
         number = self._connection.execute(statement, values).scalar()
         if number is None:
@@ -155,9 +171,11 @@ class StoredPatients(Part):
             return ()
         values: Values = {f"key{place}": _hashed(key) for place, key in enumerate(keys)}
         values |= {f"weight{place}": _weight(key) for place, key in enumerate(keys)}
-        values |= {f"crowd{place}": _crowd(key) for place, key in enumerate(keys)}
+        values |= {f"crowd{place}": crowd(key) for place, key in enumerate(keys)}
         found = self._connection.execute(_persons(len(keys)), {**values, "persons": limit})
         persons: dict[str, list[SourceRecord]] = {row.person_id: [] for row in found}
+        if not persons:
+            return ()
         for row in self._connection.execute(_OF_PERSONS, {"persons": list(persons)}):
             persons[row.person_id].append(load(SourceRecord, row.body))
         return tuple(Candidate(person_id, tuple(records)) for person_id, records in persons.items())
@@ -165,27 +183,6 @@ class StoredPatients(Part):
     def size(self) -> int:
         """How many records there are, nearly: numbers are given in order and records are not deleted."""
         return int(self._connection.execute(_SIZE).scalar() or 0)
-
-    def keep_apart(self, record_id: str, other_ids: Iterable[str], *, now: datetime, author: str) -> None:
-        """Two people for good: remembered between records, so that it outlives every link."""
-        for other_id in other_ids:
-            for one, other in ((record_id, other_id), (other_id, record_id)):
-                values = {"record_id": one, "other_id": other, "decided": moment(now), "author": author}
-                insert_once(self._connection, kept_apart, values)
-
-    def let_together(self, record_id: str, other_ids: Iterable[str]) -> None:
-        """Take such a decision back."""
-        others = list(other_ids)
-        for one, other in (
-            (kept_apart.c.record_id, kept_apart.c.other_id),
-            (kept_apart.c.other_id, kept_apart.c.record_id),
-        ):
-            statement = delete(kept_apart).where(one == record_id, other.in_(others))
-            self._connection.execute(statement)
-
-    def apart_from(self, record_id: str) -> frozenset[str]:
-        """The records that somebody decided are of another person."""
-        return frozenset(self._connection.execute(_APART, {"record_id": record_id}).scalars())
 
     def review(self, review_id: str) -> Review | None:
         return self._noun(Review, _REVIEW, id=review_id)
@@ -282,6 +279,8 @@ class StoredPatients(Part):
             before = self._noun(Link, _LINK, id=known.replaces) if known.replaces else None
             if before is not None:
                 self._store_end(replace(before, undone=None, undone_by=None))
+            for apart in known.overruled:
+                self.keep_apart(apart.record_id, (apart.other_id,), now=apart.decided, author=apart.author)
         return known
 
     def _end(self, known: Link, *, now: datetime, author: str) -> None:
@@ -306,13 +305,15 @@ class StoredPatients(Part):
         values = {"id": review_.id, "opened": moment(review_.opened), "closed": None, "body": dump(review_)}
         insert_once(self._connection, review, values)
 
-    def close_review(self, review_id: str, *, now: datetime, author: str, decision: str) -> None:
+    def close_review(
+        self, review_id: str, *, now: datetime, author: str, decision: str, apart: Sequence[str] = ()
+    ) -> None:
         known = self._noun(Review, _REVIEW, id=review_id)
         if known is None:
             raise NotFound("review")
         if known.closed is not None:
             raise VersionConflict("review", expected="open", found="closed")
-        closed = replace(known, closed=now, closed_by=author, decision=decision)
+        closed = replace(known, closed=now, closed_by=author, decision=decision, apart=tuple(apart))
         statement = update(review).where(review.c.id == bindparam("key"))
         self._connection.execute(statement, {"key": review_id, "closed": moment(now), "body": dump(closed)})
 
@@ -321,7 +322,7 @@ class StoredPatients(Part):
         known = self._noun(Review, _REVIEW, id=review_id)
         if known is None:
             raise NotFound("review")
-        waiting = replace(known, closed=None, closed_by=None, decision=None)
+        waiting = replace(known, closed=None, closed_by=None, decision=None, apart=None)
         statement = update(review).where(review.c.id == bindparam("key"))
         self._connection.execute(statement, {"key": review_id, "closed": None, "body": dump(waiting)})
         return known
@@ -362,10 +363,6 @@ def _words(record: SourceRecord) -> frozenset[str]:
 
 def _weight(key: str) -> int:
     return _NUMBER_WEIGHT if key.startswith("number|") else 1
-
-
-def _crowd(key: str) -> int:
-    return CROWDED_PHONE if key.startswith("phone|") else CROWD
 
 
 @cache

@@ -81,7 +81,10 @@ class PeopleOfTheHouse(Part):
         return self._nouns(User, _USERS)
 
     def disable_user(self, username: str) -> None:
-        self._disable(user, username, self.user(username))
+        self._set(user, username, self.user(username), disabled=True)
+
+    def enable_user(self, username: str) -> None:
+        self._set(user, username, self.user(username), disabled=False)
 
     def add_client(self, client_: Client, *, replace: bool = False) -> None:
         self._add(client, {"client_id": client_.client_id, "body": dump(client_)}, replace)
@@ -93,7 +96,10 @@ class PeopleOfTheHouse(Part):
         return self._nouns(Client, _CLIENTS)
 
     def disable_client(self, client_id: str) -> None:
-        self._disable(client, client_id, self.client(client_id))
+        self._set(client, client_id, self.client(client_id), disabled=True)
+
+    def enable_client(self, client_id: str) -> None:
+        self._set(client, client_id, self.client(client_id), disabled=False)
 
     def _add(self, table: Table, values: dict[str, str], replace: bool) -> None:
         if replace:
@@ -101,8 +107,10 @@ class PeopleOfTheHouse(Part):
         elif not insert_once(self._connection, table, values):
             raise VersionConflict("account", expected="none", found="one of this name")
 
-    def _disable(self, table: Table, key: str, account: User | Client | None) -> None:
+    def _set(self, table: Table, key: str, account: User | Client | None, *, disabled: bool) -> None:
         if account is None:
             raise NotFound("account")
         (column,) = table.primary_key.columns
-        self._connection.execute(update(table).where(column == key), {"body": dump(replace(account, disabled=True))})
+        self._connection.execute(
+            update(table).where(column == key), {"body": dump(replace(account, disabled=disabled))}
+        )

@@ -17,11 +17,13 @@ class Restore:
 
     kept       sealed rows that the record had after it: heads beyond them are of rows that were lost
     caught_up  when the withdrawals that it had missed were in force again; None: it may not serve yet
+    answer     signed by this node: who answers for the rows that were lost, and why they were
     """
 
     restored: datetime
     kept: int
     caught_up: datetime | None = None
+    answer: str | None = None
 
 
 class Restores(Part):
@@ -36,6 +38,11 @@ class Restores(Part):
         which = restore.c.restored == moment(one.restored)
         self._connection.execute(update(restore).where(which).values(caught_up=moment(now)))
 
+    def answered(self, one: Restore, answer: str) -> None:
+        self._connection.execute(
+            update(restore).where(restore.c.restored == moment(one.restored)).values(answer=answer)
+        )
+
     def all(self) -> tuple[Restore, ...]:
         """Oldest first."""
         rows = self._connection.execute(select(restore).order_by(restore.c.restored))
@@ -44,6 +51,7 @@ class Restores(Part):
                 datetime.fromisoformat(row.restored),
                 row.kept,
                 datetime.fromisoformat(row.caught_up) if row.caught_up else None,
+                row.answer,
             )
             for row in rows
         )

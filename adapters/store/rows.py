@@ -11,9 +11,9 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters.store.codec import load
+from adapters.store.dialects import insert
 from adapters.store.session import Session
 from registry.searches import Cursor
 
@@ -67,8 +67,7 @@ def moment(value: datetime | None) -> str:
 @cache
 def once(table: Table, dialect: str) -> Any:
     """An insert that does nothing where a unique column holds the value already."""
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-    return insert.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
+    return insert(table, dialect).on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 
 def insert_once(connection: Session, table: Table, values: Values) -> bool:
@@ -78,7 +77,7 @@ def insert_once(connection: Session, table: Table, values: Values) -> bool:
 
 @cache
 def _upsert(table: Table, dialect: str, columns: frozenset[str]) -> Any:
-    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    statement = insert(table, dialect)
     keys = [column.name for column in table.primary_key.columns]
     changed = {name: statement.excluded[name] for name in sorted(columns) if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)

@@ -3,6 +3,7 @@
 Names of constraints follow one convention, so that a migration can name what it changes. Texts that are compared or
 sorted use the collation "C" on PostgreSQL, which is SQLite's order and Python's.
 Moments are text in UTC to the microsecond (`rows.moment`): they sort as they read.
+An index of some rows only is one on PostgreSQL as well; to say it here would load all of its dialect in every process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from sqlalchemy import (
     Text,
     desc,
 )
-from sqlalchemy.dialects import postgresql
 
 metadata = MetaData(
     naming_convention={
@@ -35,7 +35,7 @@ metadata = MetaData(
     }
 )
 
-Key = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Key = Text().with_variant(Text(collation="C"), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -167,6 +167,44 @@ document = Table(
 Index("ix_document_newest", document.c.record_id, desc(document.c.performed), desc(document.c.id))
 Index("ix_document_performed", desc(document.c.performed), desc(document.c.id))
 Index("ix_document_counts", document.c.record_id, document.c.status, document.c.sensitivity)
+Index(
+    "ix_document_labelled",
+    desc(document.c.performed),
+    desc(document.c.id),
+    sqlite_where=document.c.sensitivity != "[]",
+)
+
+text_reading = Table(
+    "text_reading",
+    metadata,
+    Column("record_id", Key, ForeignKey("source_record.id"), primary_key=True),
+    Column("content_hash", Key, primary_key=True),
+    Column("document_id", Key, nullable=False, index=True),
+    Column("finding", Key, nullable=False),
+    Column("read", Key, nullable=False, index=True),
+    _body(),
+)
+
+open_query = Table(
+    "open_query",
+    metadata,
+    Column("asker", Key, primary_key=True),
+    Column("query_id", Key, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("expires", Key, nullable=False, index=True),
+)
+
+# what was removed, by number alone: an id that is gone is not given out again; the bytes may go later
+removed_document = Table(
+    "removed_document",
+    metadata,
+    _id(),
+    Column("unique_id", Key, nullable=False, index=True),
+    _record(),
+    Column("removed", Key, nullable=False),
+    Column("content_hash", Key, nullable=False),
+    Index("ix_removed_document_record_id", "record_id"),
+)
 
 submission_set = Table(
     "submission_set",
@@ -197,6 +235,20 @@ folder = Table(
 Index("ix_folder_newest", folder.c.record_id, desc(folder.c.updated), desc(folder.c.id))
 Index("ix_folder_updated", desc(folder.c.updated), desc(folder.c.id))
 
+# documents and folders as they were before they changed
+earlier_version = Table(
+    "earlier_version",
+    metadata,
+    Column("kind", Key, nullable=False),
+    Column("id", Key, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("entry_uuid", Key, nullable=False, index=True),
+    Column("unique_id", Key, nullable=False, index=True),
+    Column("record_id", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("kind", "id", "version"),
+)
+
 visit = Table(
     "visit",
     metadata,
@@ -223,6 +275,7 @@ study = Table(
     metadata,
     _id(),
     Column("study_instance_uid", Key, nullable=False, unique=True),
+    Column("manifest_key", Key, nullable=False, server_default="", index=True),
     _record(),
     Column("started", Key, nullable=False),
     Column("sensitivity", Key, nullable=False),
@@ -249,6 +302,30 @@ quarantine = Table(
     _body(),
 )
 
+# a report and images that may belong together; what was said of them outlives both
+pair_doubt = Table(
+    "pair_doubt",
+    metadata,
+    _id(),
+    _record(),
+    Column("study_id", Key, nullable=False, index=True),
+    Column("document_id", Key, nullable=False, index=True),
+    Column("decision", Key, nullable=False),
+    Column("changed", Key, nullable=False),
+    _body(),
+    Index("ix_pair_doubt_decision", "decision", "changed"),
+)
+
+# what a registrar said of a file in the drop folder that nobody could place
+file_decision = Table(
+    "file_decision",
+    metadata,
+    _id(),
+    _record(nullable=True),
+    Column("decided", Key, nullable=False, index=True),
+    _body(),
+)
+
 remote_entry = Table(
     "remote_entry",
     metadata,
@@ -256,6 +333,7 @@ remote_entry = Table(
     Column("study_instance_uid", Key, index=True),
     Column("seen", Key, nullable=False, index=True),
     Column("unique_id", Key, index=True),
+    Column("entry_uuid", Key, index=True),
     _body(),
 )
 
@@ -268,6 +346,37 @@ correlation = Table(
     Column("expires", Key, nullable=False, index=True),
     _body(),
     PrimaryKeyConstraint("home", "told", "key"),
+)
+
+# no key to a record: who is asked for need not be registered here
+deferred_question = Table(
+    "deferred_question",
+    metadata,
+    Column("home", Key, nullable=False),
+    Column("fingerprint", Key, nullable=False),
+    Column("question_id", Key, nullable=False, index=True),
+    Column("record_id", Key, nullable=False, index=True),
+    Column("expires", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("home", "fingerprint"),
+)
+
+identity_learnt = Table(
+    "identity_learnt",
+    metadata,
+    Column("home", Key, nullable=False),
+    Column("record_id", Key, ForeignKey("source_record.id"), nullable=False, index=True),
+    Column("seen", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("home", "record_id"),
+)
+
+identity_notice = Table(
+    "identity_notice",
+    metadata,
+    _id(),
+    Column("made", Key, nullable=False, index=True),
+    _body(),
 )
 
 # --- the moment of ordering -------------------------------------------------------------------------------------------
@@ -385,7 +494,6 @@ Index(
     "ix_disclosure_unsealed",
     disclosure.c.number,
     sqlite_where=disclosure.c.position.is_(None),
-    postgresql_where=disclosure.c.position.is_(None),
 )
 
 seal = Table("seal", metadata, Column("size", BigInteger, primary_key=True, autoincrement=False), _body())
@@ -438,6 +546,7 @@ restore = Table(
     Column("restored", Key, primary_key=True),
     Column("kept", BigInteger, nullable=False),
     Column("caught_up", Key),
+    Column("answer", Text),
 )
 
 # up to which position of the record something was delivered elsewhere
@@ -467,11 +576,12 @@ feed_item = Table(
     Column("feed", Key, nullable=False),
     Column("received", Key, nullable=False, index=True),
     Column("outcome", Key, nullable=False),
-    Column("digest", Key, nullable=False, index=True),
+    Column("digest", Key, nullable=False),
     Column("owner", Key, nullable=False),
     _body(),
     Column("sealed", Bytes),
     Index("ix_feed_item_outcome_received", "outcome", "received"),
+    Index("ix_feed_item_digest_received", "digest", "received"),
 )
 
 expected_patient = Table(
@@ -482,6 +592,31 @@ expected_patient = Table(
     Column("received", Key, nullable=False, index=True),
     _body(),
     PrimaryKeyConstraint("sender", "number"),
+)
+
+# copies from other hospitals, apart from the own records; keys are ids of listed documents, and UIDs
+ahead = Table(
+    "ahead",
+    metadata,
+    _id(),
+    Column("sender", Key, nullable=False),
+    Column("number", Key, nullable=False),
+    Column("expires", Key, nullable=False, index=True),
+    _body(),
+    Index("ix_ahead_sender_number", "sender", "number", unique=True),
+)
+
+ahead_item = Table(
+    "ahead_item",
+    metadata,
+    Column("owner", Key, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("key", Key, nullable=False),
+    Column("study", Key, nullable=False),
+    _body(),
+    PrimaryKeyConstraint("owner", "kind", "key"),
+    Index("ix_ahead_item_key_kind", "key", "kind"),
+    Index("ix_ahead_item_study_kind", "study", "kind"),
 )
 
 spent_token = Table(
@@ -507,6 +642,39 @@ job = Table(
     Column("dedup_key", Key, unique=True),
     Column("again", Boolean, nullable=False),
     Column("error_code", Text),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    _id(),
+    Column("client_id", Key, nullable=False, index=True),
+    Column("kind", Key, nullable=False),
+    Column("heard", Boolean, nullable=False),
+    Column("record_id", Key),
+    _body(),
+    Index("ix_subscription_heard_kind_record_id", "heard", "kind", "record_id"),
+)
+
+# a change is numbered once for each subscription, however often it is looked at
+subscription_event = Table(
+    "subscription_event",
+    metadata,
+    Column("subscription_id", Key, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("occurred", Key, nullable=False, index=True),
+    Column("focus", Key, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("record_id", Key, nullable=False, index=True),
+    _body(),
+    PrimaryKeyConstraint("subscription_id", "number"),
+)
+Index(
+    "uq_subscription_event_focus",
+    subscription_event.c.subscription_id,
+    subscription_event.c.focus,
+    subscription_event.c.version,
+    unique=True,
 )
 
 user = Table("house_user", metadata, Column("username", Key, primary_key=True), _body())

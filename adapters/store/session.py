@@ -103,6 +103,17 @@ class Prepared:
         made = self.row
         return Rows([made(row) for row in cursor.fetchall()], cursor.rowcount)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the driver may run it many times in one call: it counts its parameters, and nothing comes back."""
+        return bool(self.names) and self.row is None and not self.several
+
+    def run_many(self, driver: Any, many: Sequence[Values]) -> Rows:
+        """Once for each set of values."""
+        whole = ({**self.constants, **values} for values in many) if self.constants else many
+        given = [[values[name] for name in self.names] for values in whole]
+        return Rows((), driver.executemany(self.text, given).rowcount)
+
 
 class Statements:
     """The prepared statements of one engine, shared by its connections."""
@@ -168,6 +179,13 @@ class Session:
                 raise self._failed(error) from error
             if found is not None:
                 return found
+        elif isinstance(values, Sequence) and values and self.dialect.name == "sqlite":
+            repeated = self._statements.prepared(statement, values[0])
+            if repeated is not None and repeated.repeats:
+                try:
+                    return repeated.run_many(self._driver, values)
+                except Exception as error:
+                    raise self._failed(error) from error
         return self.connection.execute(statement, values)
 
     def command(self, text: str) -> None:

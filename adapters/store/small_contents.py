@@ -10,6 +10,9 @@ from adapters.store.schema import small_content
 _SEALED = select(small_content.c.sealed).where(
     small_content.c.owner == bindparam("owner"), small_content.c.content_hash == bindparam("content_hash")
 )
+_REMOVE = delete(small_content).where(
+    small_content.c.owner == bindparam("owner"), small_content.c.content_hash == bindparam("content_hash")
+)
 _ERASE = delete(small_content).where(small_content.c.owner == bindparam("owner"))
 
 
@@ -25,6 +28,9 @@ class SmallContents(Part):
     def sealed(self, owner: str, content_hash: str) -> bytes | None:
         row = self._connection.execute(_SEALED, {"owner": owner, "content_hash": content_hash}).first()
         return None if row is None else bytes(row.sealed)
+
+    def remove(self, owner: str, content_hash: str) -> None:
+        self._connection.execute(_REMOVE, {"owner": owner, "content_hash": content_hash})
 
     def erase(self, owner: str) -> None:
         self._connection.execute(_ERASE, {"owner": owner})

@@ -13,6 +13,7 @@ from adapters.store.rows import Listing, Part, Values, any_of, insert_once, mome
 from adapters.store.schema import study, study_instance
 from registry.coded import CodedValue
 from registry.errors import DuplicateUniqueId
+from registry.manifests import study_key
 from registry.searches import StudySearch
 from registry.studies import Study
 
@@ -20,6 +21,7 @@ Labels = tuple[CodedValue, ...]
 
 _BY_ID = select(study.c.body).where(study.c.id == bindparam("id"))
 _BY_UID = select(study.c.body).where(study.c.study_instance_uid == bindparam("uid"))
+_BY_MANIFEST = select(study.c.body).where(study.c.manifest_key == bindparam("key"))
 _RECORD_OF = select(study.c.record_id).where(study.c.study_instance_uid == bindparam("uid"))
 _AT_ONCE = 500
 _HOLDING = select(study_instance.c.sop_instance_uid, study_instance.c.study_id).where(
@@ -47,6 +49,10 @@ class StoredStudies(Part):
     def by_uid(self, study_instance_uid: str) -> Study | None:
         return self._noun(Study, _BY_UID, uid=study_instance_uid)
 
+    def by_manifest_key(self, key: str) -> tuple[Study, ...]:
+        """Studies that the id of a manifest may lead to: one, as good as always."""
+        return self._nouns(Study, _BY_MANIFEST, key=key)
+
     def record_of(self, study_instance_uid: str) -> str | None:
         """The record that the study belongs to, without reading the study."""
         row = self._row(_RECORD_OF, uid=study_instance_uid)
@@ -57,6 +63,7 @@ class StoredStudies(Part):
         values: Values = {
             "id": study_.id,
             "study_instance_uid": study_.study_instance_uid,
+            "manifest_key": study_key(study_.study_instance_uid),
             "record_id": study_.record_id,
             "started": moment(study_.started),
             "sensitivity": dump_as(Labels, study_.sensitivity),

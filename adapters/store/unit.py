@@ -16,18 +16,25 @@ from typing import TypeVar, cast
 from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from adapters.store.ahead import BroughtAhead
 from adapters.store.alarms import Breadths, Deliveries, StoredAlarms
+from adapters.store.changes import DocumentChanges
 from adapters.store.consents import StoredConsents
+from adapters.store.deferred import StoredDeferredQuestions
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.documents import StoredDocuments
 from adapters.store.emergencies import StoredEmergencies
 from adapters.store.erasing import Erasing
 from adapters.store.feeds import FeedLog
+from adapters.store.file_decisions import FileDecisions
 from adapters.store.heads import StoredHeads
+from adapters.store.identities import StoredIdentities
 from adapters.store.jobs import Jobs
 from adapters.store.keys import WrappedKeys
 from adapters.store.messages import ReceivedMessages
+from adapters.store.open_queries import OpenQueries
 from adapters.store.orders import Orders
+from adapters.store.pairs import StoredPairs
 from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
@@ -38,11 +45,14 @@ from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
 from adapters.store.small_contents import SmallContents
 from adapters.store.studies import StoredStudies
+from adapters.store.subscriptions import Subscriptions
+from adapters.store.text_readings import TextReadings
 from adapters.store.tokens import StoredTokens
 from adapters.store.writing import OneWriter
 from consent.ports import Consents, Disclosures, Receipts, SpentTokens
 from registry.errors import StorageUnavailable
-from registry.ports import Correlations, Documents, Patients, Quarantine, RemoteEntries, Studies
+from registry.identity_changes import Identities
+from registry.ports import Correlations, DeferredQuestions, Documents, Patients, Quarantine, RemoteEntries, Studies
 
 One = TypeVar("One")
 WRITER_PATIENCE_SECONDS = 30.0
@@ -61,14 +71,19 @@ class UnitOfWork:
 
     patients: Patients = _part(StoredPatients)
     documents: Documents = _part(StoredDocuments)
+    changes = _part(DocumentChanges)
     studies: Studies = _part(StoredStudies)
     quarantine: Quarantine = _part(StoredQuarantine)
     remote: RemoteEntries = _part(StoredRemoteEntries)
     correlations: Correlations = _part(StoredCorrelations)
+    deferred: DeferredQuestions = _part(StoredDeferredQuestions)
+    identities: Identities = _part(StoredIdentities)
     consents: Consents = _part(StoredConsents)
     receipts: Receipts = _part(StoredReceipts)
     disclosures: Disclosures = _part(StoredDisclosures)
     tokens: SpentTokens = _part(StoredTokens)
+    text_readings = _part(TextReadings)
+    ahead = _part(BroughtAhead)
     emergencies = _part(StoredEmergencies)
     erasing = _part(Erasing)
     heads = _part(StoredHeads)
@@ -77,9 +92,13 @@ class UnitOfWork:
     breadths = _part(Breadths)
     deliveries = _part(Deliveries)
     feeds = _part(FeedLog)
+    file_decisions = _part(FileDecisions)
     messages = _part(ReceivedMessages)
+    open_queries = _part(OpenQueries)
     orders = _part(Orders)
+    pairs = _part(StoredPairs)
     jobs = _part(Jobs)
+    subscriptions = _part(Subscriptions)
     people_of_the_house = _part(PeopleOfTheHouse)
     sessions = _part(Sessions)
     small_contents = _part(SmallContents)
@@ -161,7 +180,7 @@ class Storage:
             session.command("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close all connections; one that is still in use is closed with its unit."""
+        """Close all connections; one that is still in use is closed with its unit. The next unit opens another."""
         self._closed = True
         if self._writer is not None:
             self._writer.close()
@@ -205,6 +224,7 @@ class Storage:
             self._readers.append(session)
 
     def _opened(self, engine: Engine) -> Session:
+        self._closed = False
         try:
             return Session(engine.connect(), self._statements)
         except PoolExhausted as error:
@@ -232,14 +252,24 @@ def _transaction(session: Session) -> Iterator[None]:
 def _inner(session: Session) -> Iterator[Session]:
     """A transaction inside another; a statement that failed in it dooms it alone."""
     session.absolve()
-    inner = session.connection.begin_nested()
+    with _savepoint(session) if session.dialect.name == "sqlite" else session.connection.begin_nested():
+        try:
+            yield session
+            if session.doomed:
+                raise StorageUnavailable("database", "a statement of this unit had failed")
+        finally:
+            session.absolve()
+
+
+@contextmanager
+def _savepoint(session: Session) -> Iterator[None]:
+    """What SQLAlchemy says as well, in a tenth of the time."""
+    session.command("SAVEPOINT inner_unit")
     try:
-        yield session
-        if session.doomed:
-            raise StorageUnavailable("database", "a statement of this unit had failed")
+        yield
     except BaseException:
-        inner.rollback()
+        if session.in_transaction:
+            session.command("ROLLBACK TO SAVEPOINT inner_unit")
+            session.command("RELEASE SAVEPOINT inner_unit")
         raise
-    finally:
-        session.absolve()
-    inner.commit()
+    session.command("RELEASE SAVEPOINT inner_unit")

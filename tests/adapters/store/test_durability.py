@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -143,6 +144,13 @@ def test_a_reader_sees_one_moment_and_does_not_hold_up_writers(database_url: str
     with storage.read() as reading:
         assert list(reading.documents.find(DocumentSearch())) == [entry()]
     storage.close()
+
+
+def test_all_threads_read_at_once(sqlite_storage: Storage) -> None:
+    for _ in range(2):
+        with ExitStack() as held:
+            units = [held.enter_context(sqlite_storage.read()) for _ in range(64)]
+            assert [list(unit.documents.find(DocumentSearch())) for unit in units] == [[]] * 64
 
 
 def test_a_failed_unit_leaves_nothing(storage: Storage) -> None:

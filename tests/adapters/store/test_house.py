@@ -11,6 +11,9 @@ from adapters.store.people import Client, User
 from adapters.store.unit import Storage
 from consent.requesters import PurposeOfUse, Role
 from registry.errors import NotFound, VersionConflict
+from registry.identifiers import HomeCommunityId
+from registry.people import PatientInQuestion
+from registry.ports import RemoteEntry
 from tests.adapters.store.samples import LATER, NOW
 
 LEASE = 60
@@ -84,8 +87,11 @@ def test_a_login_is_added_once_changed_on_purpose_and_disabled(storage: Storage)
         unit.people_of_the_house.add_user(replace(lan, name="BS Nguyễn Lan"), replace=True)
         unit.people_of_the_house.disable_user("bs.lan")
         assert unit.people_of_the_house.users() == (replace(lan, name="BS Nguyễn Lan", disabled=True),)
-        with pytest.raises(NotFound):
-            unit.people_of_the_house.disable_user("nobody")
+        unit.people_of_the_house.enable_user("bs.lan")
+        assert unit.people_of_the_house.users() == (replace(lan, name="BS Nguyễn Lan"),)
+        for change in (unit.people_of_the_house.disable_user, unit.people_of_the_house.enable_user):
+            with pytest.raises(NotFound):
+                change("nobody")
     assert "argon2" not in repr(lan)
 
 
@@ -97,6 +103,8 @@ def test_a_system_is_known_by_its_keys(storage: Storage) -> None:
         assert unit.people_of_the_house.client("pacs") is None
         unit.people_of_the_house.disable_client("his")
         assert unit.people_of_the_house.clients() == (replace(his, disabled=True),)
+        unit.people_of_the_house.enable_client("his")
+        assert unit.people_of_the_house.clients() == (his,)
 
 
 def test_a_job_that_fails_again_and_again_waits_each_time(storage: Storage) -> None:
@@ -108,3 +116,27 @@ def test_a_job_that_fails_again_and_again_waits_each_time(storage: Storage) -> N
             (job,) = unit.jobs.claim(["seal"], now=NOW, lease_seconds=LEASE, limit=9)
             assert job.attempts == tried
             unit.jobs.failed(job.id, "silent", NOW)
+
+
+def test_a_query_in_parts_is_its_askers_until_its_time_is_over(storage: Storage) -> None:
+    with storage.begin() as unit:
+        unit.open_queries.keep("his", "q1", "first", expires=LATER)
+        unit.open_queries.keep("his", "q1", "second", expires=LATER)
+        assert unit.open_queries.find("his", "q1") == "second"
+        assert unit.open_queries.find("pacs", "q1") is None
+        assert (unit.open_queries.end("pacs", "q1"), unit.open_queries.end("his", "q1")) == (False, True)
+        unit.open_queries.keep("his", "q2", "third", expires=NOW)
+        assert unit.open_queries.forget_before(LATER) == 1
+        assert unit.open_queries.find("his", "q2") is None
+
+
+def test_a_document_of_another_hospital_is_found_by_each_of_its_names(storage: Storage) -> None:
+    known = RemoteEntry(
+        "27001.1", "document", HomeCommunityId("urn:oid:2.25.1"), "1", PatientInQuestion(), None, None, None, None, NOW,
+        unique_id="urn:oid:2.25.7", entry_uuid="urn:uuid:00000000-0000-4000-8000-000000000007",
+    )  # fmt: skip
+    with storage.begin() as unit:
+        unit.remote.remember([known])
+        for name in (known.unique_id, known.entry_uuid):
+            assert unit.remote.of_document(name or "") == (known,)
+        assert unit.remote.of_document("urn:oid:2.25.8") == ()
