@@ -31,6 +31,8 @@ MOST_ORDERS = 50
 MOST_ANSWERS = 100
 _ICD10 = re.compile(r"[A-Z]\d\d(\.?\w{1,4})?")
 _USER = re.compile(r"(Practitioner|PractitionerRole)/([A-Za-z0-9.\-]{1,64})")
+_NO_CLINICIAN = re.compile(r"(Patient|RelatedPerson)/[A-Za-z0-9.\-]{1,64}")
+_NO_ORDER = frozenset({"revoked", "entered-in-error"})
 FROM_CONTEXT = "patient from context"
 """Under this name `kept` says that nothing but an id in the context told who the patient is."""
 
@@ -44,13 +46,9 @@ def decode_call(request: WireRequest) -> CheckOrder:
     _check_uuid("hookInstance", call.get("hookInstance"))
     context = _part(call, "context")
     requested = () if hook == "patient-view" else tuple(_requested(context, hook))
-    return CheckOrder(
-        _patient(call, context, request),
-        requested,
-        via=hook,
-        person=_person(context),
-        history=hook == "patient-view",
-    )
+    person = _person(context, hook)
+    patient = _patient(call, context, request)
+    return CheckOrder(patient, requested, via=hook, person=person, history=hook == "patient-view" and bool(person))
 
 
 def service_of(request: WireRequest) -> str:
@@ -94,20 +92,27 @@ def _check_uuid(name: str, value: object) -> None:
         raise InvalidValue(name, expected="a UUID") from error
 
 
-def _person(context: Mapping[str, Any]) -> str:
-    """The doctor for whom the system asks; a patient or relative at the hook is nobody who orders."""
-    named = _USER.fullmatch(_text(context, "userId"))
-    if named is None:
-        raise InvalidValue("context.userId", expected="Practitioner/… or PractitionerRole/…")
-    return named[2]
+def _person(context: Mapping[str, Any], hook: str) -> str:
+    """The doctor for whom the system asks; empty for a patient or relative who looks at the record, which is valid with
+    patient-view and gets no card: the card speaks to clinicians."""
+    said = _text(context, "userId")
+    named = _USER.fullmatch(said)
+    if named is not None:
+        return named[2]
+    if hook == "patient-view" and _NO_CLINICIAN.fullmatch(said):
+        return ""
+    raise InvalidValue("context.userId", expected="Practitioner/… or PractitionerRole/…")
 
 
 def _patient(call: Mapping[str, Any], context: Mapping[str, Any], request: WireRequest) -> PatientSelector:
     """From the prefetch; else by the id in the context, where it is an id of this node or a number of this hospital."""
     patient_id = _text(context, "patientId")
     prefetch = call.get("prefetch")
-    resource = prefetch.get("patient") if isinstance(prefetch, dict) else None
-    if resource is not None:
+    if not isinstance(prefetch, dict | None):
+        raise InvalidValue("prefetch", expected="an object")
+    resource = (prefetch or {}).get("patient")
+    # a client that could not fetch it may say so by an OperationOutcome
+    if resource is not None and not (isinstance(resource, dict) and resource.get("resourceType") == "OperationOutcome"):
         return PatientSelector(described=_described(resource, patient_id))
     request.kept[FROM_CONTEXT] = True
     try:
@@ -142,6 +147,8 @@ def _requested(context: Mapping[str, Any], hook: str) -> Iterator[RequestedServi
     for entry in entries:
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(resource, dict) or resource.get("resourceType") != "ServiceRequest":
+            continue
+        if resource.get("doNotPerform") is True or resource.get("status") in _NO_ORDER:
             continue
         reference = f"ServiceRequest/{resource.get('id', '')}"
         if hook == "order-sign" or not resource.get("id") or reference in (selections or ()):

@@ -40,6 +40,7 @@ from registry.submissions import ExpectedPatient, Referral, ReferredDocument
 MAX_BYTES = 256 * 1024
 OPERATION = ("announce", "urn:hie-node:operation:announce-referral")
 MOST_DOCUMENTS = 100
+MOST_CONSENTS = 20
 FACILITY = "urn:hie-node:facility"
 """The ministry's code of a facility (QĐ 384/QĐ-BYT), which has no public URI."""
 
@@ -68,7 +69,8 @@ def announcement(expected: ExpectedPatient, receiver: HomeCommunityId) -> Resour
         note=[{"text": referral.reason}] if referral.reason else None,
         supportingInfo=[
             {"reference": f"DocumentReference/{one.id}", "display": one.title or "-"} for one in expected.documents
-        ],
+        ]
+        + [{"reference": f"Consent/{one}"} for one in expected.consents],
     )
 
 
@@ -97,7 +99,11 @@ def _expected(resource: Resource) -> ExpectedPatient:
         reason=next((each.get("text") for each in resource.get("note", ())), None),
     )
     return ExpectedPatient(
-        HomeCommunityId(home.get("value", "")), referral, _patient(resource), documents=_documents(resource)
+        HomeCommunityId(home.get("value", "")),
+        referral,
+        _patient(resource),
+        documents=_documents(resource),
+        consents=_consents(resource),
     )
 
 
@@ -107,6 +113,11 @@ def _patient(resource: Resource) -> PatientInQuestion:
     if found is None or found.get("resourceType") != "Patient":
         raise _unusable("subject", "a contained Patient")
     return PatientInQuestion(read_identifiers(found.get("identifier")), read_demographics(found))
+
+
+def _consents(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    named = (referenced_id(each, "Consent") for each in resource.get("supportingInfo", ()))
+    return tuple(one for one in named if one)[:MOST_CONSENTS]
 
 
 def _documents(resource: Mapping[str, Any]) -> tuple[ReferredDocument, ...]:

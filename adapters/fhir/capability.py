@@ -1,7 +1,8 @@
 """What this node can do at one of its doors, made from the rows of the catalogue, so that the two cannot differ.
 
 A transaction's module says which parameters its search understands (SEARCH_PARAMETERS: name to type), which operation
-it is (OPERATION: name and definition) and which profiles its resources keep (PROFILES).
+it is (OPERATION: name and definition), which profiles its resources keep (PROFILES) and what else is to be said of them
+(EXTENSIONS).
 
 Source: HL7 FHIR R4, CapabilityStatement, https://hl7.org/fhir/R4/capabilitystatement.html; IHE ITI TF-2: Appendix Z
 """
@@ -31,6 +32,8 @@ INSTANTIATES: dict[str, tuple[str, ...]] = {
     "ITI-78": (f"{_CANONICAL}/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier",),
     "ITI-83": (f"{_CANONICAL}/PIXm/CapabilityStatement/IHE.PIXm.Manager",),
     "ITI-105": (f"{_CANONICAL}/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",),
+    "ITI-106": (f"{_CANONICAL}/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Generate",),
+    "ITI-110": (f"{_CANONICAL}/DSUBm/CapabilityStatement/IHE.DSUBm.ResourceNotificationBroker",),
     "ITI-119": (f"{_CANONICAL}/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplierMatch",),
 }
 PROFILES: dict[str, tuple[str, ...]] = {
@@ -42,9 +45,15 @@ PROFILES: dict[str, tuple[str, ...]] = {
         f"{_CANONICAL}/PCF/StructureDefinition/IHE.PCF.consent{each}" for each in ("Basic", "Intermediate", "Advanced")
     ),
     "Patient": (f"{_CANONICAL}/PDQm/StructureDefinition/IHE.PDQm.Patient",),
+    "Subscription": ("http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription",),
 }
-GUIDES = ("MHD", "PDQm", "PIXm", "PCF", "BALP")
-_VERSIONED = frozenset({"Patient", "Consent"})
+_CONDITIONAL_READ = {
+    "Basic": "not-match",
+    "Binary": "not-match",
+    **dict.fromkeys(("Endpoint", "Location", "Organization"), "not-supported"),
+}
+"""What has no time of its last change, or no version either; all others are read conditionally in both ways."""
+GUIDES = ("MHD", "PDQm", "PIXm", "PCF", "BALP", "DSUBm")
 _WORDS_OF_DOORS: dict[Door, str] = {
     "house": "records of this hospital, for its own systems and people",
     "network": "records of the whole network, asked of every community at once",
@@ -83,6 +92,7 @@ class _Ability:
     conditional_update: bool = False
     conditional_delete: bool = False
     documented: list[str] = field(default_factory=list)
+    extensions: tuple[Element, ...] = ()
 
 
 def capability_statement(node: NodeDescription, *, door: str, base: str) -> Resource:
@@ -117,14 +127,14 @@ def _rest(rows: Iterable[Transaction]) -> Element:
     for row in rows:
         kind = row.route[1].removeprefix("/").partition("/")[0]
         if not kind:
-            system.append({"code": "transaction", "documentation": f"{row.name} {row.title}"})
+            system.append({"code": row.bundle, "documentation": f"{row.name} {row.title}"})
         elif kind[:1].isupper():
             _add(abilities.setdefault(kind, _Ability()), row)
     return filled(
         mode="server",
         security=_security(),
         resource=[_resource(kind, ability) for kind, ability in sorted(abilities.items())],
-        interaction=system[:1],
+        interaction=system,
     )
 
 
@@ -141,8 +151,10 @@ def _add(ability: _Ability, row: Transaction) -> None:
     method, path = row.route
     last = path.rpartition("/")[2]
     ability.documented.append(f"{row.name} {row.title}")
+    ability.extensions = ability.extensions or _of_module(row, "EXTENSIONS") or ()
     if last.startswith("$"):
         name, definition = _of_module(row, "OPERATION") or (last[1:], f"urn:hie-node:operation:{last[1:]}")
+        definition = (_of_module(row, "OPERATIONS") or {}).get(last, definition)
         ability.operations[name] = definition
         return
     code = _interaction(method, path)
@@ -157,9 +169,10 @@ def _add(ability: _Ability, row: Transaction) -> None:
 
 
 def _interaction(method: str, path: str) -> str | None:
-    on_one, on_version = "<" in path, "_history" in path
+    if method == "GET" and "_history" in path:
+        return "history-instance" if path.endswith("_history") else "vread"
     if method == "GET":
-        return "vread" if on_version else "read" if on_one else "search-type"
+        return "read" if "<" in path else "search-type"
     return {"POST": "create", "PUT": "update", "DELETE": "delete", "PATCH": "patch"}.get(method)
 
 
@@ -176,14 +189,17 @@ def _of_module(row: Transaction, name: str) -> Any:
 
 
 def _resource(kind: str, ability: _Ability) -> Element:
-    is_versioned = kind in _VERSIONED
+    is_read = "read" in ability.interactions
     return filled(
+        extension=list(ability.extensions),
         type=kind,
         supportedProfile=list(PROFILES.get(kind, ())),
         documentation="; ".join(dict.fromkeys(ability.documented)),
         interaction=[{"code": each} for each in ability.interactions],
-        versioning="versioned" if is_versioned else "no-version",
+        versioning="versioned" if "vread" in ability.interactions else "no-version",
         readHistory="vread" in ability.interactions,
+        conditionalCreate="create" in ability.interactions,
+        conditionalRead=_CONDITIONAL_READ.get(kind, "full-support") if is_read else "not-supported",
         conditionalUpdate=ability.conditional_update,
         conditionalDelete="single" if ability.conditional_delete else "not-supported",
         searchParam=[{"name": name, "type": kind} for name, kind in sorted(ability.parameters.items())],

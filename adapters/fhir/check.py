@@ -34,13 +34,21 @@ Place: TypeAlias = tuple[Any, ...]
 """(path,), (place of the parent, "name") or (place of the array, 0); spelled out only for an issue."""
 
 
-def check(resource: Resource, *, path: str | None = None, known_modifiers: Set[str] = frozenset()) -> list[Issue]:
+def check(
+    resource: Resource,
+    *,
+    path: str | None = None,
+    known_modifiers: Set[str] = frozenset(),
+    values_needed: bool = False,
+) -> list[Issue]:
     """Everything that is wrong with the resource, in its order; empty if nothing is.
 
     path             FHIRPath of the resource where it is part of something larger; otherwise its type
     known_modifiers  URLs of the modifier extensions that the caller understands
+    values_needed    R4 lets a required element be there by its extensions alone (why it is absent); a message is read
+                     by its values, the documents in it need none
     """
-    examination = _Examination(known_modifiers)
+    examination = _Examination(known_modifiers, values_needed=values_needed)
     kind = resource.get("resourceType")
     name = kind if isinstance(kind, str) and is_resource_name(kind) else "Resource"
     try:
@@ -50,14 +58,18 @@ def check(resource: Resource, *, path: str | None = None, known_modifiers: Set[s
     return examination.issues
 
 
+_BESIDE = frozenset({"id", "extension"})
+
+
 class _Enough(Exception):
     """As many issues as anybody reads."""
 
 
 class _Examination:
-    def __init__(self, known_modifiers: Set[str]) -> None:
+    def __init__(self, known_modifiers: Set[str], *, values_needed: bool) -> None:
         self.issues: list[Issue] = []
         self.known_modifiers = known_modifiers
+        self.values_needed = values_needed
 
     def found(self, at: Place, code: str, text: str, severity: Severity = "error") -> None:
         if len(self.issues) >= MAX_ISSUES:
@@ -72,7 +84,9 @@ class _Examination:
         if not isinstance(kind, str):
             self.found(at, "structure", "a resource needs a resourceType")
         elif is_known_resource(kind):
+            outside, self.values_needed = self.values_needed, self.values_needed and not _is_document(value)
             self.members(value, structure_of(kind), at)
+            self.values_needed = outside
         else:
             self.found(at, "not-supported", "this resource type is not known here")
 
@@ -101,7 +115,7 @@ class _Examination:
             if field.element.choice and chosen.setdefault(field.element.name, field.name) != field.name:
                 self.found((at, field.element.name), "structure", f"only one of {field.element.name}[x] may be given")
         for element in structure.required:
-            if element.name not in value and not _is_present(element, value):
+            if element.name not in value and not _is_present(element, value, by_extension=not self.values_needed):
                 self.found((at, element.name), "required", "this element is required")
 
     def _under_another_name(
@@ -114,14 +128,20 @@ class _Examination:
             return field
         if name != "resourceType" or not structure.is_resource:
             shown = name if _NAME.fullmatch(name) else "(unnamed)"
-            self._unknown(shown, name, structure, at)
+            self._unknown(shown, name, inner, structure, at)
         return None
 
-    def _unknown(self, shown: str, name: str, structure: Structure, at: Place) -> None:
+    def _unknown(self, shown: str, name: str, value: Any, structure: Structure, at: Place) -> None:
         for element in structure.elements:
             if element.choice and name.startswith(element.name):
                 self.found((at, element.name), "structure", f"{element.name}[x] may not be of this type")
                 return
+        if name.startswith("_"):
+            self.found((at, shown), "structure", "only a primitive element has something beside it")
+            return
+        if not _could_be_an_element(value):
+            self.found((at, shown), "structure", "no element of FHIR is empty, or an array of arrays")
+            return
         text = "R4 does not have this element; it is kept and not understood"
         self.found((at, shown), "structure", text, "warning")
 
@@ -163,13 +183,19 @@ class _Examination:
     def extras(self, value: Any, field: Field, at: Place, *, alone: bool) -> None:
         """What stands under `_name`: the id and the extensions of a primitive, or of each in an array."""
         if not field.element.many:
-            self.members(value, structure_of("Element"), at)
+            self.beside(value, at)
         elif self.is_array(value, at):
             for index, each in enumerate(value):
                 if each is not None:
-                    self.members(each, structure_of("Element"), (at, index))
+                    self.beside(each, (at, index))
                 elif alone:
                     self.found((at, index), "structure", "neither a value nor an extension")
+
+    def beside(self, value: Any, at: Place) -> None:
+        """No version of FHIR has anything but an id and extensions beside a primitive."""
+        self.members(value, structure_of("Element"), at)
+        if isinstance(value, dict) and not value.keys() <= _BESIDE:
+            self.found(at, "structure", "only an id and extensions may stand beside a value")
 
     def is_array(self, value: Any, at: Place) -> bool:
         if not isinstance(value, list):
@@ -189,8 +215,24 @@ class _Examination:
                 self.found((at, index), "extension", "this modifier extension is not understood here")
 
 
-def _is_present(element: Element, value: dict[str, Any]) -> bool:
-    return any(name in value or "_" + name in value for name, _ in element.names())
+def _could_be_an_element(value: Any) -> bool:
+    """Whether some version of FHIR may write it: what is kept is given back, and has to be FHIR then too (2.6.2.1)."""
+    if isinstance(value, list):
+        return bool(value) and all(not isinstance(each, list) and _could_be_an_element(each) for each in value)
+    if isinstance(value, dict):
+        return bool(value) and all(map(_could_be_an_element, value.values()))
+    return value is not None and value != ""
+
+
+def _is_document(resource: dict[str, Any]) -> bool:
+    return resource.get("resourceType") == "Bundle" and resource.get("type") == "document"
+
+
+def _is_present(element: Element, value: dict[str, Any], *, by_extension: bool) -> bool:
+    """Only a primitive can be there by its extensions alone."""
+    return any(
+        name in value or (by_extension and kind in CHECKS and "_" + name in value) for name, kind in element.names()
+    )
 
 
 def _type_of(reference: object) -> str | None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from html import escape
+from typing import NamedTuple
 from uuid import UUID
 
 from adapters.fhir import Resource
 from adapters.fhir.elements import coding, filled
 from registry.clinical import Finding, Medication, Problem, Result, Service
+from registry.coded import UCUM
 from registry.identifiers import HomeCommunityId
 from registry.submissions import Visit
 
@@ -31,13 +33,16 @@ CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 SERVICE_SECTION = "http://terminology.hl7.org/CodeSystem/v2-0074"
 EMPTY_REASON = "http://terminology.hl7.org/CodeSystem/list-empty-reason"
+INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_FLAGS = frozenset(
+    ("<", ">", "A", "AA", "B", "D", "DET", "H", "HH", "HU", "I", "IND", "L", "LL", "LU", "MS", "N", "ND", "NEG", "NR")
+) | {"POS", "R", "RR", "S", "U", "VS", "W", "WR"}
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})(?:[.,]\d{1,17})?", re.ASCII)
-Name = Callable[..., UUID]
+Name = Callable[..., UUID | str]
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A resource of a bundle with the URL by which the others refer to it, and how a reader sees it."""
 
     url: str
@@ -59,6 +64,7 @@ class Facts:
 
     subject: Resource
     name: Name
+    _stems: dict[str, str] = field(default_factory=dict, init=False)
 
     def encounter(self, visit: Visit, diagnoses: Iterable[Named]) -> Named:
         code, shown = ACT_CODES.get(visit.kind, ACT_CODES[""])
@@ -125,7 +131,11 @@ class Facts:
             yield self._named("imaging", resource, place, line=f"{one.name}: {one.conclusion}".rstrip(": "))
 
     def _named(self, kind: str, resource: Resource, place: int = 0, *, line: str = "") -> Named:
-        return Named(f"urn:uuid:{self.name('fact', kind, place)}", resource, line)
+        """Its id is that of its kind with its place for the last twelve digits: a visit may have a thousand results."""
+        stem = self._stems.get(kind)
+        if stem is None:
+            stem = self._stems[kind] = str(self.name("fact", kind))[:24]
+        return Named(f"urn:uuid:{stem}{place:012x}", resource, line)
 
 
 def organization(home: HomeCommunityId, display: str, name: Name) -> Named:
@@ -182,27 +192,43 @@ def _medication(one: Medication, subject: Resource) -> Resource:
         note=[{"text": f"{one.quantity} {one.unit}".strip()}] if one.quantity else None,
     )
     if one.ordered is None:
-        about["_effectiveDateTime"] = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
+        about["_effectiveDateTime"] = _UNKNOWN
     return about
 
 
 def _observation(one: Result, subject: Resource) -> Resource:
     codes = (*one.codes, one.service) if one.service else one.codes
-    about = filled(
-        resourceType="Observation",
-        status="final",
-        category=[_concept(OBSERVATION_CATEGORY, "laboratory", "Laboratory")],
-        code=filled(coding=[coding(code) for code in codes], text=one.name),
-        subject=subject,
-        effectiveDateTime=_time(one.resulted),
-    )
+    about: Resource = {
+        "resourceType": "Observation",
+        "status": "corrected" if one.corrected else "final",
+        "category": _LABORATORY,
+        "code": filled(coding=[coding(code) for code in codes], text=one.name),
+        "subject": subject,
+    }
+    if one.resulted is None:
+        about["_effectiveDateTime"] = _UNKNOWN
+    else:
+        about["effectiveDateTime"] = one.resulted.isoformat()
     if _NUMBER.fullmatch(one.value):
-        about["valueQuantity"] = filled(value=Decimal(one.value.replace(",", ".")), unit=one.unit)
+        about["valueQuantity"] = filled(
+            value=Decimal(one.value.replace(",", ".")),
+            unit=one.unit,
+            system=UCUM if one.unit_code else None,
+            code=one.unit_code or None,
+        )
     else:
         about["valueString"] = f"{one.value} {one.unit}".strip()
-    if one.resulted is None:
-        about["_effectiveDateTime"] = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
+    if one.flags:
+        about["interpretation"] = [_interpretation(flag) for flag in one.flags]
+    if one.normal:
+        about["referenceRange"] = [{"text": one.normal}]
     return about
+
+
+def _interpretation(flag: str) -> Resource:
+    """As the laboratory wrote it; a code of its table is one of FHIR's. Source: HL7 v2 table 0078, v2-to-FHIR."""
+    known = [{"system": INTERPRETATION, "code": flag}] if flag in _FLAGS else None
+    return filled(coding=known, text=flag)
 
 
 def _procedure(one: Service, subject: Resource) -> Resource:
@@ -214,7 +240,7 @@ def _procedure(one: Service, subject: Resource) -> Resource:
         performedDateTime=_time(one.performed),
     )
     if one.performed is None:
-        about["_performedDateTime"] = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
+        about["_performedDateTime"] = _UNKNOWN
     return about
 
 
@@ -224,11 +250,17 @@ def _shown_medication(one: Medication) -> str:
 
 
 def _shown_result(one: Result) -> str:
-    return f"{one.name}: {one.value} {one.unit}".strip()
+    extra = "; ".join(filter(None, (f"tham chiếu {one.normal}" if one.normal else "", " ".join(one.flags))))
+    told = f"{one.name}: {one.value} {one.unit}".strip()
+    return f"{told} ({extra})" if extra else told
 
 
 def _concept(system: str, code: str, display: str) -> Resource:
     return {"coding": [{"system": system, "code": code, "display": display}]}
+
+
+_LABORATORY = [_concept(OBSERVATION_CATEGORY, "laboratory", "Laboratory")]
+_UNKNOWN = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
 
 
 def _time(moment: datetime | None) -> str | None:

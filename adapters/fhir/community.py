@@ -8,9 +8,12 @@ Source: HL7 FHIR R4, OperationOutcome; IHE MHD 4.2.3, 2:3.67.4.1.3 (partial fail
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from adapters.fhir import Resource
+from adapters.fhir.issues import Issue, operation_outcome
+from adapters.fhir.last_known import told_before
 from registry.answers import CommunityOutcome, OutcomeKind
 from registry.commands import Page
 
@@ -24,10 +27,12 @@ ISSUE_CODES: dict[OutcomeKind, str] = {
     OutcomeKind.SILENT: "timeout",
     OutcomeKind.BROKEN: "processing",
     OutcomeKind.INCOMPLETE: "incomplete",
+    OutcomeKind.DEFERRED: "transient",
 }
 """Issue code of each kind, both ways. Source: http://hl7.org/fhir/issue-type."""
 
-KINDS = {code: kind for kind, code in ISSUE_CODES.items()}
+# over FHIR nobody answers later: a hospital that is busy says the same word
+KINDS = {code: kind for kind, code in ISSUE_CODES.items() if kind is not OutcomeKind.DEFERRED}
 
 TEXTS: dict[OutcomeKind, str] = {
     OutcomeKind.ANSWERED: "answered",
@@ -36,11 +41,13 @@ TEXTS: dict[OutcomeKind, str] = {
     OutcomeKind.SILENT: "no answer",
     OutcomeKind.BROKEN: "an answer that cannot be used",
     OutcomeKind.INCOMPLETE: "answered in part; there is more",
+    OutcomeKind.DEFERRED: "says later who the patient is there; ask again",
 }
 
 
-def community_outcome(outcome: CommunityOutcome) -> Resource:
-    """One line of a federated answer: which community, what became of it, how many entries are from there."""
+def community_outcome(outcome: CommunityOutcome, encode_item: Callable[[Any], Resource]) -> Resource:
+    """One line of a federated answer: which community, what became of it, how many entries are from there; of a silent
+    one what it last listed."""
     community = outcome.community
     why = f" ({outcome.detail})" if outcome.detail and outcome.detail != TEXTS[outcome.kind] else ""
     shown = f"{community.name} ({community.facility}): {TEXTS[outcome.kind]}{why}"
@@ -48,17 +55,28 @@ def community_outcome(outcome: CommunityOutcome) -> Resource:
         shown += f"; {outcome.count} found"
     said = _outcome(outcome.kind, shown)
     said["issue"][0]["extension"] = [{"url": HOME_COMMUNITY, "valueOid": community.home.value}]
+    if outcome.last is not None:
+        about, issue = told_before(outcome.last, encode_item, OUTCOME_SYSTEM)
+        said = {"resourceType": said["resourceType"], **about, "issue": [*said["issue"], issue]}
     return said
 
 
 def page_outcomes(page: Page[Any]) -> list[Resource]:
-    """What a holder says of its own answer; an answer with nothing to add says nothing."""
+    """What is to be said of the answer as a whole; an answer with nothing to add says nothing."""
     kinds = []
     if page.not_unique:
         kinds.append(OutcomeKind.NOT_UNIQUE)
     elif page.withheld:
         kinds.append(OutcomeKind.WITHHELD)
-    return [_outcome(kind, TEXTS[kind].capitalize() + ".") for kind in kinds]
+    said = [_outcome(kind, TEXTS[kind].capitalize() + ".") for kind in kinds]
+    if page.unasked:
+        said.append(operation_outcome([Issue("warning", "incomplete", not_asked(page.unasked))]))
+    return said
+
+
+def not_asked(number: int) -> str:
+    """Beyond a small network the question goes where the patient is known to have been, and this is said."""
+    return f"Other hospitals not asked, where the patient is not known to have been: {number}."
 
 
 def read_outcome(resource: Resource) -> tuple[OutcomeKind, str] | None:

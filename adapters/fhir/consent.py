@@ -12,15 +12,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from adapters.fhir import Resource
-from adapters.fhir.consent_evidence import EVIDENCE, Source, read_source, same_evidence, source_elements
-from adapters.fhir.consent_parties import Hospital, Surroundings, hospital_reference, read_hospital, refused
+from adapters.fhir.consent_evidence import EVIDENCE, Source, place_of, read_source, same_evidence, source_elements
+from adapters.fhir.consent_parties import (
+    Hospital,
+    Surroundings,
+    hospital_reference,
+    read_hospital,
+    read_representative,
+    refused,
+)
 from adapters.fhir.consent_rules import provision_element, read_provision
 from adapters.fhir.elements import Element, filled, identifier, instant, read_identifier, referenced_id
 from adapters.fhir.keeping import give_back, keep
 from adapters.fhir.preconditions import refuse_implicit_rules
 from adapters.fhir.search_values import interval
 from adapters.fhir.writing import meta
-from consent.consents import ALWAYS, PCF, Actor, Consent, Provision
+from consent.consents import PCF, Actor, Consent, Evidence, Provision
 from consent.requesters import PurposeOfUse
 from registry.identifiers import PatientIdentifier
 from registry.people import PatientInQuestion
@@ -51,7 +58,7 @@ def consent(noun: Consent, base: str) -> Resource:
     """The consent as it is shown."""
     shown = _from_noun(noun)
     whole = give_back(shown, noun.extra, known=_KNOWN, says_the_same=lambda other: _says(other, noun, base))
-    where = noun.evidence.reference if noun.evidence else ""
+    where = place_of(noun.evidence, base)
     if where and "sourceAttachment" in whole and "url" not in whole["sourceAttachment"]:
         whole = {**whole, "sourceAttachment": {**whole["sourceAttachment"], "url": where}}
     return {**whole, **_extensions(whole, shown), "provision": _with_ids(whole["provision"], noun.provision)}
@@ -104,9 +111,16 @@ def _read(resource: Resource, source: Source, base: str, consent_id: str) -> tup
         provision=read_provision(resource["provision"], around),
         custodian=custodian.home,
         custodian_facility=custodian.facility,
-        evidence=source.evidence,
+        evidence=_signed_for(source.evidence, resource, around),
     )
     return noun, patient
+
+
+def _signed_for(evidence: Evidence | None, resource: Resource, around: Surroundings) -> Evidence | None:
+    """With the representative that the performers name, unless our own extension names one."""
+    if evidence is None or evidence.represented_by:
+        return evidence
+    return replace(evidence, represented_by=read_representative(resource["performer"], around))
 
 
 def read_patient(reference: Resource, base: str) -> PatientSelector:
@@ -164,10 +178,9 @@ def _refuse_beyond_profile(resource: Resource, provision: Provision) -> None:
 
 def profile_of(provision: Provision) -> str:
     """The smallest profile of PCF that can say it. Purposes are extensible in all three."""
-    everywhere = provision.everywhere
-    if any(each.labels for each in everywhere):
+    if any(each.labels for each in provision.everywhere):
         return ADVANCED
-    if provision.provisions or any(each.data_period != ALWAYS or each.instances or each.authors for each in everywhere):
+    if provision.provisions or provision.looks_at_items:
         return INTERMEDIATE
     return BASIC
 

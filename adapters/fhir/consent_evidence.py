@@ -1,7 +1,7 @@
 """The patient's written request behind a Consent: an attachment, a document of this hospital, or where it lies.
 
-The bytes of an attachment go into the content store and not into the consent; what is left of the element says how long
-they are and what they hash to.
+The bytes of an attachment become a document of this hospital and do not stay in the consent; what is left of the
+element says how long they are, what they hash to, and where they are retrieved.
 
 Source: IHE PCF 1.1, Consent.source[x]; Law 91/2025/QH15 Art. 26 k2; HL7 FHIR R4, Attachment
 """
@@ -22,6 +22,7 @@ EVIDENCE = "urn:hie-node:consent-evidence"
 """Extension of Consent: kind, sha256, explainedBy, language, representedBy."""
 KINDS = ("paper", "electronic", "witnessed")
 _ATTACHMENT = "Consent.source[x]"
+_DOCUMENT = "DocumentReference"
 _FIELDS = {"kind": "kind", "sha256": "hash", "explainedBy": "explained_by", "representedBy": "represented_by"}
 _TEXTS = {**_FIELDS, "language": "language"}
 
@@ -43,7 +44,7 @@ def read_source(resource: Resource, base: str) -> Source:
     """Raises Unprocessable where bytes and hash differ, or where nothing could be proved later."""
     told = _told(resource)
     if "sourceAttachment" in resource:
-        return _from_attachment(resource["sourceAttachment"], told)
+        return _from_attachment(resource["sourceAttachment"], told, base)
     if "sourceReference" in resource:
         return _from_reference(resource["sourceReference"], told, base)
     return Source(None, {})
@@ -60,10 +61,17 @@ def source_elements(evidence: Evidence | None) -> Resource:
         del parts["kind"]
     inner = [{"url": name, "valueString": value} for name, value in parts.items() if value]
     extension = [{"url": EVIDENCE, "extension": inner}] if inner else None
-    if referenced_id({"reference": evidence.reference}, "DocumentReference"):
+    if referenced_id({"reference": evidence.reference}, _DOCUMENT):
         return filled(extension=extension, sourceReference={"reference": evidence.reference})
     attachment = filled(url=evidence.reference) or {"title": "written request of the patient"}
     return filled(extension=extension, sourceAttachment=attachment)
+
+
+def place_of(evidence: Evidence | None, base: str) -> str:
+    """The URL of the bytes of the request, for an attachment that came with them: those of the document here."""
+    where = evidence.reference if evidence else ""
+    document = referenced_id({"reference": where}, _DOCUMENT)
+    return f"{base}/Binary/{document}" if document else where
 
 
 def same_evidence(one: Evidence | None, other: Evidence | None) -> bool:
@@ -89,8 +97,12 @@ def _is_ours(extension: Element) -> bool:
     return extension.get("url") in _TEXTS
 
 
-def _from_attachment(attachment: Element, told: dict[str, str]) -> Source:
+def _from_attachment(attachment: Element, told: dict[str, str], base: str) -> Source:
     url = attachment.get("url", "")
+    here = referenced_id({"reference": url}, "Binary", base=base)
+    if "data" not in attachment and here:
+        told.setdefault("hash", _announced_hash(attachment))
+        return Source(Evidence(reference=f"{_DOCUMENT}/{here}", **told), {"sourceAttachment": attachment})
     if "data" not in attachment:
         if not url:
             return Source(None, attachment)
@@ -107,10 +119,10 @@ def _from_attachment(attachment: Element, told: dict[str, str]) -> Source:
 
 
 def _from_reference(reference: Element, told: dict[str, str], base: str) -> Source:
-    document = referenced_id(reference, "DocumentReference", base=base)
+    document = referenced_id(reference, _DOCUMENT, base=base)
     number = reference.get("identifier", {})
     if document:
-        where = f"DocumentReference/{document}"
+        where = f"{_DOCUMENT}/{document}"
     elif "reference" not in reference and number.get("value"):
         where = document_id(number.get("system"), number["value"])
     else:

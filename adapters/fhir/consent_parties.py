@@ -11,12 +11,12 @@ Source: IHE PCF 1.1, 5.2 (actors); HL7 FHIR R4, Consent.provision.actor
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.fhir import Resource
-from adapters.fhir.elements import Element, filled, organization_reference
+from adapters.fhir.elements import Element, filled, organization_reference, read_human_names
 from adapters.fhir.issues import Issue, Unprocessable
 from consent.consents import FACILITY_SYSTEM, Actor
 from consent.requesters import Role
@@ -124,6 +124,19 @@ def read_actor(reference: Element, around: Surroundings, at: str, *, role: str |
     if kind == "PractitionerRole" and text.startswith("#"):
         return _practitioner_role(_contained(text, around, kind, at), around, at, role)
     raise refused(at, "an Organization, a Practitioner by identifier, or a contained PractitionerRole", "not-supported")
+
+
+def read_representative(performers: Iterable[Element], around: Surroundings) -> str:
+    """Who signed for the patient: the RelatedPerson among the performers, by name or number; empty without one."""
+    for reference in performers:
+        text = reference.get("reference", "")
+        if (reference.get("type") or _kind_of(text, around)) != "RelatedPerson":
+            continue
+        inside = around.contained.get(text.removeprefix("#"), {}) if text.startswith("#") else {}
+        name = read_human_names(inside.get("name"))
+        number = reference.get("identifier", {}).get("value")
+        return str(reference.get("display") or (name.text if name else "") or number or text)
+    return ""
 
 
 def read_author(reference: Element, around: Surroundings, at: str) -> str:

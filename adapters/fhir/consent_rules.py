@@ -60,7 +60,7 @@ def read_provision(
     kind = element.get("type")
     if kind not in ("permit", "deny"):
         raise refused(f"{at}.type", "permit or deny", "required")
-    instances, authors = _read_data(element.get("data", []), around, f"{at}.data")
+    instances, authors, encounters = _read_data(element.get("data", []), around, f"{at}.data")
     return Provision(
         type=cast(ProvisionType, kind),
         id=element.get("id", ""),
@@ -70,6 +70,7 @@ def read_provision(
         data_period=read_period(element.get("dataPeriod"), f"{at}.dataPeriod"),
         instances=instances,
         authors=authors,
+        encounters=encounters,
         labels=frozenset(_read_label(each, f"{at}.securityLabel") for each in element.get("securityLabel", ())),
         provisions=tuple(
             read_provision(each, around, f"{at}.provision[{index}]", level=level + 1)
@@ -110,15 +111,19 @@ def _read_purpose(element: Element, at: str) -> PurposeOfUse:
 def _read_label(element: Element, at: str) -> str:
     only_known(element, _CODING, at)
     code = element.get("code", "")
-    if LABELS.get(code) != element.get("system"):
+    if code not in LABELS or LABELS[code] != element.get("system"):
         raise refused(at, "one of " + ", ".join(LABELS) + " with its system", "code-invalid")
     return str(code)
 
 
-def _read_data(elements: Iterable[Element], around: Surroundings, at: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Single records, or who made them. Both at once would have to mean "or", and the rule means "and"."""
+def _read_data(
+    elements: Iterable[Element], around: Surroundings, at: str
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Single records, who made them, or the visit they came of. Several meanings at once would have to mean "or", and
+    the rule means "and"."""
     instances: set[str] = set()
     authors: set[str] = set()
+    encounters: set[str] = set()
     for element in elements:
         only_known(element, {"id", "meaning", "reference"}, at)
         match element.get("meaning"):
@@ -126,11 +131,23 @@ def _read_data(elements: Iterable[Element], around: Surroundings, at: str) -> tu
                 instances.add(_read_instance(element.get("reference", {}), around, f"{at}.reference"))
             case "authoredby":
                 authors.add(read_author(element.get("reference", {}), around, f"{at}.reference"))
+            case "related":
+                encounters.add(_read_encounter(element.get("reference", {}), f"{at}.reference"))
             case _:
-                raise refused(f"{at}.meaning", "instance or authoredby: others cannot be kept here", "not-supported")
-    if instances and authors:
+                raise refused(f"{at}.meaning", "instance, related or authoredby", "not-supported")
+    if sum(map(bool, (instances, authors, encounters))) > 1:
         raise refused(f"{at}.meaning", "one meaning in a provision; state the other in a consent of its own")
-    return frozenset(instances), frozenset(authors)
+    return frozenset(instances), frozenset(authors), frozenset(encounters)
+
+
+def _read_encounter(reference: Element, at: str) -> str:
+    """A stay or consultation by its number: this door has no Encounter that could be referred to."""
+    only_known(reference, {"id", "reference", "type", "identifier", "display"}, at)
+    named = only_known(reference.get("identifier", {}), {"id", "use", "type", "system", "value"}, f"{at}.identifier")
+    is_one = reference.get("type", "Encounter") == "Encounter" and "reference" not in reference
+    if not (is_one and named.get("system") and named.get("value")):
+        raise refused(at, "an Encounter by identifier, with its system", "required")
+    return f"{named['system']}|{named['value']}"
 
 
 def _read_instance(reference: Element, around: Surroundings, at: str) -> str:
@@ -163,7 +180,11 @@ def provision_element(provision: Provision) -> Element:
         securityLabel=[{"system": LABELS[each], "code": each} for each in sorted(provision.labels)],
         purpose=[{"system": ACT_REASON, "code": each.value} for each in sorted(provision.purposes)],
         dataPeriod=period_element(provision.data_period),
-        data=[*map(_instance_element, sorted(provision.instances)), *map(_author_element, sorted(provision.authors))],
+        data=[
+            *map(_instance_element, sorted(provision.instances)),
+            *map(_encounter_element, sorted(provision.encounters)),
+            *map(_author_element, sorted(provision.authors)),
+        ],
         provision=[provision_element(each) for each in provision.provisions],
     )
 
@@ -189,6 +210,11 @@ def _instance_element(instance: str) -> Element:
         study = {"system": DICOM_UID, "value": f"urn:oid:{instance}"}
         return {"meaning": "instance", "reference": {"identifier": study}}
     return {"meaning": "instance", "reference": {"reference": f"DocumentReference/{instance}"}}
+
+
+def _encounter_element(encounter: str) -> Element:
+    system, _, value = encounter.partition("|")
+    return {"meaning": "related", "reference": {"type": "Encounter", "identifier": {"system": system, "value": value}}}
 
 
 def _author_element(author: str) -> Element:

@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from adapters.fhir import Resource
@@ -49,6 +50,7 @@ from adapters.fhir.elements import (
 )
 from adapters.fhir.issues import Issue, Unprocessable
 from adapters.fhir.kept import drop_unreferenced, give_back, keep, without
+from adapters.fhir.values_document import VALUES, has_values, values_extension
 from adapters.fhir.writing import meta
 from registry.coded import NORMAL, CodedValue
 from registry.documents import Attachment, DocumentEntry, DocumentStatus, Relation, RelationKind
@@ -79,6 +81,7 @@ def document_reference(
         id=entry.id,
         meta=meta(entry.version, entry.updated, MINIMAL),
         contained=_contained(entry),
+        extension=values_extension(entry),
         masterIdentifier=unique_id_identifier(entry.unique_id),
         identifier=[entry_uuid_identifier(entry.entry_uuid)],
         status=entry.status.value,
@@ -104,6 +107,7 @@ class Filing:
 
     entry_uuid  used where the resource has none
     community   where the document is kept, if not here
+    version     of the entry there, and since when
     """
 
     entry_id: str
@@ -112,6 +116,8 @@ class Filing:
     record_id: str
     attachment: Attachment
     community: HomeCommunityId | None = None
+    version: int = 1
+    updated: datetime | None = None
 
 
 def read_document_reference(
@@ -151,14 +157,20 @@ def read_document_reference(
         start=start,
         stop=stop,
         references=tuple(number for number in map(_related_number, context.get("related", ())) if number),
+        encounters=tuple(number for number in map(_related_number, context.get("encounter", ())) if number),
         relations=_read_relations(resource, target or relation_target),
         source_patient=number,
         source_demographics=described,
         status=_read_status(resource["status"]),
         home=filing.community,
+        version=filing.version,
+        updated=filing.updated,
+        # of its own documents this node knows itself
+        has_values=filing.community is not None and has_values(resource),
     )
     plain = document_reference(entry, base="", home=home)
-    return replace(entry, extra=keep(_described(resource), _described(plain)))
+    kept = keep(_described(resource), _described(plain))
+    return replace(entry, extra=kept) if kept else entry
 
 
 def read_attachment(resource: Resource, *, sha1: str, size: int, content_hash: str) -> Attachment:
@@ -246,6 +258,7 @@ def _content(entry: DocumentEntry, base: str) -> Element:
 def _context(entry: DocumentEntry) -> Element:
     has_source = contained_patient(entry.source_patient, entry.source_demographics, "") is not None
     return filled(
+        encounter=[reference(to_identifier=identifier(each)) for each in entry.encounters],
         event=concepts(entry.events),
         period=period(entry.start, entry.stop),
         facilityType=concept(entry.facility_type),
@@ -288,6 +301,7 @@ def _described(resource: Resource) -> Resource:
     content = resource["content"][0]
     context = resource.get("context", {})
     rest = without(resource, *_GOVERNED)
+    rest["extension"] = [each for each in resource.get("extension", ()) if each.get("url") != VALUES]
     rest["meta"] = without(resource.get("meta", {}), "versionId", "lastUpdated")
     # what was handed in by that profile does not keep it: its bytes are elsewhere now
     if SIMPLIFIED_PUBLISH in rest["meta"].get("profile", ()):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.fhir import Resource
+from adapters.fhir.acquisition import acquisition, read_acquisition
 from adapters.fhir.elements import (
     Element,
     coding,
@@ -139,6 +140,7 @@ def _endpoint(base: str, custodian: HomeCommunityId, name: str | None) -> Resour
 
 def _series(series: Series) -> Element:
     return filled(
+        extension=acquisition(series),
         uid=series.series_instance_uid,
         number=_unsigned(series.number),
         modality=_dcm(series.modality),
@@ -205,6 +207,7 @@ def _read_series(element: Element) -> Series:
         laterality=element.get("laterality", {}).get("code"),
         started=read_moment(element.get("started")),
         instances=tuple(instances),
+        **read_acquisition(element),
     )
 
 

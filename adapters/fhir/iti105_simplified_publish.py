@@ -5,11 +5,13 @@ Source: IHE MHD 4.2.3, 2:3.105
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from adapters.fhir import outcome
 from adapters.fhir.authors import contained_by_id
+from adapters.fhir.conditional import document_condition
 from adapters.fhir.document_reference import document_reference
 from adapters.fhir.document_rules import simplified_faults
 from adapters.fhir.elements import read_demographics, read_identifiers
@@ -42,6 +44,7 @@ def decode(request: WireRequest) -> ProvideSubmission:
         (at, Subject(numbers=read_identifiers(whole.get("identifier")), demographics=read_demographics(whole)))
     )
     mention, record_id = one_patient(subjects)
+    unless = document_condition(request, request.header("if-none-exist"))
     data = resource["content"][0]["attachment"]["data"]
     document = submitted_document(
         resource,
@@ -50,7 +53,9 @@ def decode(request: WireRequest) -> ProvideSubmission:
         record_id=record_id,
         home=request.home,
     )
-    return ProvideSubmission(Submission(mention, (document,), _derived_set(document.entry, request.home)))
+    document = replace(document, unless=unless)
+    made = _derived_set(document.entry, request.home)
+    return ProvideSubmission(Submission(mention, (document,), made, set_is_made=True))
 
 
 def encode(provided: Provided, request: WireRequest) -> WireResponse:

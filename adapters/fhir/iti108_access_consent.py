@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters.fhir import Resource, outcome
+from adapters.fhir.conditional import as_search, not_selective
 from adapters.fhir.consent import consent, read_consent
 from adapters.fhir.issues import BadRequest, Issue
 from adapters.fhir.preconditions import expected_version, version_number
@@ -16,12 +17,12 @@ from adapters.fhir.reading import read_resource
 from adapters.fhir.search_controls import Asked, read_search
 from adapters.fhir.search_values import Parameter, ReferenceValue, TokenValue
 from adapters.fhir.whose import WHOSE, whose
-from adapters.fhir.writing import answer_format, created, respond, searchset
+from adapters.fhir.writing import answer_format, created, respond, searchset, version_url
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import STATUSES, Consent
-from registry.commands import Page
+from registry.commands import Found, Page
 
 SOURCE = "IHE PCF 1.1, 2:3.108"
 SEARCH_PARAMETERS = {
@@ -39,11 +40,13 @@ MOST_BYTES = 10 * 1024 * 1024
 
 
 def decode_create(request: WireRequest) -> RecordConsent:
-    if request.header("if-none-exist"):
-        raise BadRequest(Issue("error", "not-supported", "If-None-Exist is not supported for Consent."))
     body, _ = read_resource(request, "Consent", MOST_BYTES)
     message = read_consent(body, request.base)
-    return RecordConsent(message.consent, message.patient, message.scan)
+    condition = as_search(request, request.header("if-none-exist"))
+    unless = decode_search(condition) if condition else None
+    if unless and not unless.ids and not unless.patient.is_given:
+        raise not_selective()
+    return RecordConsent(message.consent, message.patient, message.scan, unless=unless)
 
 
 def decode_update(request: WireRequest) -> RecordConsent:
@@ -56,7 +59,11 @@ def decode_update(request: WireRequest) -> RecordConsent:
     return RecordConsent(message.consent, message.patient, message.scan, create=False, expected_version=version)
 
 
-def encode_created(stored: Consent, request: WireRequest) -> WireResponse:
+def encode_created(stored: Consent | Found[Consent], request: WireRequest) -> WireResponse:
+    """201, or 200 for one that was there under the condition."""
+    if isinstance(stored, Found):
+        resource = consent(stored.item, request.base)
+        return respond(request, resource, headers=(("Location", version_url(request, resource)),))
     return created(request, consent(stored, request.base))
 
 

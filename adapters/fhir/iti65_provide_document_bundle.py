@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from adapters.fhir import Resource, outcome
 from adapters.fhir.authors import contained_by_id
+from adapters.fhir.conditional import document_condition
 from adapters.fhir.document_rules import document_faults, folder_faults, submission_set_faults
 from adapters.fhir.elements import (
     Element,
@@ -31,7 +33,7 @@ from adapters.fhir.provided_bundle import (
     refuse_other_bundles,
     refuse_other_patches,
 )
-from adapters.fhir.reading import checked, parse_resource, refusal
+from adapters.fhir.reading import checked, given_bundle, refusal
 from adapters.fhir.subjects import Subject, one_patient, read_subject
 from adapters.fhir.submitted import read_bytes, submitted_document
 from adapters.fhir.writing import meta, respond
@@ -44,12 +46,14 @@ from registry.submissions import PatientMention, Submission, SubmittedDocument
 
 MAX_BYTES = 10 * 1024 * 1024
 _UUID_URL = re.compile(r"urn:uuid:[0-9A-Fa-f-]{36}")
+_POINTED = re.compile(rf'(?:"(?:reference|url)":"|\\")({_UUID_URL.pattern})')
+"""Where a reference into the bundle may stand in a resource as JSON: in such a member, or quoted in a narrative."""
 _KINDS = {"set": "List", "folder": "List", "document": "DocumentReference", "binary": "Binary"}
 
 
 def decode(request: WireRequest) -> ProvideSubmission:
     """Raises FhirError and SubmissionRejected; whatever it raises, nothing is stored."""
-    resource = parse_resource(request, "Bundle", MAX_BYTES)
+    resource = given_bundle(request, MAX_BYTES)
     profile = refuse_other_bundles(resource)
     warnings = checked(resource)
     bundle = read_bundle(resource, profile)
@@ -128,6 +132,7 @@ class _Reader:
         self._bundle, self._mention, self._record_id, self._request = bundle, mention, record_id, request
         self._ids = {entry.full_url: str(uuid4()) for entry in bundle.of("document")}
         self._new = {url: f"DocumentReference/{new}" for url, new in self._ids.items()}
+        self._named_plainly = all(_UUID_URL.fullmatch(url) for url in self._new)
         self._own = frozenset(self._ids.values())
         self._folders: dict[str, Folder] = {}
 
@@ -162,7 +167,7 @@ class _Reader:
         if binary.is_fhir_document:
             attachment = resource["content"][0]["attachment"]
             resource["content"][0]["attachment"] = {k: v for k, v in attachment.items() if k not in ("size", "hash")}
-        return submitted_document(
+        submitted = submitted_document(
             resource,
             read_bytes(binary.resource["data"], f"{binary.at}.data"),
             patient=self._mention.identifier,
@@ -171,6 +176,7 @@ class _Reader:
             entry_id=self._ids[entry.full_url],
             target=lambda element: self._target(element, f"{entry.at}.relatesTo.target"),
         )
+        return replace(submitted, unless=document_condition(self._request, entry.condition))
 
     def _folder(self, entry: Entry) -> Folder:
         return read_folder(
@@ -210,9 +216,7 @@ class _Reader:
 
     def _mentions_no_other(self, resource: Resource) -> bool:
         """Most documents speak of themselves only, and their text is searched faster than their tree is walked."""
-        text = to_json(resource).decode()
-        mentioned = set(_UUID_URL.findall(text))
-        return self._new.keys().isdisjoint(mentioned) and all(_UUID_URL.fullmatch(url) for url in self._new)
+        return self._named_plainly and self._new.keys().isdisjoint(_POINTED.findall(to_json(resource).decode()))
 
 
 def _replace_references(value: Any, new: Callable[[str], str | None]) -> Any:
@@ -247,15 +251,15 @@ def _media_type(text: str) -> str:
 
 def _plan(bundle: ProvidedBundle, submission: Submission) -> list[tuple[str, str]]:
     """What each line of the answer is about: the kind of entry, and how its noun is found again."""
-    documents = {entry.at: doc for entry, doc in zip(bundle.of("document"), submission.documents, strict=True)}
+    documents = {entry.at: str(place) for place, entry in enumerate(bundle.of("document"))}
     folders = {entry.at: folder for entry, folder in zip(bundle.of("folder"), submission.folders, strict=True)}
     carried = {bundle.binary(document).at: document.at for document in reversed(bundle.of("document"))}
     plan: list[tuple[str, str]] = []
     for entry in bundle.entries:
         if entry.kind == "document":
-            key = documents[entry.at].entry.unique_id
+            key = documents[entry.at]
         elif entry.kind == "binary":
-            key = documents[carried[entry.at]].entry.unique_id
+            key = documents[carried[entry.at]]
         elif entry.kind == "folder":
             key = folders[entry.at].id
         else:
@@ -265,8 +269,8 @@ def _plan(bundle: ProvidedBundle, submission: Submission) -> list[tuple[str, str
 
 
 def _by_key(provided: Provided) -> Nouns:
-    """Documents by their unique id, folders by their id."""
-    documents = {entry.unique_id: entry for entry in provided.documents}
+    """Documents by their place, folders by their id."""
+    documents = {str(place): entry for place, entry in enumerate(provided.documents)}
     return {**documents, **{folder.id: folder for folder in provided.folders}}
 
 
@@ -285,7 +289,8 @@ def _line(kind: str, key: str, provided: Provided, nouns: Nouns) -> dict[str, An
     location = f"{_KINDS[kind]}/{item.id}"
     location += f"/_history/{about['versionId']}" if kind != "binary" else ""
     etag = f'W/"{about["versionId"]}"'
-    response = filled(status="201 Created", location=location, etag=etag, lastModified=about.get("lastUpdated"))
+    status = "200 OK" if item.id in provided.met else "201 Created"
+    response = filled(status=status, location=location, etag=etag, lastModified=about.get("lastUpdated"))
     return {"response": response}
 
 
@@ -304,4 +309,5 @@ TRANSACTION = Transaction(
     error=outcome.error,
     scope=("DocumentReference", "c"),
     doors=HOUSE,
+    bundle="transaction",
 )

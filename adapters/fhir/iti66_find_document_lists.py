@@ -15,7 +15,7 @@ from adapters.wire import WireRequest, WireResponse
 from registry.coded import CodedValue
 from registry.commands import FindSubmissions, Page
 from registry.documents import DocumentStatus, Folder, SubmissionSet
-from registry.identifiers import URI_SYSTEM, PatientIdentifier
+from registry.identifiers import URI_SYSTEM
 from registry.people import HumanName
 from registry.searches import SubmissionSearch
 
@@ -36,9 +36,10 @@ def _designations(item: Item) -> tuple[CodedValue | None, ...]:
     return (item.content_type,) if isinstance(item, SubmissionSet) else item.codes
 
 
-def _source(item: Item) -> list[PatientIdentifier]:
+def _source(item: Item) -> list[CodedValue]:
+    """As it was sent, proper identifier or not: one odd submission must not spoil the search for all others."""
     known = isinstance(item, SubmissionSet) and item.source_id
-    return [PatientIdentifier(URI_SYSTEM, item.source_id)] if known and isinstance(item, SubmissionSet) else []
+    return [CodedValue(item.source_id, URI_SYSTEM)] if known and isinstance(item, SubmissionSet) else []
 
 
 PARAMETERS = {

@@ -15,7 +15,7 @@ from adapters.fhir.searching import Asked, date, moment, read_search, related, r
 from adapters.fhir.writing import searchset
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import WireRequest, WireResponse
-from registry.coded import NORMAL
+from registry.coded import CONSENT_PAPER, NORMAL
 from registry.commands import FindDocuments, Page
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.people import HumanName
@@ -98,6 +98,7 @@ def decode(request: WireRequest) -> FindDocuments:
             limit=asked.limit,
             after=asked.after,
             count_only=asked.count_only,
+            papers=any(name in ("type", "category") and CONSENT_PAPER.code in value for name, value in asked.used),
         )
     )
 

@@ -16,6 +16,8 @@ from adapters.fhir.elements import filled, reference
 from adapters.fhir.issues import NotAcceptable
 from adapters.fhir.negotiation import MediaType, response_format
 from adapters.fhir.paper import MEDIA_TYPE, as_paper, can_be_paper
+from adapters.fhir.preconditions import is_known
+from adapters.fhir.values_document import RENDITION
 from adapters.fhir.writing import meta, respond
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
@@ -39,11 +41,13 @@ class Range:
 
 def decode(request: WireRequest) -> RetrieveDocument:
     """Several ranges and the last bytes of unknown many are answered with the whole, as RFC 9110 permits."""
-    wanted = _range(request)
+    wanted, named = _range(request), request.params["id"]
+    if named.startswith(RENDITION):
+        return RetrieveDocument(named.removeprefix(RENDITION), values=True)
     # with If-Range it is known only afterwards whether the part may be given
     if wanted is None or request.header("if-range") or _as_resource(request):
-        return RetrieveDocument(request.params["id"])
-    return RetrieveDocument(request.params["id"], wanted.start, wanted.length)
+        return RetrieveDocument(named)
+    return RetrieveDocument(named, wanted.start, wanted.length)
 
 
 def encode(retrieved: Retrieved, request: WireRequest) -> WireResponse:
@@ -55,7 +59,7 @@ def encode(retrieved: Retrieved, request: WireRequest) -> WireResponse:
     if not _is_accepted(entry.attachment.content_type, request):
         raise _closed(retrieved, NotAcceptable("The document is of another type than the Accept header has."))
     headers = _headers(entry)
-    if _etag(entry) and request.header("if-none-match") == _etag(entry):
+    if is_known(request, _etag(entry)):
         return _without_body(retrieved, 304, headers)
     wanted = _range(request)
     if wanted is not None and request.header("if-range") not in ("", _etag(entry)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from adapters.fhir.json_format import decimal_of, decimal_text
 
 _DECIMAL = "decimal()"
 """Marks a decimal in what is kept: plain JSON would lose its digits. No element of FHIR can have this name."""
+_POINTER = re.compile(rb'"reference":("#(?:[^"\\]++|\\.)*+")')
 
 
 def keep(original: Resource, known: Resource) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def difference(original: Any, known: Any) -> Any:
     if isinstance(original, dict) and isinstance(known, dict):
         rests = {name: difference(value, known.get(name)) for name, value in original.items()}
         return {name: rest for name, rest in rests.items() if rest is not None} or None
-    if _is_single(original) and _is_single(known):
+    if _is_single(original) and _is_single(known) and _is_of_one_kind(original, known):
         rest = difference(original[0], known[0])
         return None if rest is None else [rest]
     return original
@@ -45,7 +47,7 @@ def overlay(known: Any, kept: Any) -> Any:
     if isinstance(known, dict) and isinstance(kept, dict):
         return known | {name: overlay(known[name], rest) if name in known else rest for name, rest in kept.items()}
     if _is_single(known) and _is_single(kept):
-        return [overlay(known[0], kept[0])]
+        return [overlay(known[0], kept[0])] if _is_of_one_kind(kept, known) else [*known, *kept]
     return kept
 
 
@@ -58,14 +60,10 @@ def drop_unreferenced(resource: Resource) -> Resource:
     """Without contained resources that nothing points to any more (FHIR R4, invariant dom-3)."""
     if "contained" not in resource:
         return resource
-    # as text, which is searched many times faster than the tree is walked
-    said = orjson.dumps(resource, default=str)
-    left = [each for each in resource["contained"] if _pointer(each) in said]
+    # as text, which is searched many times faster than the tree is walked; once, however many are contained
+    said = frozenset(_POINTER.findall(orjson.dumps(resource, default=str)))
+    left = [each for each in resource["contained"] if orjson.dumps(f"#{each.get('id')}") in said]
     return {**resource, "contained": left} if left else without(resource, "contained")
-
-
-def _pointer(contained: Resource) -> bytes:
-    return orjson.dumps({"reference": f"#{contained.get('id')}"})[1:-1]
 
 
 def _packed(value: Any) -> Any:
@@ -87,6 +85,11 @@ def _unpacked(value: Any) -> Any:
         except ValueError:
             return value
     return {name: _unpacked(each) for name, each in value.items()}
+
+
+def _is_of_one_kind(one: list[Any], other: list[Any]) -> bool:
+    """Two extensions with different names are two things; what was kept of one may have lost its name."""
+    return "url" not in one[0] or "url" not in other[0] or one[0]["url"] == other[0]["url"]
 
 
 def _is_single(value: Any) -> bool:

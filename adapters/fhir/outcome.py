@@ -43,12 +43,19 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     registry.MissingContent: (422, "required"),
     registry.UnresolvedReference: (422, "not-found"),
     registry.DeprecatedTarget: (422, "conflict"),
+    registry.ConditionFitsSeveral: (412, "multiple-matches"),
     registry.ForeignDomain: (403, "forbidden"),
+    registry.ChangeRejected: (422, "business-rule"),
+    registry.OtherPatient: (422, "business-rule"),
+    registry.StillReferenced: (409, "conflict"),
+    registry.LeftAlone: (409, "conflict"),
+    registry.StillRegistered: (409, "conflict"),
     registry.UnknownAuthority: (400, "code-invalid"),
     registry.UnknownTargetSystem: (403, "code-invalid"),
     registry.NotFound: (404, "not-found"),
     registry.NoSuchRepository: (404, "not-found"),
     registry.NoSuchCommunity: (404, "not-found"),
+    registry.OtherForm: (406, "not-supported"),
     registry.Gone: (410, "deleted"),
     registry.NotUnique: (412, "multiple-matches"),
     registry.VersionConflict: (412, "conflict"),
@@ -58,9 +65,12 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     consent.ConsentError: (500, "exception"),
     consent.InvalidConsent: (422, "business-rule"),
     consent.EvidenceMissing: (422, "required"),
+    consent.RepresentativeMissing: (422, "required"),
     consent.InvalidReceipt: (403, "forbidden"),
     consent.EmergencyRefused: (403, "forbidden"),
     consent.ErasureRefused: (403, "forbidden"),
+    consent.ReleaseRefused: (403, "forbidden"),
+    consent.SubscriptionRefused: (422, "business-rule"),
     consent.QuotaReached: (429, "throttled"),
     consent.TokenRefused: (401, "login"),
     consent.TokenReplayed: (401, "login"),
@@ -123,7 +133,8 @@ def describe(exception: Exception) -> tuple[int, tuple[Issue, ...]]:
     if kind is None:
         return 500, (Issue("fatal", "exception", UNEXPECTED),)
     status, code = CODES[kind]
-    return status, (Issue("error", code, _FIXED_TEXTS.get(kind, str(exception))),)
+    at = (exception.element.removesuffix("[x]"),) if isinstance(exception, consent.InvalidConsent) else ()
+    return status, (Issue("error", code, _FIXED_TEXTS.get(kind, str(exception)), at),)
 
 
 def _special_headers(exception: Exception) -> list[tuple[str, str]]:

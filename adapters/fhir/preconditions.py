@@ -12,10 +12,20 @@ from adapters.fhir.issues import BadRequest, Issue, NotFound, Unprocessable
 from adapters.wire import WireRequest
 
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"')
+_OPAQUE = re.compile(r'"[^"]*"')
+NOT_THERE = 0
+"""The version of what does not exist yet."""
 
 
 def expected_version(request: WireRequest) -> int | None:
-    """The version in `If-Match`, None without it. Raises BadRequest for what no version of ours is called."""
+    """The version in `If-Match`, NOT_THERE for `If-None-Match: *`, None without both.
+
+    Raises BadRequest for what no version of ours is called.
+    """
+    if unless := request.header("if-none-match").strip():
+        if unless != "*":
+            raise BadRequest("If-None-Match of a change is *, for what is not there yet.")
+        return NOT_THERE
     text = request.header("if-match").strip()
     if not text:
         return None
@@ -23,6 +33,12 @@ def expected_version(request: WireRequest) -> int | None:
     if found is None:
         raise BadRequest('If-Match is one version, as the ETag gave it: W/"3".')
     return int(found.group(1))
+
+
+def is_known(request: WireRequest, etag: str) -> bool:
+    """Whether `If-None-Match` names this ETag, weakly compared, among others or as `*`. Source: RFC 9110, 13.1.2."""
+    named = request.header("if-none-match").strip()
+    return named == "*" or not set(_OPAQUE.findall(etag)).isdisjoint(_OPAQUE.findall(named))
 
 
 def refuse_implicit_rules(resource: Resource) -> None:

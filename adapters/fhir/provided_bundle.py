@@ -39,6 +39,7 @@ class Entry:
 
     target  the id in the request's URL: what is patched, or which folder is updated
     at      FHIRPath of its resource
+    condition  `ifNoneExist` of a document
     is_fhir_document  its bytes are ours, so that what was announced of another writing of them says nothing
     """
 
@@ -48,6 +49,7 @@ class Entry:
     target: str | None
     at: str
     is_fhir_document: bool = False
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def _entry(element: dict[str, Any], index: int) -> Entry:
         raise _refused("required", "Each entry of a transaction needs its request.", f"Bundle.entry[{index}].request")
     asked = f"{request.get('method')} {request.get('url')}"
     kind = _kind(resource, asked, at)
-    conditional = [name for name in request if name.startswith("if")]
+    condition = request.get("ifNoneExist", "") if kind == "document" else ""
+    conditional = [name for name in request if name.startswith("if") and not (condition and name == "ifNoneExist")]
     if conditional and kind != "patient":
         told = "Conditional requests are not taken in this bundle."
         raise _refused("not-supported", told, f"Bundle.entry[{index}].request.{conditional[0]}")
@@ -138,7 +141,7 @@ def _entry(element: dict[str, Any], index: int) -> Entry:
         raise _refused("required", "The entry needs a fullUrl to be referred to.", f"Bundle.entry[{index}].fullUrl")
     is_document = resource.get("resourceType") == "Bundle"
     resource = _as_binary(resource) if is_document else resource
-    return Entry(kind, element.get("fullUrl", ""), resource, target, at, is_document)
+    return Entry(kind, element.get("fullUrl", ""), resource, target, at, is_document, condition)
 
 
 def _as_binary(document: Resource) -> Resource:

@@ -56,9 +56,15 @@ def parse_resource(
     return resource
 
 
+def given_bundle(request: WireRequest, limit: int) -> Resource:
+    """The Bundle of a request; it was parsed already where its type had to be known first."""
+    known: Resource | None = request.kept.get("bundle")
+    return parse_resource(request, "Bundle", limit) if known is None else known
+
+
 def checked(resource: Resource, *, known_modifiers: Set[str] = frozenset()) -> tuple[Issue, ...]:
     """What is odd about it; raises FhirError with all that is wrong: 400 where the form is broken, else 422."""
-    issues = check(resource, known_modifiers=known_modifiers)
+    issues = check(resource, known_modifiers=known_modifiers, values_needed=True)
     # a list that was cut may end before the fault that matters
     wrong = [issue for issue in issues if issue.is_error or issue.code == "incomplete"]
     if wrong:

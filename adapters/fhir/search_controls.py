@@ -22,7 +22,8 @@ Understands = Callable[[Parameter], bool]
 
 USUAL_COUNT = 50
 LARGEST_COUNT = 500
-_SILENT = frozenset({"_format", "_pretty"})
+MAX_DIGITS = 20
+_SILENT = frozenset({"_pretty"})
 _CONTROLS: dict[str, frozenset[str] | None] = {
     "_count": None,
     "_after": None,
@@ -80,6 +81,11 @@ def read_search(request: WireRequest, supported: Collection[str] | Understands) 
     for name, value in request.query:
         if name in _SILENT:
             continue
+        if name == "_format":
+            # read by `answer_format`, which takes the first; the next page comes as this one does
+            if name not in dict(used):
+                used.append((name, value))
+            continue
         parameter = None if name in _CONTROLS else parse_query([(name, value)])[0]
         if parameter is None and _granted(name, value):
             controls[name] = value
@@ -89,7 +95,7 @@ def read_search(request: WireRequest, supported: Collection[str] | Understands) 
             warnings.append(_unsupported(request, full_name(parameter) if parameter else name))
             continue
         used.append((name, value))
-    count = _count(controls.get("_count"))
+    count = page_size(controls.get("_count"))
     asked = Asked(
         conditions=tuple(conditions),
         used=tuple((name, str(count) if name == "_count" else value) for name, value in used),
@@ -124,10 +130,11 @@ def _unsupported(request: WireRequest, name: str) -> Issue:
     return Issue("warning", "not-supported", text)
 
 
-def _count(text: str | None) -> int:
+def page_size(text: str | None) -> int:
+    """`_count` as it is given, within what one page may hold. Raises BadRequest."""
     if text is None:
         return USUAL_COUNT
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_DIGITS:
         raise BadRequest("_count is a whole number, zero or more.")
     return min(int(text), LARGEST_COUNT)
 

@@ -23,7 +23,8 @@ from adapters.fhir.document_reference import (
 )
 from adapters.fhir.elements import Element
 from adapters.fhir.inside import look_inside
-from adapters.fhir.issues import Issue, Unprocessable
+from adapters.fhir.issues import ContentTooLarge, Issue, Unprocessable
+from adapters.fhir.json_format import to_json
 from consent.closed_lists import sensitivity
 from registry.documents import DocumentEntry
 from registry.errors import NonIdenticalHash, NonIdenticalSize
@@ -31,6 +32,9 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier, check_uniqu
 from registry.submissions import Bytes, SubmittedDocument
 
 LONGEST_TEXT = 1_000_000
+MAX_METADATA = 256 * 1024
+"""Bytes of a DocumentReference beside its content. Each search shows all of it, and an asking hospital reads a few
+megabytes of an answer: one document of such a size would hide all others of its patient."""
 
 
 def submitted_document(
@@ -43,8 +47,13 @@ def submitted_document(
     entry_id: str = "",
     target: Callable[[Element], str] = relation_target,
 ) -> SubmittedDocument:
-    """The document with its bytes, checked against announced size and hash. Raises NonIdenticalSize and -Hash."""
+    """The document with its bytes, checked against announced size and hash.
+
+    Raises NonIdenticalSize, NonIdenticalHash, and ContentTooLarge for more metadata than an answer could carry.
+    """
     told = resource["content"][0]["attachment"]
+    if len(to_json(resource)) - len(told.get("data", "")) > MAX_METADATA:
+        raise ContentTooLarge(f"A DocumentReference has at most {MAX_METADATA} bytes beside its content.")
     digest = sha1(content, usedforsecurity=False).hexdigest()
     announced_hash, announced_size = read_hash(told.get("hash")), told.get("size")
     unique_id = read_unique_id(resource)

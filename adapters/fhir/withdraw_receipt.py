@@ -24,11 +24,16 @@ _JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 def decode(request: WireRequest) -> WithdrawReceipt:
+    return WithdrawReceipt(signed_parameter(request, "withdrawal"))
+
+
+def signed_parameter(request: WireRequest, name: str) -> str:
+    """The one parameter of this name, signed by who sent it. Raises BadRequest."""
     body, _ = read_resource(request, "Parameters", MOST_BYTES)
-    jws = only(body, "withdrawal", "valueString")
-    if jws is None or not _JWS.fullmatch(jws):
-        raise unusable("withdrawal", "expected once, a signed withdrawal (JWS compact form) as valueString")
-    return WithdrawReceipt(jws)
+    jws = only(body, name, "valueString")
+    if not isinstance(jws, str) or not _JWS.fullmatch(jws):
+        raise unusable(name, f"expected once, a signed {name} (JWS compact form) as valueString")
+    return jws
 
 
 def encode(accepted: bool, request: WireRequest) -> WireResponse:

@@ -9,7 +9,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -17,19 +17,23 @@ from urllib.parse import parse_qsl, urlencode
 from adapters.fhir import Resource
 from adapters.fhir.community import community_outcome, page_outcomes
 from adapters.fhir.elements import filled, read_moment
-from adapters.fhir.issues import BadRequest, FhirError, Issue, operation_outcome
+from adapters.fhir.issues import BadRequest, FhirError, Issue, NotAcceptable, operation_outcome
 from adapters.fhir.json_format import to_json
 from adapters.fhir.negotiation import MEDIA_TYPES, Format, response_format
+from adapters.fhir.preconditions import is_known
 from adapters.fhir.xml_format import to_xml
 from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.commands import Item, Page
 from registry.searches import Cursor
 
 # A link is followed by GET, and what is in a URL ends up in logs on the way.
-_ABOUT_A_PERSON = "patient subject identifier source author agent entity actor name family given birthdate gender"
+_ABOUT_A_PERSON = (
+    "filter-criteria patient subject identifier source author agent entity actor name family given birthdate gender"
+)
 _REACHED_AT = "telecom mothersMaidenName address address-city address-country address-postalcode address-state"
 _PERSONAL = frozenset(f"{_ABOUT_A_PERSON} {_REACHED_AT}".split())
-_PREFERENCES = ("minimal", "representation", "OperationOutcome")
+FIRST = 'W/"1"'
+"""The ETag of a resource that never changed."""
 
 
 def answer_format(request: WireRequest) -> Format:
@@ -94,16 +98,33 @@ def searchset(
         {"fullUrl": full_url(request, each), "resource": each, "search": {"mode": "match"}} for each in resources
     ]
     following = next_link(request, used, page.next) if page.next else None
-    said = [*page_outcomes(page), *(community_outcome(each) for each in page.outcomes)]
+    said = [*page_outcomes(page), *(community_outcome(each, encode_item) for each in page.outcomes)]
     said += [operation_outcome([issue]) for issue in (*warnings, *_unlinked(page, following))]
     entries += [{"resource": each, "search": {"mode": "outcome"}} for each in said]
     links = [{"relation": "self", "url": _self_link(request, used)}]
     if following:
         links.append({"relation": "next", "url": following})
-    total = page.total if page.total is not None else (None if page.next else len(page.items))
+    is_whole = page.next is None and not any(name == "_after" for name, _ in used)
+    total = len(page.items) if page.total is None and is_whole else page.total
     bundle: Resource = {"resourceType": "Bundle", "meta": meta_now(), "type": "searchset"}
     bundle |= {} if total is None else {"total": total}
-    return respond(request, bundle | filled(link=links, entry=entries))
+    try:
+        return respond(request, bundle | filled(link=links, entry=entries))
+    except NotAcceptable:
+        # what XML cannot carry is a warning in its place, and takes no other entry with it
+        return respond(request, bundle | filled(link=links, entry=[*map(_in_xml, entries)]))
+
+
+def _in_xml(entry: Resource) -> Resource:
+    try:
+        to_xml(entry["resource"])
+    except NotAcceptable:
+        place = f"{entry['resource']['resourceType']}/{entry['resource'].get('id', '')}"
+        said = operation_outcome(
+            [Issue("warning", "incomplete", f"{place} can only be written as JSON; ask for that.")]
+        )
+        return {"resource": said, "search": {"mode": "outcome"}}
+    return entry
 
 
 def meta_now() -> Resource:
@@ -199,8 +220,16 @@ def _version_headers(resource: Resource) -> list[tuple[str, str]]:
 
 
 def _is_known(request: WireRequest, version: dict[str, str]) -> bool:
-    wanted = {each.strip() for each in request.header("if-none-match").split(",")}
-    return bool(version) and version["ETag"] in wanted
+    """Whether the requester has this version: by its ETag, else by its time (RFC 9110, 13.1.3)."""
+    if request.header("if-none-match"):
+        return bool(version) and is_known(request, version["ETag"])
+    try:
+        since = parsedate_to_datetime(request.header("if-modified-since"))
+        changed = parsedate_to_datetime(version["Last-Modified"])
+        # within one second there may have been two versions, of which the requester has the first
+        return changed < since or (changed == since and version["ETag"] == FIRST)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _link(request: WireRequest, pairs: Pairs) -> str:

@@ -60,6 +60,10 @@ FAULTS: list[Fault] = [
     ({"contained": [{"id": "a"}]}, "DocumentReference.contained[0]", "structure"),
     ({"contained": [{"resourceType": "Nonsense"}]}, "DocumentReference.contained[0]", "not-supported"),
     ({"text": {"status": "generated", "div": "<div>a</div>"}}, "DocumentReference.text.div", "value"),
+    ({"priority": [["a"]]}, "DocumentReference.priority", "structure"),
+    ({"priority": {"level": [{"of": [1, [2]]}]}}, "DocumentReference.priority", "structure"),
+    ({"priority": {}}, "DocumentReference.priority", "structure"),
+    ({"priority": {"level": None}}, "DocumentReference.priority", "structure"),
 ]
 
 
@@ -205,3 +209,34 @@ def test_every_type_in_the_table_can_be_followed_to_its_end() -> None:
         ahead += kinds
     assert {"Timing.repeat", "Dosage.doseAndRate", "Bundle.entry.request", "Consent.provision"} <= seen
     assert not is_known_resource("HumanName")
+
+
+def test_a_message_needs_values_where_a_document_may_say_why_there_is_none() -> None:
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    }
+    observation = {"resourceType": "Observation", "_status": absent, "code": {"text": "x"}}
+    for kind, wrong in (("document", []), ("transaction", ["Bundle.entry[0].resource.status"])):
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": [{"resource": observation}]}
+        assert check(bundle) == []
+        assert [issue.expression[0] for issue in check(bundle, values_needed=True)] == wrong
+    complex_alone = {"resourceType": "Observation", "status": "final", "_code": absent}
+    assert "required" in {issue.code for issue in check(complex_alone)}
+
+
+@pytest.mark.parametrize("beside", [{"url": "x"}, {"extension": [{"url": "x", "valueString": "y"}], "value": "z"}])
+def test_only_an_id_and_extensions_stand_beside_a_value(beside: dict[str, Any]) -> None:
+    assert [one.severity for one in check({"resourceType": "Patient", "birthDate": "1980", "_birthDate": beside})][
+        -1:
+    ] == ["error"]
+
+
+def test_nothing_stands_beside_what_is_no_primitive() -> None:
+    found = check(
+        {
+            "resourceType": "Patient",
+            "name": [{"text": "A"}],
+            "_name": [{"extension": [{"url": "x", "valueString": "y"}]}],
+        }
+    )
+    assert [one.severity for one in found] == ["error"]

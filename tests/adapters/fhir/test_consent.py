@@ -34,6 +34,10 @@ NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 IRCP = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+VISITED = {
+    "meaning": "related",
+    "reference": {"type": "Encounter", "identifier": {"system": "urn:hie-node:visit:27001", "value": "V|1"}},
+}
 LICENCE = "http://fhir.ehealth.gov.vn/core/sid/provider-license-number"
 
 
@@ -93,7 +97,7 @@ def stored(command: RecordConsent) -> Consent:
     """What a flow makes of it: id, record, and where the scan lies."""
     evidence = command.consent.evidence
     if evidence and not evidence.reference:
-        evidence = replace(evidence, reference="Binary/e1")
+        evidence = replace(evidence, reference="DocumentReference/e1")
     return replace(command.consent, id="c1", record_id="p1", patient=A1, evidence=evidence, updated=NOW)
 
 
@@ -120,6 +124,7 @@ def test_a_consent_becomes_a_rule_with_its_evidence() -> None:
     [
         {},
         {"provision__provision": [NESTED]},
+        {"provision__data": [VISITED]},
         {"provision__securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]},
         {"organization": [{"reference": "Organization/01929"}]},
         {"provision__actor": [actor({"identifier": {"system": "urn:hie-node:facility", "value": "01929"}})]},
@@ -137,7 +142,7 @@ def test_a_consent_comes_back_as_it_was_recorded(changed: dict[str, Any]) -> Non
     for name, value in sent.items():
         if name == "sourceAttachment":
             assert shown[name]["title"] == value["title"]
-            assert shown[name]["url"] == "Binary/e1"
+            assert shown[name]["url"] == f"{BASE}/Binary/e1"
             assert "data" not in shown[name]
         elif name == "extension":
             assert value[0] in shown[name]
@@ -174,9 +179,8 @@ def test_what_was_shown_can_be_sent_back_and_means_the_same() -> None:
     ],
 )
 def test_a_rule_made_at_the_desk_is_the_same_rule_after_fhir(provision: Provision) -> None:
-    noun = Consent(
-        "c1", A1, "p1", "active", NOW, ALL_NORMAL, provision, evidence=Evidence("witnessed", "Binary/1", "a" * 64)
-    )
+    evidence = Evidence("witnessed", "DocumentReference/1", "a" * 64)
+    noun = Consent("c1", A1, "p1", "active", NOW, ALL_NORMAL, provision, evidence=evidence)
     shown = consent(noun, BASE)
     sound(shown)
     again = read_consent(parse_json(to_json(shown)), BASE, consent_id="c1").consent
@@ -327,6 +331,7 @@ CODED = {"coding": [{"system": "urn:x", "code": "x"}]}
         ),
         (provide("securityLabel", [{"system": CONFIDENTIALITY, "code": "SECRET"}]), "provision.securityLabel"),
         (provide("securityLabel", [{"system": "urn:x", "code": "R"}]), "provision.securityLabel"),
+        (provide("securityLabel", [{"code": "SECRET"}]), "provision.securityLabel"),
         (provide("provision", [NESTED | {"provision": [NESTED]}]), "provision.provision[0].provision"),
         (provide("provision", [NESTED | {"type": None}]), "provision.provision"),
         (provide("actor", [{"role": CODED, "reference": community(HOME)}]), "provision.actor.role"),
@@ -341,8 +346,20 @@ CODED = {"coding": [{"system": "urn:x", "code": "x"}]}
             "provision.actor.reference",
         ),
         (
-            provide("data", [{"meaning": "related", "reference": {"reference": "Encounter/1"}}]),
+            provide("data", [{"meaning": "dependents", "reference": {"reference": "Encounter/1"}}]),
             "provision.data.meaning",
+        ),
+        (
+            provide("data", [{"meaning": "related", "reference": {"reference": "Encounter/1"}}]),
+            "provision.data.reference",
+        ),
+        (
+            provide("data", [{"meaning": "related", "reference": {"identifier": {"value": "V1"}}}]),
+            "provision.data.reference",
+        ),
+        (
+            provide("data", [NESTED["data"][0], VISITED]),
+            "provision.data",
         ),
         (
             provide("data", [{"meaning": "instance", "reference": {"reference": "Observation/1"}}]),

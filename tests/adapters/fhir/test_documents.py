@@ -91,6 +91,7 @@ def filed(entry: DocumentEntry) -> Filing:
         replace(BARE, unique_id="http://his.example|4711"),
         replace(ENTRY, sensitivity=(HIV, CodedValue("R", "urn:x"))),
         replace(ENTRY, status=DocumentStatus.SUPERSEDED, authors=()),
+        replace(ENTRY, encounters=(PatientIdentifier("urn:hie-node:visit:27001", "LK-7"),)),
     ],
 )
 def test_a_document_comes_back_as_it_went_out(entry: DocumentEntry) -> None:
@@ -108,8 +109,11 @@ def test_what_the_sender_wrote_is_given_back_where_the_nouns_do_not_know_it() ->
     sent["identifier"].append({"system": "http://his.example", "value": "HIS-1"})
     sent["type"]["coding"].append({"system": "http://his.example", "code": "CT01"})
     sent["context"]["related"].append({"reference": "Procedure/9"})
+    visit = {"identifier": {"system": "urn:his:visit", "value": "V7"}, "display": "lượt khám"}
+    sent["context"]["encounter"] = [visit, {"reference": "Encounter/9"}]
     message = iti65.decode(ask("POST", "/fhir", body=bundle(doc=sent))).submission
     entry = message.documents[0].entry
+    assert entry.encounters == (PatientIdentifier("urn:his:visit", "V7"),)
     back = document_reference(entry, base=BASE, home=HOME)
     for name in ("text", "extension", "language", "type", "author", "contained", "category", "date"):
         assert back[name] == sent[name], name

@@ -47,6 +47,15 @@ STUDY = Study(
             instances=(Instance("1.2.840.99.7.1.1.1", CT_IMAGE, "", "", 0, 1), Instance("1.2.9", CT_IMAGE, "", "", 0)),
         ),
         Series("1.2.840.99.7.1.2", "SR"),
+        Series(
+            "1.2.840.99.7.1.3",
+            "CT",
+            slice_thickness=1.25,
+            kernel="H60s",
+            contrast_agent="Iohexol",
+            dose=47.5,
+            extent=160.0,
+        ),
     ),
 )
 
@@ -59,6 +68,34 @@ def test_a_study_comes_back_as_it_went_out(study: Study) -> None:
     assert back == study
 
 
+def test_how_much_was_covered_is_told_to_who_does_not_know_the_slices() -> None:
+    places = (10.0, 12.5, 30.0)
+    slices = tuple(Instance(f"1.2.9.{n}", CT_IMAGE, "", "", 0, position=place) for n, place in enumerate(places))
+    study = replace(STUDY, series=(Series("1.2.9", "CT", slice_thickness=2.5, instances=slices),))
+    resource = imaging_study(study, base=BASE, home=HOME)
+    back = read_imaging_study(resource, study_id="st1", patient=study.patient, record_id="77", home=HOME)
+    assert back.series[0].coverage == study.series[0].coverage == 22.5
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"url": "slice-thickness", "valueQuantity": {"value": -1, "code": "mm"}},
+        {"url": "slice-thickness", "valueQuantity": {"value": 10**9, "code": "mm"}},
+        {"url": "slice-thickness", "valueQuantity": {"value": 1, "code": "cm"}},
+        {"url": "slice-thickness", "valueString": "thin"},
+        {"url": "kernel", "valueString": "x" * 1000},
+        {"url": "kernel", "valueQuantity": {"value": 1}},
+        {"url": "something else", "valueString": "x"},
+    ],
+)
+def test_what_a_peer_says_out_of_order_of_a_series_is_passed_over(said: dict[str, object]) -> None:
+    resource = imaging_study(STUDY, base=BASE, home=HOME)
+    resource["series"][0]["extension"] = [{"url": "urn:hie-node:acquisition", "extension": [said]}]
+    back = read_imaging_study(resource, study_id="st1", patient=STUDY.patient, record_id="77", home=HOME)
+    assert back.series[0] == STUDY.series[0]
+
+
 def test_the_images_are_behind_this_node() -> None:
     resource = imaging_study(STUDY, base=BASE, home=HOME)
     assert resource["contained"][0]["address"] == "https://node.example/dicomweb"
@@ -67,7 +104,7 @@ def test_the_images_are_behind_this_node() -> None:
     resource = imaging_study(remote, base="https://node.example/network/fhir", home=HOME)
     assert resource["contained"][0]["address"] == "https://node.example/network/dicomweb"
     assert "reference" not in resource["subject"]
-    assert (resource["numberOfSeries"], resource["numberOfInstances"]) == (2, 2)
+    assert (resource["numberOfSeries"], resource["numberOfInstances"]) == (3, 2)
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ BROKEN: list[tuple[tuple[Any, ...], Any, int, str]] = [
     (("entry", 0), None, 422, "required"),
     (("entry", 0, "request", "method"), "PUT", 422, "not-supported"),
     (("entry", 1, "request", "url"), "Binary", 422, "not-supported"),
-    (("entry", 1, "request", "ifNoneExist"), "identifier=x", 422, "not-supported"),
+    (("entry", 1, "request", "ifNoneMatch"), 'W/"1"', 422, "not-supported"),
     (("entry", 1, "fullUrl"), None, 422, "required"),
     (("entry", 2, "fullUrl"), DOC_URL, 422, "duplicate"),
     (("entry", 2), None, 422, "required"),
