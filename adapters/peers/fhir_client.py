@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
-from urllib.parse import urlencode
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from adapters.fhir import Resource
 from adapters.fhir.check import check
@@ -29,6 +29,7 @@ from adapters.fhir.imaging_study import read_imaging_study
 from adapters.fhir.issues import FhirError
 from adapters.fhir.json_format import parse_json
 from adapters.fhir.patient import in_question
+from adapters.fhir.writing import is_personal
 from adapters.peers.answers import BadAnswer
 from adapters.wire import Pairs
 from registry.answers import Community, OutcomeKind
@@ -41,9 +42,12 @@ from registry.studies import Study
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_ENTRIES = 1000
-COUNT = 500
-"""How many entries are asked for at once; more is said to be there."""
+COUNT = 200
+"""How many entries are asked for at once."""
+MAX_LINK = 8192
+MORE_THAN_TAKEN = "more than could be taken"
 
+_RULES = frozenset({"implicitRules", "_implicitRules"})
 _ID = re.compile(r"[A-Za-z0-9\-]{1,50}")
 _SPECIAL = re.compile(r"([\\,|$])")
 
@@ -59,15 +63,36 @@ class Holder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A search at a peer: the resource, the patient as far as we know them, and other conditions."""
+    """A search at a peer: the resource, the patient as far as we know them, and other conditions.
+
+    manifests  imaging manifests are wanted among the documents
+    """
 
     resource: str
     patient: PatientInQuestion
     conditions: Pairs = ()
+    manifests: bool = False
 
-    def body(self) -> bytes:
-        """The search as a form: what is personal never stands in a URL."""
-        return question_body((*patient_parameters(self.patient), *self.conditions, ("_count", str(COUNT))))
+    def body(self, count: int = COUNT) -> bytes:
+        """The search as a form, for so many entries at once: what is personal never stands in a URL."""
+        return question_body((*patient_parameters(self.patient), *self.conditions, ("_count", str(count))))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[Found]):
+    """One page of a peer's list.
+
+    said       what became of the question, by the holder's own word; None where the entries are the answer
+    total      how many entries the holder says to have, if it does
+    more       it says that the list goes on
+    following  the query by which it does; empty where that cannot be followed
+    """
+
+    found: tuple[Found, ...]
+    said: tuple[OutcomeKind, str] | None = None
+    total: int | None = None
+    more: bool = False
+    following: str = ""
 
 
 def question_body(parameters: Pairs) -> bytes:
@@ -88,16 +113,25 @@ def patient_parameters(patient: PatientInQuestion) -> Pairs:
     return tuple(pairs)
 
 
-def read_documents(
-    body: bytes, holder: Holder, question: Question
-) -> tuple[tuple[DocumentEntry, ...], OutcomeKind, str]:
-    """The documents in a peer's answer, what became of the question, and words for it. Raises BadAnswer."""
+def read_documents(body: bytes, holder: Holder, question: Question) -> Listed[DocumentEntry]:
+    """A page of documents in a peer's answer. Raises BadAnswer."""
     return _read(body, holder.community, question, "DocumentReference", _document)
 
 
-def read_studies(body: bytes, holder: Holder, question: Question) -> tuple[tuple[Study, ...], OutcomeKind, str]:
-    """The studies in a peer's answer, what became of the question, and words for it. Raises BadAnswer."""
+def read_studies(body: bytes, holder: Holder, question: Question) -> Listed[Study]:
+    """A page of studies in a peer's answer. Raises BadAnswer."""
     return _read(body, holder.community, question, "ImagingStudy", _study)
+
+
+def outcome_of(first: Listed[Found], last: Listed[Found], *, count: int) -> tuple[OutcomeKind, str]:
+    """What became of a question that was answered in pages, of which `count` entries were taken, and words for it."""
+    said = first.said or last.said
+    if said is not None:
+        # what is there is shown, and that the holder had a difficulty is said
+        return (OutcomeKind.INCOMPLETE, said[1]) if count else said
+    if not last.more and (first.total or 0) <= count:
+        return OutcomeKind.ANSWERED, ""
+    return OutcomeKind.INCOMPLETE, MORE_THAN_TAKEN if first.following else TEXTS[OutcomeKind.INCOMPLETE]
 
 
 # ---- the answer as a whole ----
@@ -109,7 +143,7 @@ def _read(
     question: Question,
     kind: str,
     read_one: Callable[[Resource, Community, PatientIdentifier], Found],
-) -> tuple[tuple[Found, ...], OutcomeKind, str]:
+) -> Listed[Found]:
     try:
         bundle: Resource = parse_json(body, max_bytes=MAX_BYTES)
         if bundle["resourceType"] == "OperationOutcome" or bundle.get("type") != "searchset":
@@ -123,13 +157,21 @@ def _read(
             for resource, mode in entries
             if mode != "outcome" and _is(resource, kind)
         )
+        said = [read_outcome(resource) for resource, mode in entries if mode == "outcome"]
+        following = _following(bundle)
     except (FhirError, RegistryError, ValueError, LookupError, TypeError, AttributeError) as error:
         # whatever a peer sends costs its own line and nothing else; the text may quote what it sent
         raise BadAnswer(f"an entry that cannot be read ({type(error).__name__})") from error
     if len({item.id for item in found}) != len(found):
         raise BadAnswer("the same entry twice")
-    outcome, words = _outcome(bundle, entries, len(found))
-    return found, outcome, words
+    total = bundle.get("total")
+    return Listed(
+        found,
+        said=next((each for each in said if each is not None), None),
+        total=total if isinstance(total, int) else None,
+        more=following is not None,
+        following=_safe_query(following, kind) if following else "",
+    )
 
 
 def _entries(bundle: Resource) -> list[tuple[Resource, str]]:
@@ -149,21 +191,29 @@ def _mode(entry: dict[str, Any]) -> str:
 def _is(resource: Resource, kind: str) -> bool:
     if resource.get("resourceType") != kind:
         raise BadAnswer("a resource that was not asked for")
+    if not resource.keys().isdisjoint(_RULES):
+        raise BadAnswer("a resource under rules that are not understood here")
     return True
 
 
-def _outcome(bundle: Resource, entries: list[tuple[Resource, str]], count: int) -> tuple[OutcomeKind, str]:
-    said = (read_outcome(resource) for resource, mode in entries if mode == "outcome")
-    worst = next((each for each in said if each is not None), None)
-    if worst is not None:
-        kind, words = worst
-        # what is there is shown, and that the holder had a difficulty is said
-        return (OutcomeKind.INCOMPLETE, words) if count and kind is not OutcomeKind.INCOMPLETE else (kind, words)
-    total = bundle.get("total")
-    links = {each.get("relation") for each in bundle.get("link", ())}
-    if "next" in links or (isinstance(total, int) and total > count):
-        return OutcomeKind.INCOMPLETE, TEXTS[OutcomeKind.INCOMPLETE]
-    return OutcomeKind.ANSWERED, ""
+def _following(bundle: Resource) -> str | None:
+    """The address of the next page, if there is one."""
+    return next((str(each.get("url", "")) for each in bundle.get("link", ()) if each.get("relation") == "next"), None)
+
+
+def _safe_query(address: str, kind: str) -> str:
+    """What of a link is used: only its query, and only at the hospital that was asked and for what it was asked.
+
+    One that names a person in an address is not followed.
+    """
+    try:
+        link = urlsplit(address)
+        names = [name for name, _ in parse_qsl(link.query)]
+    except ValueError:
+        return ""
+    plain = link.query.isascii() and link.query.isprintable() and " " not in link.query and len(link.query) <= MAX_LINK
+    fits = plain and link.path.endswith(f"/{kind}") and bool(names) and not any(map(is_personal, names))
+    return link.query if fits else ""
 
 
 # ---- one entry ----
@@ -214,14 +264,15 @@ def _document(resource: Resource, community: Community, patient: PatientIdentifi
         record_id="",
         attachment=read_attachment(resource, sha1=digest, size=size, content_hash=""),
         community=community.home,
+        version=_version(resource),
+        updated=_updated(resource),
     )
-    entry = read_document_reference(
+    return read_document_reference(
         _without_links(resource),
         filing,
         home=community.home,
         target=lambda element: _labelled_target(element, community),
     )
-    return replace(entry, updated=_updated(resource), version=_version(resource))
 
 
 def _study(resource: Resource, community: Community, patient: PatientIdentifier) -> Study:

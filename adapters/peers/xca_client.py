@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote
@@ -37,9 +38,12 @@ from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion
 
 DISCOVERY = "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery"
+DEFERRED_DISCOVERY = "urn:hl7-org:v3:PRPA_IN201305UV02:Deferred:CrossGatewayPatientDiscovery"
 QUERY_ACTION, RETRIEVE_ACTION = names.ITI_2007 + "CrossGatewayQuery", names.ITI_2007 + "CrossGatewayRetrieve"
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
+GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
 MAX_BYTES = 5 * 1024 * 1024
+_UUID = re.compile(r"urn:uuid:[0-9a-fA-F-]{36}")
 _ABSENT = {"XDSDocumentUniqueIdError", "XDSUnknownRepositoryId"}
 _STATUS = {DocumentStatus.CURRENT: names.APPROVED, DocumentStatus.SUPERSEDED: names.DEPRECATED}
 
@@ -60,8 +64,18 @@ def question(action: str, body: str, security: str) -> bytes:
     return "".join(write_envelope(action, body, header=security)).encode()
 
 
-def discovery(patient: PatientInQuestion, *, home: HomeCommunityId, to: HomeCommunityId, now: datetime) -> str:
-    """PRPA_IN201305UV02: the patient as far as we know them."""
+def discovery(
+    patient: PatientInQuestion,
+    *,
+    home: HomeCommunityId,
+    to: HomeCommunityId,
+    now: datetime,
+    later: tuple[str, str] | None = None,
+) -> str:
+    """PRPA_IN201305UV02: the patient as far as we know them.
+
+    later  to be answered later: the id that the answer has to name, and where it belongs (IHE ITI TF-2: 3.55.6.2)
+    """
     known = patient.demographics
     parameters = [
         f'<livingSubjectAdministrativeGender><value code="{CODES[known.gender]}"/>{_meaning("Gender")}'
@@ -82,8 +96,9 @@ def discovery(patient: PatientInQuestion, *, home: HomeCommunityId, to: HomeComm
         else "",
     ]
     query = (
-        f'<queryByParameter><queryId root="{uuid4()}"/><statusCode code="new"/><responseModalityCode code="R"/>'
-        f'<responsePriorityCode code="I"/><parameterList>{"".join(parameters)}</parameterList></queryByParameter>'
+        f'<queryByParameter><queryId root="{later[0] if later else uuid4()}"/><statusCode code="new"/>'
+        f'<responseModalityCode code="R"/><responsePriorityCode code="{"D" if later else "I"}"/>'
+        f"<parameterList>{''.join(parameters)}</parameterList></queryByParameter>"
     )
     head = write_head(
         "PRPA_IN201305UV02",
@@ -91,6 +106,7 @@ def discovery(patient: PatientInQuestion, *, home: HomeCommunityId, to: HomeComm
         receiver=to.value.removeprefix("urn:oid:"),
         acknowledges=None,
         moment=write_dtm(now),
+        later=later,
     )
     return (
         f'{open_tag("PRPA_IN201305UV02")}{head}<controlActProcess classCode="CACT" moodCode="EVN">'
@@ -102,17 +118,30 @@ def _meaning(what: str) -> str:
     return f"<semanticsText>LivingSubject.{what.lower()}</semanticsText>"
 
 
-def find_documents(number: PatientIdentifier, home: HomeCommunityId, statuses: Iterable[DocumentStatus]) -> str:
-    """FindDocuments at one community, under the number that it told."""
+def find_documents(
+    number: PatientIdentifier, home: HomeCommunityId, statuses: Iterable[DocumentStatus], *, whole: bool = True
+) -> str:
+    """FindDocuments at one community, under the number that it told; whole entries, or only which there are."""
     listed = ",".join(f"'{_STATUS[status]}'" for status in statuses)
     slots = {"PatientId": f"'{write_cx(number)}'", "Status": f"({listed})"}
+    return _stored_query(FIND_DOCUMENTS, home, slots, whole=whole)
+
+
+def get_documents(entry_uuids: Iterable[str], home: HomeCommunityId) -> str:
+    """GetDocuments at one community: these entries, whole."""
+    listed = ",".join(f"'{one}'" for one in entry_uuids)
+    return _stored_query(GET_DOCUMENTS, home, {"EntryUUID": f"({listed})"}, whole=True)
+
+
+def _stored_query(query: str, home: HomeCommunityId, slots: Mapping[str, str], *, whole: bool) -> str:
     written = "".join(
         f'<r:Slot name="$XDSDocumentEntry{name}"><r:ValueList><r:Value>{text(value)}</r:Value></r:ValueList></r:Slot>'
         for name, value in slots.items()
     )
     return (
-        '<q:AdhocQueryRequest><q:ResponseOption returnComposedObjects="true" returnType="LeafClass"/>'
-        f'<r:AdhocQuery id="{FIND_DOCUMENTS}" home="{home}">{written}</r:AdhocQuery></q:AdhocQueryRequest>'
+        '<q:AdhocQueryRequest><q:ResponseOption returnComposedObjects="true" '
+        f'returnType="{"LeafClass" if whole else "ObjectRef"}"/>'
+        f'<r:AdhocQuery id="{query}" home="{home}">{written}</r:AdhocQuery></q:AdhocQueryRequest>'
     )
 
 
@@ -140,16 +169,25 @@ def as_package(envelope: bytes, boundary: str) -> bytes:
 
 def read_discovered(body: bytes, content_type: str, holder: Holder) -> PatientIdentifier | OutcomeKind:
     """Their number of the patient; else what became of the question. Raises BadAnswer."""
-    message = _payload(body, content_type, HL7, "PRPA_IN201306UV02")
+    told, community = told_in(payload_of(body, content_type, HL7, "PRPA_IN201306UV02"))
+    if told is OutcomeKind.BROKEN:
+        raise BadAnswer("the question for the patient was refused")
+    if community not in ("", holder.community.home.value):
+        raise BadAnswer("a patient of another community")
+    return told
+
+
+def told_in(message: XmlElement) -> tuple[PatientIdentifier | OutcomeKind, str]:
+    """What an answer of ITI-55 tells, and of which community the number is. Raises BadAnswer."""
     control = h(message, "controlActProcess")
     code = h(control, "queryAck/queryResponseCode")
     subjects = [] if control is None else control.findall(named(HL7, "subject"))
     if code is None or code.get("code") not in ("OK", "NF"):
-        raise BadAnswer("the question for the patient was refused")
+        return OutcomeKind.BROKEN, ""
     if code.get("code") == "NF":
-        return OutcomeKind.WITHHELD
+        return OutcomeKind.WITHHELD, ""
     if len(subjects) != 1:
-        return OutcomeKind.NOT_UNIQUE
+        return OutcomeKind.NOT_UNIQUE, ""
     try:
         found = h(subjects[0], "registrationEvent/subject1/patient/id")
         number = None if found is None else read_ii(found)
@@ -158,16 +196,14 @@ def read_discovered(body: bytes, content_type: str, holder: Holder) -> PatientId
     custodian = h(subjects[0], "registrationEvent/custodian/assignedEntity/id")
     if number is None or custodian is None:
         raise BadAnswer("a patient without a usable number")
-    if custodian.get("root") != holder.community.home.value.removeprefix("urn:oid:"):
-        raise BadAnswer("a patient of another community")
-    return number
+    return number, f"urn:oid:{custodian.get('root')}"
 
 
 def read_found(
     body: bytes, content_type: str, holder: Holder, asked: Question, number: PatientIdentifier
 ) -> tuple[tuple[DocumentEntry, ...], OutcomeKind, str]:
     """The documents in an answer, what became of the question, and words for it. Raises BadAnswer."""
-    message = _payload(body, content_type, QUERY, "AdhocQueryResponse")
+    message = payload_of(body, content_type, QUERY, "AdhocQueryResponse")
     errors = {one.get("errorCode", "") for one in message.iter(named(names.RS, "RegistryError"))}
     listed = message.find(named(RIM, "RegistryObjectList"))
     if "XDSUnknownPatientId" in errors:
@@ -178,7 +214,7 @@ def read_found(
         if len(listed) > MAX_ENTRIES:
             raise BadAnswer(f"more than {MAX_ENTRIES} entries")
         found = tuple(
-            _document(one, holder, asked, number) for one in read_objects(listed) if one.kind != "Association"
+            read_entry(one, holder, asked, number) for one in read_objects(listed) if one.kind != "Association"
         )
     except (SoapError, RegistryError, ValueError) as error:
         # whatever a peer sends costs its own line and nothing else; the text may quote what it sent
@@ -189,7 +225,19 @@ def read_found(
     return found, OutcomeKind.INCOMPLETE if partial else OutcomeKind.ANSWERED, "in part" if partial else ""
 
 
-def _document(rim: RimObject, holder: Holder, asked: Question, number: PatientIdentifier) -> DocumentEntry:
+def read_references(body: bytes, content_type: str) -> tuple[str, ...]:
+    """The entryUUIDs in an answer that lists which entries there are. Raises BadAnswer."""
+    message = payload_of(body, content_type, QUERY, "AdhocQueryResponse")
+    if message.get("status") != names.SUCCESS:
+        raise BadAnswer("the question was refused")
+    ids = tuple(dict.fromkeys(one.get("id", "") for one in message.iter(named(RIM, "ObjectRef"))))
+    if not all(map(_UUID.fullmatch, ids)):
+        raise BadAnswer("an entry whose id cannot be one")
+    return ids
+
+
+def read_entry(rim: RimObject, holder: Holder, asked: Question, number: PatientIdentifier) -> DocumentEntry:
+    """A document as a gateway lists it. Raises BadAnswer, and what reading raises."""
     home = holder.community.home
     read = read_document(rim, registry_id="")
     entry = read.entry
@@ -203,7 +251,7 @@ def _document(rim: RimObject, holder: Holder, asked: Question, number: PatientId
     return replace(as_remote(read, rim, entry_id=label, home=home), repository=read.repository)
 
 
-def _payload(body: bytes, content_type: str, namespace: str, name: str) -> XmlElement:
+def payload_of(body: bytes, content_type: str, namespace: str, name: str) -> XmlElement:
     """What the Body of an answer holds, packed or not. Raises BadAnswer for a fault and for anything else."""
     try:
         envelope = _unpacked(body, content_type)

@@ -13,6 +13,7 @@ from adapters.soap.names import ERROR, WARNING
 from adapters.wire import WireRequest
 from registry.answers import CommunityOutcome, OutcomeKind
 from registry.errors import InvalidIdentifier
+from registry.holdings import NetworkHoldings
 from registry.identifiers import HomeCommunityId
 
 _LINES: dict[OutcomeKind, tuple[str, str, str]] = {
@@ -23,10 +24,32 @@ _LINES: dict[OutcomeKind, tuple[str, str, str]] = {
         "XDSUnknownPatientId", WARNING, "nothing can be shown without the patient's request"
     ),
     OutcomeKind.NOT_UNIQUE: ("XDSUnknownPatientId", WARNING, "several people fit there; one more detail is needed"),
+    OutcomeKind.DEFERRED: (
+        "XDSUnavailableCommunity", ERROR, "this community says later who the patient is there; ask again"
+    ),
 }  # fmt: skip
 
 
-def community_lines(outcomes: Sequence[CommunityOutcome], home: HomeCommunityId) -> list[ErrorLine]:
+_ONLY_LISTED = "this community speaks FHIR alone: its submission sets and folders, and what ties them, are not known"
+_NEVER_LISTED = "what no community has listed here cannot be asked for by its id, and was not"
+
+
+def network_lines(found: NetworkHoldings) -> list[ErrorLine]:
+    """What is to be said of an answer of many communities."""
+    lines = community_lines(found.outcomes) + unasked_lines(found.unasked)
+    lines += [ErrorLine("XDSUnavailableCommunity", _ONLY_LISTED, str(home)) for home in found.only_listed]
+    if found.never_listed:
+        lines.append(ErrorLine("XDSRegistryError", _NEVER_LISTED, severity=WARNING))
+    return lines
+
+
+def unasked_lines(unasked: int) -> list[ErrorLine]:
+    """Beyond a small network not everybody is asked, and this is said."""
+    told = f"communities not asked, where the patient is not known to have been: {unasked}"
+    return [ErrorLine("XDSUnavailableCommunity", told, severity=WARNING)] if unasked else []
+
+
+def community_lines(outcomes: Sequence[CommunityOutcome]) -> list[ErrorLine]:
     """One line for each community that did not simply answer."""
     return [
         ErrorLine(code, told, str(outcome.community.home), severity)
@@ -53,21 +76,6 @@ def check_home(request: WireRequest, named: str | None, *, needed: bool) -> None
             "XDSUnknownCommunity", "this gateway answers for another community", location=str(request.home)
         )
     request.kept["home"] = home
-
-
-def refuse_elsewhere(request: WireRequest, *, passed_on: bool) -> None:
-    """Only a search for documents is passed on; another question to another community is refused, not half answered."""
-    home = request.kept.get("home")
-    if request.door == "network" and not passed_on and home not in (None, request.home):
-        told = "only FindDocuments is passed on to other communities"
-        raise QueryFault("XDSUnavailableCommunity", told, location=str(home))
-
-
-def not_asked(request: WireRequest) -> list[ErrorLine]:
-    """At the gateway: that sets and folders of other communities were not asked for."""
-    if request.door != "network" or request.kept.get("home") is not None:
-        return []
-    return [ErrorLine("XDSUnavailableCommunity", "only FindDocuments is passed on; other communities were not asked")]
 
 
 def read_home(text: str) -> HomeCommunityId:

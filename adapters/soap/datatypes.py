@@ -23,6 +23,7 @@ from registry.coded import (
     LOINC,
     CodedValue,
 )
+from registry.documents import DocumentEntry
 from registry.errors import InvalidValue
 from registry.identifiers import (
     ACCESSION,
@@ -59,6 +60,7 @@ _FHIR_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(.+))?)?)?", re.ASCII)
 _LENGTHS = {4: timedelta(days=366), 6: timedelta(days=31), 8: timedelta(days=1)}
 _CXI = "urn:ihe:iti:xds:"
 CXI_ACCESSION, CXI_STUDY = _CXI + "2013:accession", _CXI + "2016:studyInstanceUID"
+CXI_ENCOUNTER = _CXI + "2015:encounterId"
 
 
 # ---- systems, codes and ids ----
@@ -127,7 +129,22 @@ def read_cxi(text: str) -> PatientIdentifier | None:
         return PatientIdentifier(DICOM_UID, f"urn:oid:{value.removeprefix('urn:oid:')}")
     if kind == CXI_ACCESSION and system is None:
         return PatientIdentifier(ACCESSION, value)
-    return PatientIdentifier(system, value) if system else None
+    return PatientIdentifier(system, value) if system and kind != CXI_ENCOUNTER else None
+
+
+def read_encounter(text: str) -> PatientIdentifier | None:
+    """One value of referenceIdList that numbers a stay or consultation; None for any other."""
+    value, system, _ = _split_cx("^".join(text.split("^")[:4]))
+    return PatientIdentifier(system, value) if text.endswith(f"^{CXI_ENCOUNTER}") and value and system else None
+
+
+def write_encounter(number: PatientIdentifier) -> str:
+    return f"{write_cx(number)}^{CXI_ENCOUNTER}"
+
+
+def reference_ids(entry: DocumentEntry) -> list[str]:
+    """The values of referenceIdList that the registry knows by itself."""
+    return [*map(write_cxi, entry.references), *map(write_encounter, entry.encounters)]
 
 
 def write_cxi(reference: PatientIdentifier) -> str:

@@ -2,6 +2,7 @@
 
 SoapError
 ├── SoapFault             the message, or who sent it, is not accepted: answered by a fault
+├── V3Refusal             a message of HL7 version 3 that cannot be carried out: answered by an acknowledgement
 └── RegistryRefusal       one profile error with its code: answered inside a RegistryErrorList
     ├── MetadataFault     an object, slot or association that its profile does not allow
     └── QueryFault        a stored query that cannot be asked so
@@ -25,6 +26,19 @@ class SoapFault(SoapError):
     def __init__(self, reason: str, *, code: str = "Sender", subcode: str = "", status: int = 400) -> None:
         self.reason, self.code, self.subcode, self.status = reason, code, subcode, status
         super().__init__(reason)
+
+
+class V3Refusal(SoapError):
+    """A message of HL7 version 3 that says too little, or something that cannot be done.
+
+    told      where and what was expected; nothing that was found
+    number    of HL7 table 0357
+    location  the element that it is about, as a path from the root of the message
+    """
+
+    def __init__(self, told: str, *, number: int = 102, location: str = "") -> None:
+        self.told, self.number, self.location = told, number, location
+        super().__init__(told)
 
 
 class RegistryRefusal(SoapError):

@@ -12,13 +12,17 @@ from adapters.dicom.errors import BrokenMultipart
 from adapters.dicom.multipart import Writer
 from adapters.peers import errors as peers
 from adapters.soap.envelope import Message, text, write_envelope
-from adapters.soap.errors import MetadataFault, QueryFault, RegistryRefusal, SoapError, SoapFault
+from adapters.soap.errors import MetadataFault, QueryFault, RegistryRefusal, SoapError, SoapFault, V3Refusal
 from adapters.soap.mtom import SOAP_XML, XOP_XML
-from adapters.soap.names import ERROR, FAILURE, PARTIAL, SUCCESS, WARNING, WSA, WSSE
+from adapters.soap.names import ERROR, FAILURE, ITI_2007, PARTIAL, RAD_2009, SUCCESS, WARNING, WSA, WSSE
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent import errors as consent
 from registry import errors as registry
 
+_ANSWERED_AS = {
+    RAD_2009 + "RetrieveImagingDocumentSet": ITI_2007 + "RetrieveDocumentSet",
+    "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry": "urn:ihe:iti:2010:RegisterOnDemandDocument",
+}
 FAULT_ACTION = WSA + "/fault"
 LONGEST_CONTEXT = 256
 ABSENT = "not known here"
@@ -38,13 +42,20 @@ XDS_CODES: dict[type[Exception], str] = {
     registry.DuplicateUniqueId: "XDSDuplicateUniqueIdInRegistry",
     registry.MissingContent: "XDSMissingDocument",
     registry.UnresolvedReference: "UnresolvedReferenceException",
+    registry.ConditionFitsSeveral: "XDSRegistryError",
     registry.DeprecatedTarget: "XDSRegistryDeprecatedDocumentError",
     registry.ForeignDomain: "XDSUnknownPatientId",
+    registry.ChangeRejected: "XDSMetadataUpdateError",
+    registry.OtherPatient: "XDSPatientIDReconciliationError",
+    registry.StillReferenced: "ReferencesExistException",
+    registry.LeftAlone: "XDSUnreferencedObjectException",
+    registry.StillRegistered: "XDSRepositoryError",
     registry.UnknownAuthority: "XDSUnknownPatientId",
     registry.UnknownTargetSystem: "XDSUnknownPatientId",
     registry.NotFound: "XDSDocumentUniqueIdError",
     registry.NoSuchRepository: "XDSUnknownRepositoryId",
     registry.NoSuchCommunity: "XDSUnknownCommunity",
+    registry.OtherForm: "XDSRepositoryError",
     registry.Gone: "XDSDocumentUniqueIdError",
     registry.NotUnique: "XDSRegistryError",
     registry.VersionConflict: "XDSMetadataVersionError",
@@ -54,8 +65,11 @@ XDS_CODES: dict[type[Exception], str] = {
     consent.ConsentError: "XDSRegistryError",
     consent.InvalidConsent: "XDSRegistryError",
     consent.EvidenceMissing: "XDSRegistryError",
+    consent.RepresentativeMissing: "XDSRegistryError",
     consent.EmergencyRefused: "XDSRegistryError",
+    consent.SubscriptionRefused: "XDSRegistryError",
     consent.ErasureRefused: "XDSRegistryError",
+    consent.ReleaseRefused: "XDSRegistryError",
     consent.QuotaReached: "XDSRegistryBusy",
     consent.InvalidReceipt: "XDSDocumentUniqueIdError",
     peers.PeerError: "XDSUnavailableCommunity",
@@ -63,6 +77,7 @@ XDS_CODES: dict[type[Exception], str] = {
     peers.PeerUnreachable: "XDSUnavailableCommunity",
     peers.PeerTooSlow: "XDSUnavailableCommunity",
     SoapError: "XDSRegistryError",
+    V3Refusal: "XDSRegistryError",
     RegistryRefusal: "XDSRegistryError",
     MetadataFault: "XDSRegistryMetadataError",
     QueryFault: "XDSRegistryError",
@@ -180,9 +195,11 @@ def message_of(request: WireRequest) -> Message | None:
 
 
 def answer_action(request: WireRequest) -> str:
-    """The action of the answer: that of the question, and Response."""
+    """The action of the answer: that of the question, and Response, but for two that IHE calls otherwise."""
     message = message_of(request)
-    return f"{message.action}Response" if message else FAULT_ACTION
+    if message is None:
+        return FAULT_ACTION
+    return f"{_ANSWERED_AS.get(message.action, message.action)}Response"
 
 
 def respond(

@@ -5,20 +5,25 @@ Source: HL7 v3 Normative Edition 2008 (MCCI, MFMI, PRPA); IHE ITI TF-2: 3.55, Ap
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from uuid import uuid4
 
-from adapters.soap.datatypes import authority_of, birth_date_of, oid_of
+from adapters.soap.datatypes import authority_of, oid_of
 from adapters.soap.envelope import text
 from adapters.soap.names import HL7, XSI, children, named, text_of
 from adapters.xml_door import XmlElement
-from registry.errors import InvalidIdentifier, InvalidValue
+from registry.errors import InvalidIdentifier
 from registry.identifiers import HomeCommunityId, PatientIdentifier, is_oid
-from registry.people import Demographics, Gender, HumanName, PatientInQuestion
+from registry.people import Gender, HumanName
 
 INTERACTIONS = "2.16.840.1.113883.1.6"
 GENDERS: dict[str, Gender] = {"M": "male", "F": "female", "UN": "other"}
 CODES = {gender: code for code, gender in GENDERS.items()}
+_UID = re.compile(
+    r"[0-2](\.(0|[1-9]\d*))*|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[A-Za-z][A-Za-z0-9-]*", re.ASCII
+)
+"""An OID, a UUID, or an identifier that HL7 reserves. Source: HL7 v3 data types, UID"""
 DETERMINED = 'classCode="DEV" determinerCode="INSTANCE"'
 
 
@@ -55,8 +60,14 @@ def write_head(
     acknowledges: Wrapper | None,
     moment: str,
     code: str = "AA",
+    details: str = "",
+    later: tuple[str, str] | None = None,
 ) -> str:
-    """Everything before controlActProcess; a question where it acknowledges nothing."""
+    """Everything before controlActProcess; a question where it acknowledges nothing.
+
+    later  of a question that is answered later: its own id, and the address where its answer belongs
+    """
+    own_id, respond_to = later or (str(uuid4()), "")
     sender = home.value.removeprefix("urn:oid:")
     represented = (
         f'<asAgent classCode="AGNT"><representedOrganization classCode="ORG" determinerCode="INSTANCE">'
@@ -64,17 +75,32 @@ def write_head(
     )
     acknowledgement = ""
     if acknowledges is not None:
-        extension = f' extension="{text(acknowledges.message_extension)}"' if acknowledges.message_extension else ""
-        target = f'<targetMessage><id root="{text(acknowledges.message_root)}"{extension}/></targetMessage>'
-        acknowledgement = f'<acknowledgement><typeCode code="{code}"/>{target}</acknowledgement>'
+        target = write_id("id", acknowledges.message_root, acknowledges.message_extension)
+        target = f"<targetMessage>{target}</targetMessage>"
+        acknowledgement = f'<acknowledgement><typeCode code="{code}"/>{target}{details}</acknowledgement>'
     return (
-        f'<id root="{uuid4()}"/><creationTime value="{moment}"/>'
+        f'<id root="{own_id}"/><creationTime value="{moment}"/>'
         f'<interactionId root="{INTERACTIONS}" extension="{interaction}"/><processingCode code="P"/>'
         f'<processingModeCode code="T"/><acceptAckCode code="{"AL" if acknowledges is None else "NE"}"/>'
-        f'<receiver typeCode="RCV"><device {DETERMINED}><id root="{text(receiver)}"/></device></receiver>'
+        f'<receiver typeCode="RCV"><device {DETERMINED}>{write_id("id", receiver)}</device></receiver>'
+        f"{_respond_to(respond_to, sender)}"
         f'<sender typeCode="SND"><device {DETERMINED}><id root="{sender}"/>{represented}</device></sender>'
         f"{acknowledgement}"
     )
+
+
+def _respond_to(address: str, sender: str) -> str:
+    if not address:
+        return ""
+    entity = f'<entityRsp {DETERMINED}><id root="{sender}"/></entityRsp>'
+    return f'<respondTo typeCode="RSP"><telecom value="{text(address)}"/>{entity}</respondTo>'
+
+
+def write_id(element: str, root: str, extension: str = "") -> str:
+    """An id as another message gave it; one that is none counts as not given, so that the answer stays valid."""
+    if not _UID.fullmatch(root):
+        return f'<{element} nullFlavor="NI"/>'
+    return f'<{element} root="{root}"' + (f' extension="{text(extension)}"' if extension else "") + "/>"
 
 
 def open_tag(name: str) -> str:
@@ -82,27 +108,6 @@ def open_tag(name: str) -> str:
 
 
 # ---- a patient, described ----
-
-
-def read_described(parameters: XmlElement) -> PatientInQuestion:
-    """The parameterList of a query by demographics. Raises InvalidValue."""
-    numbers = tuple(
-        number
-        for each in children(parameters, HL7, "livingSubjectId")
-        for value in children(each, HL7, "value")
-        if (number := read_ii(value))
-    )
-    gender = h(parameters, "livingSubjectAdministrativeGender/value")
-    born = h(parameters, "livingSubjectBirthTime/value")
-    birth_date = None if born is None else birth_date_of(born.get("value", ""))
-    if born is not None and birth_date is None:
-        raise InvalidValue("livingSubjectBirthTime", expected="a day that exists")
-    demographics = Demographics(
-        name=read_name(h(parameters, "livingSubjectName/value")),
-        birth_date=birth_date,
-        gender="unknown" if gender is None else GENDERS.get(gender.get("code", ""), "unknown"),
-    )
-    return PatientInQuestion(numbers, demographics)
 
 
 def read_ii(element: XmlElement) -> PatientIdentifier | None:

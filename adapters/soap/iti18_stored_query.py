@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adapters.soap.communities import check_home, community_lines, not_asked, refuse_elsewhere
+from adapters.soap.communities import check_home, community_lines, network_lines, unasked_lines
 from adapters.soap.errors import QueryFault
 from adapters.soap.faults import ErrorLine, answer_action, error_line, error_list, fault, is_fault, respond, status_of
 from adapters.soap.messages import payload
 from adapters.soap.names import ERROR, ITI_2007, QUERY, RIM, WARNING, named
 from adapters.soap.parameters import Parameters, read_parameters
-from adapters.soap.queries import Command, read_query
+from adapters.soap.queries import MOST_RESULTS, Command, read_query
 from adapters.soap.writing import (
     registry_uuid,
     write_association,
@@ -27,11 +27,15 @@ from adapters.transactions import HOUSE, NETWORK, PEER, Transaction
 from adapters.wire import WireRequest, WireResponse
 from registry.commands import FindDocuments, Page, QueryRegistry
 from registry.documents import DocumentEntry, Folder, SubmissionSet
-from registry.holdings import Holdings
+from registry.holdings import Holdings, NetworkHoldings, StoredQuery
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 
 LEAF_CLASS, OBJECT_REF = "LeafClass", "ObjectRef"
 TOO_MANY = ErrorLine("XDSTooManyResults", "more objects fit than one answer may have; ask more closely")
+SEVERAL = ErrorLine("XDSResultNotSinglePatient", "the objects are of several patients; ask for ObjectRef")
+MADE_ELSEWHERE = ErrorLine(
+    "XDSRegistryError", "on-demand entries of other communities are not asked for", severity=WARNING
+)
 WITHHELD = "nothing can be shown without the patient's request"
 
 
@@ -46,12 +50,15 @@ def decode(request: WireRequest) -> Command:
     asked = read_parameters(query)
     command = read_query(query.get("id", ""), asked)
     check_home(request, query.get("home") or asked.one("$homeCommunityId"), needed=_starts_from_objects(command))
-    refuse_elsewhere(request, passed_on=isinstance(command, FindDocuments))
     request.kept.update(return_type=return_type, asked=asked, question=_question(query.get("id", ""), asked))
-    if not isinstance(command, FindDocuments) or command.search.patient.described is None:
+    home = request.kept.get("home") if request.door == "network" else None
+    if isinstance(command, QueryRegistry):
+        as_asked = StoredQuery(query.get("id", ""), asked.written) if request.door == "network" else None
+        return replace(command, home=home, as_asked=as_asked)
+    request.kept["on_demand"] = command.search.on_demand
+    if command.search.patient.described is None:
         return command
     request.kept["patient"] = command.search.patient.described.identifiers[0]
-    home = request.kept.get("home") if request.door == "network" else None
     return FindDocuments(replace(command.search, home=home))
 
 
@@ -65,28 +72,45 @@ def _question(query_id: str, asked: Parameters) -> str:
     return "&".join([query_id, *told])
 
 
-def encode(found: Page[DocumentEntry] | Holdings, request: WireRequest) -> WireResponse:
+def encode(found: Page[DocumentEntry] | Holdings | NetworkHoldings, request: WireRequest) -> WireResponse:
+    if isinstance(found, NetworkHoldings):
+        return _of_many(found, request)
     holdings, lines = _as_holdings(found, request)
     if request.kept["return_type"] == LEAF_CLASS and holdings.persons > 1:
-        lines.append(ErrorLine("XDSResultNotSinglePatient", "the objects are of several patients; ask for ObjectRef"))
+        lines.append(SEVERAL)
         holdings = Holdings()
     if holdings.more:
         lines.append(TOO_MANY)
         holdings = Holdings()
-    return _answer(request, holdings, [*lines, *_left_over(request)])
+    if request.door == "network" and request.kept.get("on_demand"):
+        lines.append(MADE_ELSEWHERE)
+    return _answer(request, [(request.home, holdings)], [*lines, *_left_over(request)])
+
+
+def _of_many(found: NetworkHoldings, request: WireRequest) -> WireResponse:
+    """Each community's things under its own homeCommunityId, and a line for each that did not simply answer."""
+    lines, parts = network_lines(found), found.found
+    if request.kept["return_type"] == LEAF_CLASS and found.persons > 1:
+        lines.append(SEVERAL)
+        parts = ()
+    size = sum(len(one.documents) + len(one.submission_sets) + len(one.folders) for _, one in parts)
+    if size > MOST_RESULTS or any(one.more for _, one in parts):
+        lines.append(TOO_MANY)
+        parts = ()
+    return _answer(request, parts, [*lines, *_left_over(request)])
 
 
 def _as_holdings(found: Page[DocumentEntry] | Holdings, request: WireRequest) -> tuple[Holdings, list[ErrorLine]]:
-    """Both kinds of result as one; the documents of one patient under the number that was asked for."""
+    """Both kinds of result as one; the documents of one patient under the number that was asked for, if one was."""
     if isinstance(found, Holdings):
-        return found, [*_withheld(found.withheld, request), *not_asked(request)]
+        return found, _withheld(found.withheld, request)
     patient: PatientIdentifier | None = request.kept.get("patient")
     documents = found.items
     if patient is not None:
         documents = tuple(e if e.home or e.patient == patient else replace(e, patient=patient) for e in documents)
-    cut = found.next is not None
-    lines = community_lines(found.outcomes, request.home) + _withheld(found.withheld, request)
-    return Holdings(documents, more=cut), lines
+    cut, people = found.next is not None, 1 if patient is not None else len({one.patient for one in documents})
+    lines = community_lines(found.outcomes) + unasked_lines(found.unasked) + _withheld(found.withheld, request)
+    return Holdings(documents, persons=people, more=cut), lines
 
 
 def _withheld(withheld: bool, request: WireRequest) -> list[ErrorLine]:
@@ -102,8 +126,11 @@ def _left_over(request: WireRequest) -> list[ErrorLine]:
             for name in shown]  # fmt: skip
 
 
-def _answer(request: WireRequest, holdings: Holdings, lines: Sequence[ErrorLine]) -> WireResponse:
-    objects = _references(holdings, request.home) if _wants_references(request) else _objects(holdings, request.home)
+def _answer(
+    request: WireRequest, parts: Sequence[tuple[HomeCommunityId, Holdings]], lines: Sequence[ErrorLine]
+) -> WireResponse:
+    write = _references if _wants_references(request) else _objects
+    objects = [written for home, holdings in parts for written in write(holdings, home)]
     status = status_of(lines, something=bool(objects) or _others_answered(lines, request))
     body = (
         f'<q:AdhocQueryResponse status="{status}">{error_list(lines)}'

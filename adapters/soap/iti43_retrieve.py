@@ -35,21 +35,26 @@ from adapters.soap.names import ITI_2007, XDS, XOP, children, named, text_of
 from adapters.transactions import HOUSE, NETWORK, PEER, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from adapters.xml_door import XmlElement
-from registry.commands import DocumentAsked, Retrieved, RetrievedDocuments, RetrieveDocuments
+from registry.commands import DocumentAsked, RetrievedDocuments, RetrieveDocuments
 
 MOST_DOCUMENTS = 100
 _BASE64_CHUNK = 3 * 64 * 1024
 
 
 def decode(request: WireRequest) -> RetrieveDocuments:
-    message = payload(request, XDS, "RetrieveDocumentSetRequest")
-    wanted = tuple(_asked(each, request) for each in children(message.body, XDS, "DocumentRequest"))
+    return RetrieveDocuments(read_wanted(payload(request, XDS, "RetrieveDocumentSetRequest").body, request))
+
+
+def read_wanted(body: XmlElement, request: WireRequest) -> tuple[DocumentAsked, ...]:
+    """The DocumentRequests of a message. Raises SoapFault, and QueryFault where a community has to be named."""
+    wanted = tuple(read_asked(each, request) for each in children(body, XDS, "DocumentRequest"))
     if not 1 <= len(wanted) <= MOST_DOCUMENTS:
         raise SoapFault(f"1 to {MOST_DOCUMENTS} DocumentRequests in one message.")
-    return RetrieveDocuments(wanted)
+    return wanted
 
 
-def _asked(element: XmlElement, request: WireRequest) -> DocumentAsked:
+def read_asked(element: XmlElement, request: WireRequest) -> DocumentAsked:
+    """One DocumentRequest."""
     home, repository, unique_id = (
         text_of(element.find(named(XDS, name)))
         for name in ("HomeCommunityId", "RepositoryUniqueId", "DocumentUniqueId")
@@ -62,13 +67,17 @@ def _asked(element: XmlElement, request: WireRequest) -> DocumentAsked:
 
 
 def encode(retrieved: RetrievedDocuments, request: WireRequest) -> WireResponse:
-    lines = [_missing(asked, error) for asked, error in retrieved.missing]
-    status = status_of(lines, something=bool(retrieved.found))
+    return answer(retrieved, [_missing(asked, error) for asked, error in retrieved.missing], request)
+
+
+def answer(retrieved: RetrievedDocuments, lines: list[ErrorLine], request: WireRequest) -> WireResponse:
+    """RetrieveDocumentSetResponse: what was found, and a line for each that was not."""
+    status = status_of(lines, something=bool(retrieved.found or retrieved.relayed))
     head = (
         f'<x:RetrieveDocumentSetResponse><rs:RegistryResponse status="{status}">{error_list(lines)}'
         "</rs:RegistryResponse>"
     )
-    if not retrieved.found:
+    if not retrieved.found and not retrieved.relayed:
         return respond(request, answer_action(request), f"{head}</x:RetrieveDocumentSetResponse>")
     message = message_of(request)
     if message is not None and (message.package.is_mtom or "multipart/related" in request.header("accept")):
@@ -81,43 +90,66 @@ def _missing(asked: DocumentAsked, error: Exception) -> ErrorLine:
     return replace(line, told=f"{write_unique_id(asked.unique_id)}: {line.told}")
 
 
-def _described(asked: DocumentAsked, retrieved: Retrieved, content: str) -> str:
+def _listed(retrieved: RetrievedDocuments) -> list[tuple[DocumentAsked, str, str]]:
+    """Every document that follows, with its media type and what it was made as, by the number in its Content-ID."""
+    own = [(asked, one.entry.attachment.content_type, one.made_as) for asked, one in retrieved.found]
+    return [*own, *((*each, "") for relayed in retrieved.relayed for each in relayed.listed)]
+
+
+def _contents(retrieved: RetrievedDocuments) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """The bytes of each with its number: first what is here, then what flows through, in the order that it comes."""
+    for number, (_, one) in enumerate(retrieved.found, 1):
+        yield number, one.content
+    first = len(retrieved.found) + 1
+    for relayed in retrieved.relayed:
+        for place, content in relayed.parts:
+            yield first + place, content
+        first += len(relayed.listed)
+
+
+def _described(asked: DocumentAsked, kind: str, made_as: str, content: str) -> str:
     """One DocumentResponse; the order of its children is fixed by the schema."""
     home = f"<x:HomeCommunityId>{asked.home}</x:HomeCommunityId>" if asked.home else ""
+    made = f"<x:NewDocumentUniqueId>{text(write_unique_id(made_as))}</x:NewDocumentUniqueId>" if made_as else ""
     return (
         f"<x:DocumentResponse>{home}<x:RepositoryUniqueId>{text(asked.repository)}</x:RepositoryUniqueId>"
-        f"<x:DocumentUniqueId>{text(write_unique_id(asked.unique_id))}</x:DocumentUniqueId>"
-        f"<x:mimeType>{text(retrieved.entry.attachment.content_type)}</x:mimeType>"
-        f"<x:Document>{content}</x:Document></x:DocumentResponse>"
+        f"<x:DocumentUniqueId>{text(write_unique_id(asked.unique_id))}</x:DocumentUniqueId>{made}"
+        f"<x:mimeType>{text(kind)}</x:mimeType><x:Document>{content}</x:Document></x:DocumentResponse>"
     )
 
 
 def _package(retrieved: RetrievedDocuments, request: WireRequest, head: str) -> WireResponse:
-    """MTOM: the documents follow the envelope as they are; how long it all is is known before."""
-    writer, action = Writer(XOP_XML), answer_action(request)
+    """MTOM: the documents follow the envelope as they are; how long it all is is known where all are here."""
+    writer, action, listed = Writer(XOP_XML), answer_action(request), _listed(retrieved)
     body = [head]
-    for number, (asked, one) in enumerate(retrieved.found, 1):
+    for number, (asked, kind, made_as) in enumerate(listed, 1):
         include = f'<xop:Include xmlns:xop="{XOP}" href="cid:document-{number}@hie-node"/>'
-        body.append(_described(asked, one, include))
+        body.append(_described(asked, kind, made_as, include))
     body.append("</x:RetrieveDocumentSetResponse>")
     envelope = "".join(write_envelope(action, "".join(body), relates_to=_relates_to(request))).encode()
-    parts = [(_part_headers(one, number), one.size) for number, (_, one) in enumerate(retrieved.found, 1)]
-    length = writer.length([(root_headers(), len(envelope)), *parts])
-    headers = (("Content-Type", package_type(writer, action)), ("Content-Length", str(length)))
-    return WireResponse(200, (*headers, ("Cache-Control", "no-store")), _flow(writer, envelope, retrieved))
+    headers: Pairs = (("Content-Type", package_type(writer, action)), ("Cache-Control", "no-store"))
+    if not retrieved.relayed:
+        parts = [(_part_headers(listed[n][1], n + 1), one.size) for n, (_, one) in enumerate(retrieved.found)]
+        length = writer.length([(root_headers(), len(envelope)), *parts])
+        headers += (("Content-Length", str(length)),)
+    return WireResponse(200, headers, _flow(writer, envelope, retrieved))
 
 
 def _flow(writer: Writer, envelope: bytes, retrieved: RetrievedDocuments) -> Iterator[bytes]:
-    parts: list[tuple[Pairs, Iterator[bytes]]] = [(root_headers(), iter((envelope,)))]
-    parts += [(_part_headers(one, number), one.content) for number, (_, one) in enumerate(retrieved.found, 1)]
+    kinds = [kind for _, kind, _ in _listed(retrieved)]
+
+    def parts() -> Iterator[tuple[Pairs, Iterator[bytes]]]:
+        yield root_headers(), iter((envelope,))
+        for number, content in _contents(retrieved):
+            yield _part_headers(kinds[number - 1], number), content
+
     try:
-        yield from writer.body(parts)
+        yield from writer.body(parts())
     finally:
         _close(retrieved)
 
 
-def _part_headers(retrieved: Retrieved, number: int) -> Pairs:
-    kind = retrieved.entry.attachment.content_type
+def _part_headers(kind: str, number: int) -> Pairs:
     kind = kind if kind.isascii() and kind.isprintable() else "application/octet-stream"
     name = ("Content-ID", f"<document-{number}@hie-node>")
     return (name, ("Content-Type", kind), ("Content-Transfer-Encoding", "binary"))
@@ -125,14 +157,14 @@ def _part_headers(retrieved: Retrieved, number: int) -> Pairs:
 
 def _inline(retrieved: RetrievedDocuments, request: WireRequest, head: str) -> WireResponse:
     """Base64 inside the envelope, for who asked without MTOM; flows as well."""
-    action = answer_action(request)
+    action, listed = answer_action(request), _listed(retrieved)
 
     def body() -> Iterator[str]:
         yield head
-        for asked, one in retrieved.found:
-            before, _, after = _described(asked, one, "\0").partition("\0")
+        for number, content in _contents(retrieved):
+            before, _, after = _described(*listed[number - 1], "\0").partition("\0")
             yield before
-            yield from _base64(one.content)
+            yield from _base64(content)
             yield after
         yield "</x:RetrieveDocumentSetResponse>"
 
@@ -160,8 +192,9 @@ def _base64(content: Iterator[bytes]) -> Iterator[str]:
 
 def _close(retrieved: RetrievedDocuments) -> None:
     """What was not read to its end is let go of, also at the hospital that holds it."""
-    for _, one in retrieved.found:
-        close = getattr(one.content, "close", None)
+    flowing = [*(one.content for _, one in retrieved.found), *(relayed.parts for relayed in retrieved.relayed)]
+    for one in flowing:
+        close = getattr(one, "close", None)
         if close is not None:
             close()
 

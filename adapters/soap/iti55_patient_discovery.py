@@ -7,29 +7,17 @@ Source: IHE ITI TF-2: 3.55
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
-from lxml import etree
-
-from adapters.soap.datatypes import oid_of, write_dtm
-from adapters.soap.envelope import text
+from adapters.soap.datatypes import oid_of
 from adapters.soap.faults import fault, is_fault, message_of, respond
-from adapters.soap.hl7v3 import (
-    CODES,
-    INTERACTIONS,
-    h,
-    open_tag,
-    read_described,
-    read_wrapper,
-    write_head,
-    write_ii,
-    write_name,
-)
+from adapters.soap.hl7v3 import CODES, h, write_ii, write_name
+from adapters.soap.hl7v3_answers import FOUND, NOTHING_FOUND, Outcome, query_answer, query_message
+from adapters.soap.hl7v3_patient import read_described
 from adapters.soap.messages import payload
 from adapters.soap.names import HL7
 from adapters.transactions import PEER, Transaction
 from adapters.wire import WireRequest, WireResponse
-from adapters.xml_door import XmlElement
 from registry.commands import Discovered, DiscoverPatient
 from registry.errors import InvalidValue
 from registry.identifiers import PatientIdentifier
@@ -39,10 +27,25 @@ ACTION = "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery"
 ANSWER = "urn:hl7-org:v3:PRPA_IN201306UV02:CrossGatewayPatientDiscovery"
 LOCATOR = "1.3.6.1.4.1.19376.1.2.27.2"
 REQUESTED, MANAGEMENT = "1.3.6.1.4.1.19376.1.2.27.1", "1.3.6.1.4.1.19376.1.2.27.3"
+MORE = {
+    "gender": "LivingSubjectAdministrativeGenderRequested",
+    "phones": "PatientTelecomRequested",
+    "address": "PatientAddressRequested",
+    "mothers_name": "MothersMaidenNameRequested",
+}
+"""What would tell several people apart, in the words of the profile. Source: IHE ITI TF-2: Table 3.55.4.2.2.6-1"""
 _CERTAIN = 100
 
 
+INTERACTION = "PRPA_IN201306UV02"
+
+
 def decode(request: WireRequest) -> DiscoverPatient:
+    return DiscoverPatient(wanted_patient(request))
+
+
+def wanted_patient(request: WireRequest) -> PatientInQuestion:
+    """Who is asked for. Raises InvalidValue where too little is said of them."""
     message = payload(request, HL7, "PRPA_IN201305UV02")
     parameters = h(message.body, "controlActProcess/queryByParameter/parameterList")
     if parameters is None:
@@ -52,16 +55,26 @@ def decode(request: WireRequest) -> DiscoverPatient:
     if not wanted.identifiers and (known.name is None or known.birth_date is None):
         raise InvalidValue("parameterList", expected="livingSubjectName and livingSubjectBirthTime, or livingSubjectId")
     request.kept.update(wanted=wanted, question=f"{known.birth_date or ''} {len(wanted.identifiers)} identifiers")
-    return DiscoverPatient(wanted)
+    return wanted
 
 
 def encode(found: Discovered, request: WireRequest) -> WireResponse:
+    return respond(request, ANSWER, answer_message(found, request))
+
+
+def answer_message(found: Discovered, request: WireRequest) -> str:
+    """The answer, however it travels."""
     if found.number is not None:
-        return _answer(request, "AA", "OK", subject=_match(found.number, request))
-    if found.ambiguous:
-        more = "LivingSubjectAdministrativeGenderRequested"
-        return _answer(request, "AA", "OK", reason=_issue("actOrderRequired", more, REQUESTED))
-    return _answer(request, "AA", "NF")
+        return query_message(request, INTERACTION, FOUND, subjects=_match(found.number, request))
+    if not found.ambiguous:
+        return query_message(request, INTERACTION, NOTHING_FOUND)
+    known = request.kept["wanted"].demographics
+    more = [code for name, code in MORE.items() if getattr(known, name) in (None, "unknown", ())]
+    if more:
+        return query_message(request, INTERACTION, FOUND, reason=_issue("actOrderRequired", more, REQUESTED))
+    # several fit, and there is nothing left to ask for
+    reason = _issue("detectedIssueManagement", ["AnswerNotAvailable"], MANAGEMENT)
+    return query_message(request, INTERACTION, Outcome("AE", "AE"), reason=reason)
 
 
 def error(exception: Exception, request: WireRequest) -> WireResponse:
@@ -69,43 +82,8 @@ def error(exception: Exception, request: WireRequest) -> WireResponse:
     if is_fault(exception) or message_of(request) is None:
         return fault(exception, request)
     busy = "AnswerNotAvailable" if isinstance(exception, InvalidValue) else "ResponderBusy"
-    return _answer(request, "AE", "AE", reason=_issue("detectedIssueManagement", busy, MANAGEMENT))
-
-
-def _answer(request: WireRequest, code: str, response: str, *, subject: str = "", reason: str = "") -> WireResponse:
-    message = message_of(request)
-    assert message is not None
-    wrapper, query = read_wrapper(message.body), h(message.body, "controlActProcess/queryByParameter")
-    head = write_head(
-        "PRPA_IN201306UV02",
-        home=request.home,
-        receiver=wrapper.sender or "0.0",
-        acknowledges=wrapper,
-        moment=write_dtm(datetime.now(UTC)),
-        code=code,
-    )
-    body = (
-        f'{open_tag("PRPA_IN201306UV02")}{head}<controlActProcess classCode="CACT" moodCode="EVN">'
-        f'<code code="PRPA_TE201306UV02" codeSystem="{INTERACTIONS}"/>{subject}{reason}'
-        f'<queryAck>{_query_id(query)}<queryResponseCode code="{response}"/></queryAck>{_echo(query)}'
-        "</controlActProcess></PRPA_IN201306UV02>"
-    )
-    return respond(request, ANSWER, body)
-
-
-def _query_id(query: XmlElement | None) -> str:
-    found = h(query, "queryId")
-    if found is None:
-        return '<queryId nullFlavor="NI"/><statusCode code="aborted"/>'
-    extension = f' extension="{text(found.get("extension"))}"' if found.get("extension") else ""
-    return f'<queryId root="{text(found.get("root", ""))}"{extension}/><statusCode code="deliveredResponse"/>'
-
-
-def _echo(query: XmlElement | None) -> str:
-    if query is None:
-        return ""
-    written: str = etree.tostring(query, encoding="unicode", with_tail=False)
-    return written
+    reason = _issue("detectedIssueManagement", [busy], MANAGEMENT)
+    return query_answer(request, INTERACTION, Outcome("AE", "AE"), action=ANSWER, reason=reason)
 
 
 def _match(number: PatientIdentifier, request: WireRequest) -> str:
@@ -134,14 +112,14 @@ def _match(number: PatientIdentifier, request: WireRequest) -> str:
     )
 
 
-def _issue(kind: str, code: str, system: str) -> str:
+def _issue(kind: str, codes: Sequence[str], system: str) -> str:
     """Why there is no match: what more is wanted (triggerFor), or what went wrong (mitigatedBy)."""
-    act = f'<{kind} classCode="ACT" moodCode="{"RQO" if kind == "actOrderRequired" else "EVN"}">'
-    inside = f'{act}<code code="{code}" codeSystem="{system}"/></{kind}>'
-    linked = (
-        f'<triggerFor typeCode="TRIG">{inside}</triggerFor>'
-        if kind == "actOrderRequired"
-        else f'<mitigatedBy typeCode="MITGT">{inside}</mitigatedBy>'
+    mood = "RQO" if kind == "actOrderRequired" else "EVN"
+    tag, link = ("triggerFor", "TRIG") if kind == "actOrderRequired" else ("mitigatedBy", "MITGT")
+    linked = "".join(
+        f'<{tag} typeCode="{link}"><{kind} classCode="ACT" moodCode="{mood}">'
+        f'<code code="{code}" codeSystem="{system}"/></{kind}></{tag}>'
+        for code in codes
     )
     return (
         '<reasonOf typeCode="RSON"><detectedIssueEvent classCode="ALRT" moodCode="EVN">'

@@ -13,6 +13,7 @@ WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secex
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 XDS = "urn:ihe:iti:xds-b:2007"
 RMD = "urn:ihe:iti:rmd:2017"
+RAD = "urn:ihe:rad:xdsi-b:2009"
 RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
@@ -25,7 +26,8 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 PREFIXES = {"s": SOAP, "a": WSA, "x": XDS, "r": RIM, "rs": RS, "l": LCM, "q": QUERY}
 """Declared once, on the envelope of every message that leaves here."""
 
-ITI_2007 = "urn:ihe:iti:2007:"
+ITI_2007, ITI_2010 = "urn:ihe:iti:2007:", "urn:ihe:iti:2010:"
+RAD_2009, RAD_2011 = "urn:ihe:rad:2009:", "urn:ihe:rad:2011:"
 STABLE = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 ON_DEMAND = "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248"
 SUBMISSION_SET_NODE = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
@@ -54,6 +56,8 @@ _ASSOCIATION = "urn:ihe:iti:2007:AssociationType:"
 HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 RPLC, APND, XFRM = _ASSOCIATION + "RPLC", _ASSOCIATION + "APND", _ASSOCIATION + "XFRM"
 XFRM_RPLC, SIGNS = _ASSOCIATION + "XFRM_RPLC", _ASSOCIATION + "signs"
+UPDATE_STATUS = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
+SUBMIT_ASSOCIATION = "urn:ihe:iti:2010:AssociationType:SubmitAssociation"
 DOCUMENT_ASSOCIATIONS = frozenset({RPLC, APND, XFRM, XFRM_RPLC, SIGNS})
 
 _STATUS = "urn:oasis:names:tc:ebxml-regrep:StatusType:"

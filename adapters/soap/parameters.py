@@ -36,9 +36,13 @@ def missing(name: str) -> QueryFault:
 
 @dataclass(slots=True)
 class Parameters:
-    """The slots of an AdhocQuery. What was asked for by name counts as understood; the rest is left over."""
+    """The slots of an AdhocQuery. What was asked for by name counts as understood; the rest is left over.
+
+    written  the same as they came
+    """
 
     slots: dict[str, list[Alternatives]]
+    written: tuple[tuple[str, tuple[str, ...]], ...] = ()
     understood: set[str] = field(default_factory=set)
 
     def all_of(self, name: str) -> tuple[Alternatives, ...]:
@@ -75,6 +79,7 @@ class Parameters:
 def read_parameters(query: XmlElement) -> Parameters:
     """Raises QueryFault for a value that is none."""
     slots: dict[str, list[Alternatives]] = {}
+    written = []
     count = 0
     for slot in children(query, RIM, "Slot"):
         texts = [text_of(value) for listed in children(slot, RIM, "ValueList") for value in listed]
@@ -85,7 +90,8 @@ def read_parameters(query: XmlElement) -> Parameters:
             raise QueryFault("XDSTooManyResults", f"at most {MOST_VALUES} values in one query")
         if values:
             slots.setdefault(name, []).append(values)
-    return Parameters(slots)
+            written.append((name, tuple(texts)))
+    return Parameters(slots, tuple(written))
 
 
 def _values(text: str, name: str) -> Iterable[str]:

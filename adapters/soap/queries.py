@@ -6,16 +6,17 @@ Source: IHE ITI TF-2: 3.18.4.1.2.3.7 (parameters for each query)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from adapters.soap import names
-from adapters.soap.datatypes import read_cx, read_dtm, read_unique_id, write_cxi, write_xcn
+from adapters.soap.datatypes import read_cx, read_dtm, read_unique_id, reference_ids, write_xcn
 from adapters.soap.errors import QueryFault
 from adapters.soap.parameters import Alternatives, Parameters, codes_of, like, missing, wrong_number
 from adapters.soap.reading import REFERENCES
 from adapters.soap.writing import ASSOCIATIONS
-from registry.coded import NORMAL, CodedValue
+from registry.coded import CONSENT_PAPER, NORMAL, CodedValue
 from registry.commands import FindDocuments, QueryKind, QueryRegistry
 from registry.documents import Author, DocumentEntry, DocumentStatus, Folder, SubmissionSet
 from registry.errors import InvalidValue
@@ -39,6 +40,9 @@ def read_query(query_id: str, parameters: Parameters) -> Command:
     known = QUERIES.get(query_id.lower())
     if known is None:
         raise QueryFault("XDSUnknownStoredQuery", "this stored query is not known here")
+    level = parameters.one("$MetadataLevel")
+    if level not in (None, "1", "2"):
+        raise wrong_number("$MetadataLevel", "is 1 or 2")
     return known(parameters)
 
 
@@ -52,6 +56,10 @@ def _find_documents(asked: Parameters) -> FindDocuments:
             statuses=_statuses(asked, f"{_DE}Status"),
             where=_document_tests(asked),
             limit=MOST_RESULTS,
+            versions=True,
+            manifests=True,
+            on_demand=names.ON_DEMAND in _types(asked),
+            papers=_asks_for_papers(asked),
         )
     )
 
@@ -63,10 +71,7 @@ def _find_by_reference(asked: Parameters) -> FindDocuments:
         raise missing(name)
     found = _find_documents(asked)
     test: Test = lambda entry: all(one & _references(entry) for one in wanted)  # noqa: E731
-    search = found.search
-    return FindDocuments(
-        DocumentSearch(search.patient, statuses=search.statuses, where=(*search.where, test), limit=MOST_RESULTS)
-    )
+    return FindDocuments(replace(found.search, where=(*found.search.where, test)))
 
 
 def _find_submission_sets(asked: Parameters) -> QueryRegistry:
@@ -111,23 +116,38 @@ def _get_all(asked: Parameters) -> QueryRegistry:
 
 def _from_documents(kind: QueryKind) -> Callable[[Parameters], QueryRegistry]:
     def read(asked: Parameters) -> QueryRegistry:
-        wanted = asked.only_one_of(f"{_DE}EntryUUID", f"{_DE}UniqueId")
+        logical = asked.any_of(f"{_DE}LogicalID") if kind is QueryKind.GET_DOCUMENTS else ()
+        wanted = logical or asked.only_one_of(f"{_DE}EntryUUID", f"{_DE}UniqueId")
         if kind in _SINGLE and len(wanted) > 1:
             raise wrong_number(f"{_DE}EntryUUID or UniqueId", "takes one value")
         asked.any_of("$homeCommunityId")
-        return QueryRegistry(kind, identifiers=_spelled(wanted), kinds=_associations(asked, kind), limit=MOST_RESULTS)
+        return QueryRegistry(
+            kind,
+            identifiers=_spelled(wanted),
+            documents=(_of_types(asked),) if kind is QueryKind.GET_RELATED_DOCUMENTS else (),
+            kinds=_associations(asked, kind),
+            limit=MOST_RESULTS,
+            all_versions=bool(logical),
+        )
 
     return read
 
 
 def _from_package(kind: QueryKind, prefix: str) -> Callable[[Parameters], QueryRegistry]:
     def read(asked: Parameters) -> QueryRegistry:
-        wanted = asked.only_one_of(f"{prefix}EntryUUID", f"{prefix}UniqueId")
+        logical = asked.any_of(f"{prefix}LogicalID") if kind is QueryKind.GET_FOLDERS else ()
+        wanted = logical or asked.only_one_of(f"{prefix}EntryUUID", f"{prefix}UniqueId")
         if kind is not QueryKind.GET_FOLDERS and len(wanted) > 1:
             raise wrong_number(f"{prefix}EntryUUID or UniqueId", "takes one value")
         asked.any_of("$homeCommunityId")
         documents = tuple(_content_tests(asked)) if kind is not QueryKind.GET_FOLDERS else ()
-        return QueryRegistry(kind, identifiers=_spelled(wanted), documents=documents, limit=MOST_RESULTS)
+        return QueryRegistry(
+            kind,
+            identifiers=_spelled(wanted),
+            documents=documents,
+            limit=MOST_RESULTS,
+            all_versions=bool(logical),
+        )
 
     return read
 
@@ -148,7 +168,6 @@ def _associations(asked: Parameters, kind: QueryKind) -> frozenset[AssociationKi
     if kind is not QueryKind.GET_RELATED_DOCUMENTS:
         return frozenset()
     named = asked.any_of("$AssociationTypes", required=True)
-    asked.all_of(f"{_DE}Type")
     return frozenset(_KINDS[urn] for urn in named if urn in _KINDS)
 
 
@@ -197,10 +216,22 @@ def _content_tests(asked: Parameters) -> list[Test]:
     for values in asked.all_of(f"{_DE}ConfidentialityCode"):
         wanted = codes_of(values, f"{_DE}ConfidentialityCode")
         tests.append(lambda entry, wanted=wanted: _has(wanted, entry.sensitivity or (NORMAL,)))  # type: ignore[misc]
-    types = asked.any_of(f"{_DE}Type")
-    if types and names.STABLE not in types:
-        tests.append(lambda entry: False)
-    return tests
+    return [*tests, _of_types(asked)]
+
+
+def _of_types(asked: Parameters) -> Test:
+    types = _types(asked)
+    return lambda entry: (names.ON_DEMAND if entry.on_demand else names.STABLE) in types
+
+
+def _types(asked: Parameters) -> Alternatives:
+    """Which kinds of documents; without a word on it those whose bytes are known."""
+    return asked.any_of(f"{_DE}Type") or (names.STABLE,)
+
+
+def _asks_for_papers(asked: Parameters) -> bool:
+    kinds = (*asked.any_of(f"{_DE}ClassCode"), *asked.any_of(f"{_DE}TypeCode"))
+    return any(CONSENT_PAPER.code in kind for kind in kinds)
 
 
 def _by_code(asked: Parameters, name: str, of: Callable[[DocumentEntry], Iterable[CodedValue | None]]) -> list[Test]:
@@ -265,7 +296,7 @@ def _written(author: Author) -> Iterable[str]:
 
 
 def _references(entry: DocumentEntry) -> frozenset[str]:
-    return frozenset((*entry.slots.get(REFERENCES, ()), *map(write_cxi, entry.references)))
+    return frozenset((*entry.slots.get(REFERENCES, ()), *reference_ids(entry)))
 
 
 def _spelled(values: Alternatives) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from adapters.soap.datatypes import (
     read_cx,
     read_cxi,
     read_dtm,
+    read_encounter,
     read_unique_id,
     read_xcn,
     read_xon,
@@ -57,15 +58,20 @@ class Read:
     repository: str | None
 
 
-def read_document(rim: RimObject, *, registry_id: str, relations: tuple[Relation, ...] = ()) -> Read:
-    """A DocumentEntry as a source sends it. Raises MetadataFault and InvalidValue with nothing stored."""
-    _check_object_type(rim)
+def read_document(
+    rim: RimObject, *, registry_id: str, relations: tuple[Relation, ...] = (), on_demand: bool = False
+) -> Read:
+    """A DocumentEntry as a source sends it. Raises MetadataFault and InvalidValue with nothing stored.
+
+    on_demand  one that is made when it is retrieved: nothing may be said of its bytes (IHE ITI TF-3: Table 4.3.1.1-3)
+    """
+    _check_object_type(rim, on_demand=on_demand)
     hash_, size = rim.value("hash"), rim.value("size")
     if hash_ is not None and not _SHA1.fullmatch(hash_):
         raise MetadataFault(f"{rim.label}: hash has to be a SHA-1 of 40 hex digits")
     if size is not None and not _SIZE.fullmatch(size):
         raise MetadataFault(f"{rim.label}: size has to be a number of bytes")
-    creation = _required(rim, "creationTime")
+    creation = None if on_demand else _required(rim, "creationTime")
     start = _moment(rim, "serviceStartTime")
     entry = DocumentEntry(
         id=registry_id,
@@ -80,7 +86,7 @@ def read_document(rim: RimObject, *, registry_id: str, relations: tuple[Relation
             content_hash="",
             language=_language(rim),
             title=rim.name,
-            creation=dtm_to_fhir(creation, "creationTime"),
+            creation=dtm_to_fhir(creation, "creationTime") if creation else None,
         ),
         type=_one(rim, names.DE_TYPE, "typeCode"),
         categories=(_one(rim, names.DE_CLASS, "classCode"),),
@@ -92,14 +98,16 @@ def read_document(rim: RimObject, *, registry_id: str, relations: tuple[Relation
         authors=_authors(rim, names.DE_AUTHOR),
         authenticator=_legal_authenticator(rim),
         description=rim.description,
-        date=read_dtm(creation, "creationTime"),
+        date=read_dtm(creation, "creationTime") if creation else None,
         start=start,
         stop=_moment(rim, "serviceStopTime"),
         references=tuple(found for text in rim.slots.get(REFERENCES, ()) if (found := read_cxi(text))),
+        encounters=tuple(found for text in rim.slots.get(REFERENCES, ()) if (found := read_encounter(text))),
         relations=relations,
         source_patient=read_cx(_required(rim, "sourcePatientId"), "sourcePatientId"),
         source_demographics=_described(rim),
         slots=_kept(rim, names.DE_AUTHOR),
+        on_demand=on_demand,
     )
     return Read(entry, hash_.lower() if hash_ else None, int(size) if size else None, rim.value("repositoryUniqueId"))
 
@@ -160,8 +168,15 @@ def as_remote(read: Read, rim: RimObject, *, entry_id: str, home: HomeCommunityI
 # ---- attributes ----
 
 
-def _check_object_type(rim: RimObject) -> None:
+def _check_object_type(rim: RimObject, *, on_demand: bool) -> None:
     kind = rim.attributes.get("objectType", "")
+    if on_demand:
+        if kind != names.ON_DEMAND:
+            raise MetadataFault(f"{rim.label}: objectType is not that of an on-demand entry")
+        said = [slot for slot in ("creationTime", "hash", "size", "legalAuthenticator") if rim.slots.get(slot)]
+        if said:
+            raise MetadataFault(f"{rim.label}: {', '.join(said)} cannot be known of an on-demand entry")
+        return
     if kind == names.ON_DEMAND:
         raise MetadataFault(f"{rim.label}: an on-demand entry is not handed in this way")
     if kind != names.STABLE:

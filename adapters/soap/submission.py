@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from adapters.dicom.manifest import read_manifest
 from adapters.soap import names
 from adapters.soap.ebrim import RimObject, read_objects
 from adapters.soap.errors import MetadataFault
 from adapters.soap.reading import NOT_KNOWN_HASH, read_document, read_folder, read_submission_set
 from adapters.xml_door import XmlElement
-from registry.documents import Folder, Relation, RelationKind, SubmissionSet
-from registry.errors import PatientMismatch
-from registry.identifiers import HomeCommunityId, PatientIdentifier, repository_of
+from registry.documents import DocumentEntry, Folder, Relation, RelationKind, SubmissionSet
+from registry.errors import InvalidValue, PatientMismatch, Unreadable
+from registry.identifiers import DICOM_UID, HomeCommunityId, PatientIdentifier, check_uid, repository_of
+from registry.manifests import is_manifest
 from registry.submissions import Content, PatientMention, Submission, SubmittedDocument
 
 _RELATIONS: Mapping[str, tuple[RelationKind, ...]] = {
@@ -28,6 +30,8 @@ _RELATIONS: Mapping[str, tuple[RelationKind, ...]] = {
     names.XFRM_RPLC: (RelationKind.TRANSFORMS, RelationKind.REPLACES),
     names.SIGNS: (RelationKind.SIGNS,),
 }
+LARGEST_MANIFEST = 16 << 20
+_NO_MANIFEST = "InvalidDocumentContent"
 _TWICE = {True: "XDSRepositoryDuplicateUniqueIdInMessage", False: "XDSRegistryDuplicateUniqueIdInMessage"}
 
 
@@ -39,6 +43,11 @@ def read_provided(listed: XmlElement | None, contents: Mapping[str, Content], ho
 def read_registered(listed: XmlElement | None, home: HomeCommunityId) -> Submission:
     """ITI-42: documents whose bytes another repository of this hospital keeps."""
     return _Reader(listed, home, None).submission()
+
+
+def read_promised(listed: XmlElement | None, home: HomeCommunityId) -> Submission:
+    """ITI-61: on-demand entries of another repository of this hospital."""
+    return _Reader(listed, home, None, on_demand=True).submission()
 
 
 @dataclass(slots=True)
@@ -53,10 +62,15 @@ class _Links:
 
 class _Reader:
     def __init__(
-        self, listed: XmlElement | None, home: HomeCommunityId, contents: Mapping[str, Content] | None
+        self,
+        listed: XmlElement | None,
+        home: HomeCommunityId,
+        contents: Mapping[str, Content] | None,
+        *,
+        on_demand: bool = False,
     ) -> None:
         objects = read_objects(listed)
-        self._home, self._contents = home, contents
+        self._home, self._contents, self._on_demand = home, contents, on_demand
         self._documents = [one for one in objects if one.kind == "ExtrinsicObject"]
         packages = [one for one in objects if one.kind == "RegistryPackage"]
         self._sets = [one for one in packages if one.node == names.SUBMISSION_SET_NODE]
@@ -87,13 +101,19 @@ class _Reader:
         )
 
     def _document(self, rim: RimObject, relations: tuple[Relation, ...]) -> SubmittedDocument:
-        read = read_document(rim, registry_id=self._ids[rim.id], relations=relations)
+        read = read_document(rim, registry_id=self._ids[rim.id], relations=relations, on_demand=self._on_demand)
         entry, own = read.entry, repository_of(self._home)
         if self._contents is not None:
             if read.repository not in (None, own):
                 raise MetadataFault(f"{rim.label}: repositoryUniqueId is not that of this repository")
-            return SubmittedDocument(entry, self._content(rim.id), read.announced_hash, read.announced_size)
-        if read.repository is None or read.announced_size is None or entry.attachment.hash == NOT_KNOWN_HASH:
+            content = self._content(rim.id)
+            if is_manifest(entry):
+                entry = _with_its_studies(entry, content, rim)
+            return SubmittedDocument(entry, content, read.announced_hash, read.announced_size)
+        if self._on_demand and read.repository is None:
+            raise MetadataFault(f"{rim.label}: repositoryUniqueId is needed to register it")
+        unknown = read.announced_size is None or entry.attachment.hash == NOT_KNOWN_HASH
+        if read.repository is None or (unknown and not self._on_demand):
             raise MetadataFault(f"{rim.label}: repositoryUniqueId, size and hash are needed to register it")
         if read.repository == own:
             raise MetadataFault(f"{rim.label}: what this repository keeps is registered by handing it in (ITI-41)")
@@ -178,6 +198,27 @@ class _Reader:
         extra = set(self._contents or ()) - {one.id for one in self._documents}
         if extra:
             raise MetadataFault("a document has no metadata in the message", "XDSMissingDocumentMetadata")
+
+
+def _with_its_studies(entry: DocumentEntry, content: Content, rim: RimObject) -> DocumentEntry:
+    """A manifest refers to the studies that it lists, whatever its metadata say (IHE RAD TF-2: 4.68.4.1.2)."""
+    read, size = bytearray(), 0
+    for chunk in content.chunks():
+        size += len(chunk)
+        if size > LARGEST_MANIFEST:
+            raise MetadataFault(f"{rim.label}: a manifest has at most {LARGEST_MANIFEST} bytes", _NO_MANIFEST)
+        read += chunk
+    try:
+        manifest = read_manifest(bytes(read))
+    except Unreadable as error:
+        raise MetadataFault(f"{rim.label}: {error.reason}", _NO_MANIFEST) from error
+    if entry.unique_id != f"urn:oid:{manifest.sop_instance_uid}":
+        raise MetadataFault(f"{rim.label}: uniqueId is that of the manifest, its SOP Instance UID", _NO_MANIFEST)
+    try:
+        listed = [PatientIdentifier(DICOM_UID, f"urn:oid:{check_uid(uid, 'study')}") for uid in manifest.studies]
+    except InvalidValue as error:
+        raise MetadataFault(f"{rim.label}: a study without a usable UID", _NO_MANIFEST) from error
+    return replace(entry, references=tuple(dict.fromkeys((*entry.references, *listed))))
 
 
 def _one_patient(

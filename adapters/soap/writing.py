@@ -13,9 +13,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from adapters.soap import names
 from adapters.soap.datatypes import (
     fhir_to_dtm,
+    reference_ids,
     scheme_of,
     write_cx,
-    write_cxi,
     write_dtm,
     write_unique_id,
     write_xcn,
@@ -77,14 +77,14 @@ def write_document(entry: DocumentEntry, home: HomeCommunityId) -> str:
     ids = _Ids(own)
     kept = entry.slots
     slots = [
-        _slot("creationTime", [fhir_to_dtm(attachment.creation)] if attachment.creation else _dtm(entry.date)),
+        _slot("creationTime", [] if entry.on_demand else _created(entry)),
         _slot("hash", [attachment.hash] if attachment.hash != NOT_KNOWN_HASH else []),
         _slot("languageCode", [attachment.language or "vi-VN"]),
         _slot("legalAuthenticator", kept.get("legalAuthenticator") or _person(entry.authenticator)),
         _slot("repositoryUniqueId", [entry.repository or repository_of(entry.home or home)]),
         _slot("serviceStartTime", _dtm(entry.start)),
         _slot("serviceStopTime", _dtm(entry.stop)),
-        _slot("size", [str(attachment.size)]),
+        _slot("size", [] if entry.on_demand else [str(attachment.size)]),
         _slot("sourcePatientId", [write_cx(entry.source_patient or entry.patient)]),
         _slot("sourcePatientInfo", kept.get("sourcePatientInfo") or _described(entry.source_demographics)),
         _slot(REFERENCES, _references(entry)),
@@ -105,11 +105,21 @@ def write_document(entry: DocumentEntry, home: HomeCommunityId) -> str:
         _identifier(names.DE_UNIQUE_ID, write_unique_id(entry.unique_id), "XDSDocumentEntry.uniqueId", own, ids),
     ]
     return (
-        f'<r:ExtrinsicObject id="{own}" lid="{own}" home="{entry.home or home}" status="{_STATUS[entry.status]}"'
-        f' mimeType="{text(attachment.content_type)}" objectType="{names.STABLE}">{"".join(slots)}'
+        f'<r:ExtrinsicObject id="{own}" lid="{entry.logical_id or own}" home="{entry.home or home}"'
+        f' status="{_STATUS[entry.status]}" mimeType="{text(attachment.content_type)}"'
+        f' objectType="{_object_type(entry)}">{"".join(slots)}'
         f"{_name(attachment.title)}{_description(entry.description)}{_version(entry.version)}"
         f"{''.join(codes)}{''.join(numbers)}</r:ExtrinsicObject>"
     )
+
+
+def _object_type(entry: DocumentEntry) -> str:
+    return names.ON_DEMAND if entry.on_demand else names.STABLE
+
+
+def _created(entry: DocumentEntry) -> list[str]:
+    creation = entry.attachment.creation
+    return [fhir_to_dtm(creation)] if creation else _dtm(entry.date)
 
 
 def write_submission_set(item: SubmissionSet, home: HomeCommunityId) -> str:
@@ -164,8 +174,9 @@ def write_reference(object_id: str, home: HomeCommunityId) -> str:
 
 def _package(item: SubmissionSet | Folder, own: str, home: HomeCommunityId, slots: str, rest: str) -> str:
     comments = next(iter(item.slots.get("comments", ())), None)
+    lid = item.logical_id or own if isinstance(item, Folder) else own
     return (
-        f'<r:RegistryPackage id="{own}" lid="{own}" home="{home}" status="{_STATUS[item.status]}"'
+        f'<r:RegistryPackage id="{own}" lid="{lid}" home="{home}" status="{_STATUS[item.status]}"'
         f' objectType="urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:RegistryPackage">{slots}'
         f"{_name(item.title)}{_description(comments)}{_version(item.version)}{rest}</r:RegistryPackage>"
     )
@@ -265,7 +276,7 @@ def _dtm(moment: object) -> list[str]:
 def _references(entry: DocumentEntry) -> list[str]:
     """As they came, and what the registry found out besides: the study of a report."""
     came = entry.slots.get(REFERENCES, [])
-    return [*came, *(cxi for each in entry.references if (cxi := write_cxi(each)) not in came)]
+    return [*came, *(each for each in reference_ids(entry) if each not in came)]
 
 
 def _described(known: Demographics | None) -> list[str]:
