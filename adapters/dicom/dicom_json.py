@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, cast
 
+import orjson
+
 from adapters.dicom.dictionary import tag_of, value_representation
 from adapters.dicom.elements import PIXELS, DataSet, Element
 from adapters.dicom.header_values import ANSWERED
@@ -214,7 +216,10 @@ def of_instance(study: Study, series: Series, instance: Instance, service: str) 
 
 
 def dumped(value: Json | list[Json]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # half a character, or a number of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _day(moment: datetime | None) -> str:

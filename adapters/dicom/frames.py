@@ -37,6 +37,8 @@ _JPEG_FAMILY |= {"92": "jpx", "93": "jpx", "110": "jxl", "111": "jxl", "112": "j
 _JPEG_FAMILY |= {"201": "jphc", "202": "jphc", "203": "jphc"}
 _MEDIA = {f"1.2.840.10008.1.2.4.{number}": f"image/{kind}" for number, kind in _JPEG_FAMILY.items()}
 _MEDIA |= {"1.2.840.10008.1.2.5": "image/dicom-rle"}
+_WRAPPED = "1.2.840.10008.1.2.1.98"
+"""Native pixels, each frame in a fragment of its own. Source: DICOM PS3.5: A.4.11."""
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES, _PHOTOMETRIC = (
     0x00280010, 0x00280011, 0x00280002, 0x00280100, 0x00280008, 0x00280004,
@@ -72,6 +74,9 @@ def locate_pixels(read: Read) -> Pixels:
     start, length = _value_after(source, walker)
     count = max(1, _count(dataset))
     if length == UNDEFINED:
+        if head == _WRAPPED:
+            natural, size = _Encapsulated(read, start, dataset, count), _native_size(dataset)
+            return Pixels(OCTETS, EXPLICIT_LITTLE, count, lambda number: _cut(natural.frame(number), size))
         media = _MEDIA.get(head)
         if media is None:
             raise NotAcceptable("these pixels are a film, or in a form of their own; retrieve the instance")
@@ -128,6 +133,17 @@ def _native_size(dataset: DataSet) -> int:
     if bits % 8 or not bits:
         raise NotAcceptable("frames do not begin at whole bytes; retrieve the instance")
     return bits // 8
+
+
+def _cut(spans: tuple[Span, ...], size: int) -> tuple[Span, ...]:
+    """Without the byte that makes a fragment even. Raises Unreadable where a frame is too short."""
+    found: list[Span] = []
+    for start, length in spans:
+        found.append((start, min(length, size)))
+        size -= found[-1][1]
+    if size:
+        raise Unreadable(WHAT, "holds fewer pixels than it announces")
+    return tuple(found)
 
 
 class _Encapsulated:

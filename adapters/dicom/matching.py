@@ -7,10 +7,13 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date
+from itertools import zip_longest
 
 from adapters.dicom.errors import BadParameter
 
-_TIMES = re.compile(r"(\d\d){0,3}(\.\d{1,6})?(-(\d\d){0,3}(\.\d{1,6})?)?", re.ASCII)
+_TIME = r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?|60)?)?"
+_TIMES = re.compile(rf"({_TIME})?(-({_TIME})?)?", re.ASCII)
+_FIRST, _LAST = "000000.000000", "235959.999999"
 
 Matches = Callable[[str], bool]
 
@@ -22,9 +25,38 @@ def like(*patterns: str) -> Matches:
 
 
 def name_like(pattern: str) -> Matches:
-    """The same for a name, whatever its case, marks and spaces: `NGUYEN*` finds Nguyễn^Văn A."""
-    matches = like(_plain(pattern))
-    return lambda name: bool(name) and any(matches(_plain(group)) for group in name.split("="))
+    """The same for a name, whatever its case, marks and spaces: `NGUYEN*` finds Nguyễn^Văn A.
+
+    A pattern with groups (alphabetic=ideographic=phonetic) compares each that it has with that of the name; one without
+    fits any group. A component (family^given) may be given as one that matches nothing: `NGUYEN^*` finds Nguyễn.
+    """
+    wanted = [_group_like(group) if group else None for group in pattern.split("=")]
+    if len(wanted) == 1 and wanted[0] is not None:
+        only = wanted[0]
+        return lambda name: bool(name) and any(only(group) for group in name.split("="))
+    return lambda name: (
+        bool(name)
+        and all(
+            matches is None or matches(group) for matches, group in zip_longest(wanted, name.split("="), fillvalue=None)
+        )
+    )
+
+
+def _group_like(pattern: str) -> Callable[[str | None], bool]:
+    """One group, as a whole or component by component."""
+    whole = like(_plain(pattern))
+    components = [like(_plain(one)) for one in pattern.split("^")]
+
+    def matches(group: str | None) -> bool:
+        if not group:
+            return False
+        if whole(_plain(group)):
+            return True
+        said = [_plain(one) for one in group.split("^")]
+        said += [""] * (len(components) - len(said))
+        return len(said) == len(components) and all(fits(one) for fits, one in zip(components, said, strict=True))
+
+    return matches
 
 
 def date_range(name: str, value: str) -> tuple[date, date]:
@@ -39,13 +71,18 @@ def date_range(name: str, value: str) -> tuple[date, date]:
 
 
 def time_range(name: str, value: str) -> tuple[str, str]:
-    """`0800`, `080000-`, `-12` or `08-12`: first and last second as HHMMSS. A shorter time is all that it begins."""
-    if value == "-" or not _TIMES.fullmatch(value):
-        raise BadParameter(name, "expected a time or a range of times, HHMMSS")
-    first, dash, last = (part.split(".", maxsplit=1)[0] for part in value.partition("-"))
+    """`0800`, `080000.5-`, `-12`, `08-12`: first and last moment as HHMMSS.FFFFFF; a shorter time is all it begins."""
+    if value in ("", "-") or not _TIMES.fullmatch(value):
+        raise BadParameter(name, "expected a time or a range of times, HHMMSS.FFFFFF")
+    first, dash, last = value.partition("-")
     if not dash:
         last = first
-    return first.ljust(6, "0"), last + "235959"[len(last) :]
+    return first + _FIRST[len(first) :], _lasting(last)
+
+
+def _lasting(time: str) -> str:
+    """The last moment that begins so."""
+    return time + _LAST[len(time) :]
 
 
 def _expression(pattern: str) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import lru_cache
 
 from adapters.dicom.errors import BrokenMultipart, MissingEndBoundary, TooManyParts, UnsupportedMedia, WrongBoundary
 from registry.errors import StorageUnavailable, TooLarge
@@ -48,11 +49,19 @@ class Part:
 
 def media_type(header: str) -> MediaType:
     """A Content-Type header read with its quoting; a broken one gives an empty value."""
+    return _short_media_type(header) if len(header) <= 128 else _media_type(header)
+
+
+def _media_type(header: str) -> MediaType:
     message = Message()
     message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
     pairs = message.get_params(failobj=[("", "")], unquote=True)
     parameters = {name.lower(): value for name, value in pairs[1:] if isinstance(value, str)}
     return MediaType(pairs[0][0].strip().lower(), parameters)
+
+
+_short_media_type = lru_cache(maxsize=256)(_media_type)
+"""The same few come with every request, and with every part of it."""
 
 
 def boundary_of(content_type: str, root: str = DICOM) -> str:
@@ -201,7 +210,7 @@ class Spool:
     def path(self) -> str:
         return f"/proc/self/fd/{self._file}"
 
-    def add(self, chunks: Iterable[bytes]) -> tuple[int, int]:
+    def add(self, chunks: Iterable[bytes | memoryview]) -> tuple[int, int]:
         """Append; where it begins and how long it is."""
         start = self.size
         for chunk in chunks:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+
 from adapters.dicom.errors import NotAcceptable
 from adapters.dicom.multipart import MediaType, media_type
 from adapters.wire import WireRequest
 
 JSON, XML, RELATED = "application/dicom+json", "application/dicom+xml", "multipart/related"
+_TAG = re.compile(r'(?:W/)?"([0-9a-f]{64})"')
 _AS_JSON = frozenset({JSON, "application/json", "*/*", "application/*"})
-
-
-def accepted(request: WireRequest, forms: frozenset[str], *, offered: str) -> None:
-    """Raise NotAcceptable where the caller takes none of these media types."""
-    if not any(kind.value in forms or kind.value in ("*/*", "application/*") for kind in ranges(request)):
-        raise NotAcceptable(offered)
 
 
 def takes_xml(request: WireRequest) -> bool:
@@ -34,6 +32,27 @@ def ranges(request: WireRequest) -> list[MediaType]:
     given = [media_type(part) for part in _split(request.header("accept", "*/*") or "*/*")]
     weighed = [(quality, kind) for kind in given if (quality := _quality(kind)) > 0]
     return [kind for _, kind in sorted(weighed, key=lambda pair: -pair[0])]
+
+
+def entity_tag(fingerprint: str) -> tuple[str, str]:
+    """The ETag of whatever is sent of a study in this state. Source: RFC 9110 section 8.8.3."""
+    return "ETag", f'"{fingerprint}"'
+
+
+def known_states(request: WireRequest) -> frozenset[str]:
+    """Fingerprints in If-None-Match. Source: RFC 9110 section 13.1.2; DICOM PS3.18: 8.4 (conditional headers)."""
+    return frozenset(_TAG.findall(request.header("if-none-match")))
+
+
+def fingerprint_in(tag: str) -> str:
+    """What an ETag of `entity_tag` says; empty for any other."""
+    found = _TAG.fullmatch(tag.strip())
+    return found[1] if found else ""
+
+
+def digest_field(sha256: str) -> str:
+    """Repr-Digest of bytes whose SHA-256 is known in hex. Source: RFC 9530 section 3."""
+    return f"sha-256=:{b64encode(bytes.fromhex(sha256)).decode()}:"
 
 
 def _quality(kind: MediaType) -> float:

@@ -55,19 +55,29 @@ class Header:
 
 
 def read_instance(
-    content: str | Path | BinaryIO, *, size: int, own_issuer: str, offset: int = 0, timezone: tzinfo = INDOCHINA
+    content: str | Path | BinaryIO,
+    *,
+    size: int,
+    own_issuer: str,
+    offset: int = 0,
+    timezone: tzinfo = INDOCHINA,
+    head: bytes = b"",
 ) -> ReadInstance:
     """What the file of `size` bytes at `offset` says; raises Unreadable and nothing else for what it cannot read.
 
     own_issuer  assigning authority of this hospital's own patient numbers: meant where the header names no issuer
     timezone    the hospital's clock, for headers that do not say theirs
+    head        what is put before the file (`headless.py`), and counts as a part of it
     """
     if isinstance(content, str | Path):
         with Path(content).open("rb") as file:
-            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, timezone=timezone)
-    header = _read(FileSource(content, offset, size), _wanted, _wanted_inside, Walker.whole)
+            return read_instance(file, size=size, own_issuer=own_issuer, offset=offset, timezone=timezone, head=head)
+    source: Source = FileSource(content, offset, size)
+    if head:
+        source = Source(chain([head], source.rest()), size + len(head))
+    header = _read(source, _wanted, _wanted_inside, Walker.whole)
     try:
-        return _instance(header, size=size, own_issuer=own_issuer, zone=timezone)
+        return _instance(header, size=size + len(head), own_issuer=own_issuer, zone=timezone)
     except InvalidValue as error:
         raise Unreadable(WHAT, f"{error.element}: expected {error.expected}") from error
 

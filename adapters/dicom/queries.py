@@ -44,6 +44,9 @@ _INSTANCES: dict[str, Callable[[Instance], object]] = {
     "SOPClassUID": lambda instance: instance.sop_class_uid,
     "InstanceNumber": lambda instance: instance.number,
 }
+_UIDS = frozenset({"SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"})
+LISTS = _UIDS | {"StudyInstanceUID"}
+"""Keys of which several values may be given. Source: DICOM PS3.4: C.2.2.2.2 (list of UID matching)."""
 _STUDY_KEYS = frozenset(_TEXTS) | {
     "PatientID", "IssuerOfPatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "StudyTime",
     "ModalitiesInStudy",
@@ -70,6 +73,8 @@ class Query:
         where = tuple(self._conditions())
         if self.level in ("SERIES", "IMAGE") and "StudyInstanceUID" not in self.asked:
             where += (lambda study: next(self.rows(study), None) is not None,)
+        for keyword in _UIDS & self.asked.keys():
+            self._uids(keyword)
         uids = self._uids("StudyInstanceUID")
         return StudySearch(patient=self._patient(own_system), study_instance_uids=uids, where=where, limit=limit)
 
@@ -137,7 +142,7 @@ def _performed_within(first: date, last: date) -> Callable[[Study], bool]:
 
 
 def _performed_between(first: str, last: str) -> Callable[[Study], bool]:
-    return lambda study: study.started is not None and first <= study.started.strftime("%H%M%S") <= last
+    return lambda study: study.started is not None and first <= study.started.strftime("%H%M%S.%f") <= last
 
 
 def _born_within(first: date, last: date) -> Callable[[Study], bool]:

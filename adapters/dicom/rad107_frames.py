@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from adapters.dicom.dictionary import EXPLICIT_LITTLE
 from adapters.dicom.errors import NotAcceptable, problem
 from adapters.dicom.frames import OCTETS, Span, locate_pixels, locate_value
 from adapters.dicom.multipart import MediaType, Writer
-from adapters.dicom.negotiation import ranges
+from adapters.dicom.negotiation import entity_tag, known_states, ranges
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.commands import RelayedStudy, RetrievedObject, RetrieveFrames
@@ -43,6 +44,7 @@ def decode(request: WireRequest) -> RetrieveFrames:
         tuple(int(number) for number in listed.split(",")) if listed else (),
         tag.upper(),
         request.header("accept", "*/*") or "*/*",
+        known_states(request),
     )
 
 
@@ -53,8 +55,12 @@ def encode(result: RetrievedObject | RelayedStudy, request: WireRequest) -> Wire
         if result.length is not None:
             headers += (("Content-Length", str(result.length)),)
         return WireResponse(200, headers, result.content)
+    tag = entity_tag(result.study.fingerprint)
+    if result.unchanged:
+        return WireResponse(304, (tag, _NO_STORE))
     try:
-        return _answer(result, request)
+        answer = _answer(result, request)
+        return replace(answer, headers=(*answer.headers, tag))
     except BaseException:
         result.end(False)
         raise

@@ -9,20 +9,25 @@ Source: IHE RAD TF-2: 4.107; DICOM PS3.18: 10.4 (retrieve), 8.7 (media types, Ac
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 
-from adapters.dicom import dicom_json
+from adapters.dicom import dicom_json, native_xml
+from adapters.dicom.dicom_json import Json
 from adapters.dicom.errors import NotAcceptable, problem
 from adapters.dicom.multipart import DICOM, MediaType, Writer
-from adapters.dicom.negotiation import accepted, ranges
+from adapters.dicom.negotiation import digest_field, entity_tag, known_states, ranges, takes_xml
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.commands import RelayedStudy, RetrievedStudy, RetrieveStudy
-from registry.errors import NotFound, Unreadable
+from registry.errors import NotFound, TooLarge, Unreadable
 from registry.identifiers import check_uid
 from registry.studies import Instance
 
 _AS_STORED = f'multipart/related; type="{DICOM}"; transfer-syntax=*'
+_LARGEST_LIST = 64 << 20
+"""Bytes of the headers of one study that are turned from JSON into XML at once."""
 _NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -30,7 +35,7 @@ def decode(request: WireRequest) -> RetrieveStudy:
     """Raises NotAcceptable before anything is looked up where no accepted form can be produced."""
     metadata = request.path.rstrip("/").endswith("/metadata")
     if metadata:
-        accepted(request, frozenset({dicom_json.MEDIA_TYPE, "application/json"}), offered=dicom_json.MEDIA_TYPE)
+        takes_xml(request)
     else:
         _wanted_syntaxes(request)
     series, instance = request.params.get("series"), request.params.get("instance")
@@ -39,20 +44,37 @@ def decode(request: WireRequest) -> RetrieveStudy:
         series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
         sop_instance_uid=check_uid(instance, "SOP Instance UID") if instance else None,
         metadata_only=metadata,
+        known=known_states(request),
     )
 
 
 def encode(result: RetrievedStudy | RelayedStudy, request: WireRequest) -> WireResponse:
     """The answer flows: one piece of one instance is in memory at a time."""
     if isinstance(result, RelayedStudy):
+        if _is_metadata(request) and takes_xml(request):
+            return _as_xml(_listed(result.content))
         headers: Pairs = (("Content-Type", result.content_type), _NO_STORE)
         if result.length is not None:
             headers += (("Content-Length", str(result.length)),)
+        if result.fingerprint:
+            headers += (entity_tag(result.fingerprint),)
         return WireResponse(200, headers, result.content)
-    if request.path.rstrip("/").endswith("/metadata"):
+    tag = entity_tag(result.study.fingerprint)
+    if result.unchanged:
+        return WireResponse(304, (tag, _NO_STORE))
+    answer = _answered(result, request)
+    # a part of the study must not be taken for all of it the next time
+    return replace(answer, headers=(*answer.headers, tag)) if answer.status == 200 else answer
+
+
+def _answered(result: RetrievedStudy, request: WireRequest) -> WireResponse:
+    if _is_metadata(request):
         # links lead back through who was asked: another hospital's node gives its askers frames by number, and no links
         base = request.base if request.door != "peer" else ""
-        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _metadata(result, base))
+        headers = _metadata(result, base)
+        if takes_xml(request):
+            return _as_xml(headers)
+        return WireResponse(200, (("Content-Type", dicom_json.MEDIA_TYPE), _NO_STORE), _as_json(headers))
     announced = _selected(result, request)
     if not announced:
         raise NotFound("instance")
@@ -101,8 +123,12 @@ def _single(result: RetrievedStudy) -> WireResponse:
     return WireResponse(200, headers, _closing(_exactly(instance, chunks), result))
 
 
-def _metadata(result: RetrievedStudy, base: str) -> Iterator[bytes]:
-    separator = b"["
+def _is_metadata(request: WireRequest) -> bool:
+    return request.path.rstrip("/").endswith("/metadata")
+
+
+def _metadata(result: RetrievedStudy, base: str) -> Iterator[Json]:
+    """What the header of each object says, in their order."""
     series_of = {
         one.sop_instance_uid: series.series_instance_uid for series in result.study.series for one in series.instances
     }
@@ -111,12 +137,38 @@ def _metadata(result: RetrievedStudy, base: str) -> Iterator[bytes]:
         for instance, chunks in result.instances:
             uid = instance.sop_instance_uid
             url = f"{study}/series/{series_of[uid]}/instances/{uid}" if base else ""
-            yield separator + dicom_json.dumped(dicom_json.metadata(chunks, url))
+            yield dicom_json.metadata(chunks, url)
             _let_go(chunks)
-            separator = b",\n"
     finally:
         _let_go(result.instances)
+
+
+def _as_json(headers: Iterator[Json]) -> Iterator[bytes]:
+    separator = b"["
+    for one in headers:
+        yield separator + dicom_json.dumped(one)
+        separator = b",\n"
     yield b"]" if separator != b"[" else b"[]"
+
+
+def _as_xml(headers: Iterator[Json]) -> WireResponse:
+    """One part an object (PS3.18: 10.4.3.3.3), each made when its turn comes."""
+    writer = Writer(native_xml.MEDIA_TYPE)
+    return WireResponse(200, (("Content-Type", writer.content_type), _NO_STORE), writer.body(native_xml.parts(headers)))
+
+
+def _listed(content: Iterator[bytes]) -> Iterator[Json]:
+    """Headers that came as JSON from elsewhere, for a caller who wants XML. Raises Unreadable for anything else."""
+    whole = bytearray()
+    for piece in content:
+        whole += piece
+        if len(whole) > _LARGEST_LIST:
+            raise TooLarge("headers of a study", limit=_LARGEST_LIST)
+    try:
+        found = json.loads(whole)
+        return iter([dict(one) for one in found])
+    except (ValueError, TypeError) as error:
+        raise Unreadable("headers of a study", "not DICOM JSON") from error
 
 
 def _selected(result: RetrievedStudy, request: WireRequest) -> tuple[Instance, ...]:
@@ -140,7 +192,9 @@ def _exactly(instance: Instance, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _part_headers(instance: Instance) -> Pairs:
-    return (("Content-Type", _type_of(instance)),)
+    """With the SHA-256 of the stored bytes where the index knows it (RFC 9530, Repr-Digest)."""
+    kind = ("Content-Type", _type_of(instance))
+    return (kind, ("Repr-Digest", digest_field(instance.content_hash))) if instance.content_hash else (kind,)
 
 
 def _type_of(instance: Instance) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from adapters.dicom import dicom_json, native_xml
 from adapters.dicom.dicom_json import Json
@@ -16,7 +17,7 @@ from adapters.dicom.dictionary import keyword_of, tag_of
 from adapters.dicom.errors import BadParameter, problem
 from adapters.dicom.multipart import Writer
 from adapters.dicom.negotiation import takes_xml
-from adapters.dicom.queries import KEYS, Query, Row
+from adapters.dicom.queries import KEYS, LISTS, Query, Row
 from adapters.transactions import EVERYWHERE, Transaction
 from adapters.wire import Pairs, WireRequest, WireResponse
 from registry.answers import OutcomeKind
@@ -40,7 +41,8 @@ def decode(request: WireRequest) -> FindStudies:
     offset, limit = _window(request)
     # a number without its authority means another patient at each hospital; only at home there is no doubt
     own = request.patient_id_system if request.door != "peer" else ""
-    return FindStudies(_query(request).search(own, limit=offset + limit))
+    search = _query(request).search(own, limit=max(1, offset + limit))
+    return FindStudies(search if limit else replace(search, count_only=True))
 
 
 def encode(page: Page[Study], request: WireRequest) -> WireResponse:
@@ -48,7 +50,7 @@ def encode(page: Page[Study], request: WireRequest) -> WireResponse:
     offset, limit = _window(request)
     query = _query(request)
     rows = [row for study in page.items for row in query.rows(study)]
-    if "study" in request.params and not (page.items or page.outcomes or page.withheld):
+    if "study" in request.params and not (page.items or page.total or page.outcomes or page.withheld):
         raise NotFound("study")
     shown = rows[offset : offset + limit]
     headers: Pairs = (("Cache-Control", "no-store"), *_warnings(page, request, len(rows) - offset - len(shown)))
@@ -93,11 +95,11 @@ def _asked(request: WireRequest) -> dict[str, str]:
         keyword = keyword_of(int(name, 16)) if _TAG.fullmatch(name) else name
         if keyword not in keys:
             raise BadParameter(name, "not a key that this level can be searched by")
-        if keyword in found:
+        if keyword in found and keyword not in LISTS:
             raise BadParameter(name, "given twice")
         if len(value) > 4096 or not value.isprintable():
             raise BadParameter(name, "too long or not printable")
-        found[keyword] = value.strip()
+        found[keyword] = ",".join(each for each in (found.get(keyword, ""), value.strip()) if each)
     return {keyword: value for keyword, value in found.items() if value not in ("", "*")}
 
 
@@ -106,26 +108,32 @@ def _check_control(name: str, value: str) -> None:
         raise BadParameter(name, "expected true or false")
     if name == "includefield":
         for field in value.split(","):
-            if field != "all" and not _TAG.fullmatch(field) and tag_of(field) is None:
-                raise BadParameter(name, "expected tags, keywords or all")
+            # a path leads into sequences, of which the index keeps none
+            if field != "all" and not all(_TAG.fullmatch(one) or tag_of(one) for one in field.split(".")):
+                raise BadParameter(name, "expected tags, keywords, paths of them, or all")
 
 
 def _window(request: WireRequest) -> tuple[int, int]:
-    given: dict[str, int] = {"offset": 0, "limit": DEFAULT_LIMIT}
+    """Offset and limit; with a limit of 0 there is nothing in the answer but what its headers say (PS3.18: 8.3.4.4)."""
+    given: dict[str, int] = {}
     for name, value in request.query:
-        if name in given:
+        if name in ("offset", "limit"):
+            if name in given:
+                raise BadParameter(name, "given twice")
             if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
                 raise BadParameter(name, "expected a whole number")
             given[name] = int(value)
-    if given["offset"] > OFFSET_LIMIT:
+    offset = given.get("offset", 0)
+    if offset > OFFSET_LIMIT:
         raise BadParameter("offset", f"at most {OFFSET_LIMIT}; narrow the search instead")
-    return given["offset"], max(1, min(given["limit"], LIMIT))
+    return offset, min(given.get("limit", DEFAULT_LIMIT), LIMIT)
 
 
 def _included(request: WireRequest) -> frozenset[str]:
     """The attributes that `includefield` names, as tags."""
     named = [field for name, value in request.query if name == "includefield" for field in value.split(",")]
-    tags = (int(field, 16) if _TAG.fullmatch(field) else tag_of(field) for field in named if field != "all")
+    named = [field for field in named if field != "all" and "." not in field]
+    tags = (int(field, 16) if _TAG.fullmatch(field) else tag_of(field) for field in named)
     return frozenset(f"{tag:08X}" for tag in tags if tag is not None)
 
 
@@ -150,7 +158,9 @@ def _warnings(page: Page[Study], request: WireRequest, more: int) -> Iterator[tu
     if page.total is not None:
         more = max(more, page.total - sum(_window(request)))
     if more > 0 or page.next is not None:
-        number = f"are {more}" if more > 0 else "are"
+        # without a look at the studies nobody knows how many series they have
+        is_counted = more > 0 and (_window(request)[1] > 0 or _level(request) == "STUDY")
+        number = f"are {more}" if is_counted else "are"
         texts.append(f"There {number} additional results that can be requested")
     if ("fuzzymatching", "true") in request.query:
         texts.append("The fuzzymatching parameter is not supported. Only literal matching has been performed.")
@@ -158,6 +168,8 @@ def _warnings(page: Page[Study], request: WireRequest, more: int) -> Iterator[tu
         texts.append("Nothing can be shown without the patient's request")
     if page.not_unique:
         texts.append("More than one patient matches: ask for one more detail")
+    if page.unasked:
+        texts.append(f"Other hospitals not asked, where the patient is not known to have been: {page.unasked}")
     for outcome in page.outcomes:
         if outcome.kind is not OutcomeKind.ANSWERED:
             texts.append(f"{outcome.community.facility}: {outcome.kind}")

@@ -2,7 +2,8 @@
 
 The stored file stays as it is; only the index reads leniently. Vietnamese sites send UTF-8, CP1258, TCVN3 or VNI
 without declaring it, so: as declared; else UTF-8 where the bytes are that; else CP1258 where it gives Vietnamese
-letters; else a question mark for each byte that nobody can tell, which the comparison of names knows as a lost letter.
+letters; else as TCVN3 where that makes a syllable of every word; else a question mark for each byte that nobody can
+tell, which the comparison of names knows as a lost letter.
 
 Source: DICOM PS3.5: 6.1 (character sets), 6.2 (value representations).
 """
@@ -15,11 +16,14 @@ from dataclasses import dataclass
 
 from adapters.dicom.dictionary import codec, codec_of_escape
 from adapters.dicom.elements import DataSet
+from registry.encodings import readable
+from registry.syllables import is_syllable
 
 CHARSET = 0x00080005
 _MARKS = frozenset("\u0300\u0301\u0302\u0303\u0306\u0309\u031b\u0323")
 _PARTS = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _RESETS = re.compile(rb"[\\^=\r\n\t\f]")
+_BETWEEN_WORDS = re.compile(r"([\^=\\\s.,;:/()-]+)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -47,7 +51,7 @@ class Charset:
     def _decoded(self, raw: bytes) -> str:
         if raw.isascii() and b"\x1b" not in raw:
             return raw.decode("ascii")
-        for reading in (self._declared, _utf8, _cp1258):
+        for reading in (self._declared, _utf8, _cp1258, _tcvn3):
             if (text := reading(raw)) is not None:
                 return text
         return raw.decode("ascii", "replace").replace("\ufffd", "?")
@@ -109,6 +113,17 @@ def _cp1258(raw: bytes) -> str | None:
         one.isascii() or (_is_vietnamese(one) and not (before.islower() and one.isupper())) for before, one in pairs
     )
     return text if plausible else None
+
+
+def _tcvn3(raw: bytes) -> str | None:
+    """The reading as TCVN3 (the ABC fonts), where every word that holds such a letter becomes a syllable."""
+    parts = _BETWEEN_WORDS.split(raw.decode("latin-1"))
+    words = readable(" ".join(parts[::2])).split(" ")
+    odd = [word for word, before in zip(words, parts[::2], strict=False) if not before.isascii()]
+    if len(words) != len(parts[::2]) or not all(is_syllable(word.lower()) for word in odd):
+        return None
+    parts[::2] = words
+    return "".join(parts)
 
 
 def _is_vietnamese(letter: str) -> bool:

@@ -1,17 +1,18 @@
-"""A PACS that speaks only DIMSE: its studies are found with C-FIND, its objects come with C-GET.
+"""A PACS that speaks only DIMSE: its studies are found with C-FIND, its objects come with C-GET, else with C-MOVE.
 
 Each call has an association, and a small loop, of its own; objects are taken one by one, as fast as they are passed on.
 
-Source: DICOM PS3.4: C.4.1 (C-FIND), C.4.3 (C-GET).
+Source: DICOM PS3.4: C.4.1 (C-FIND), C.4.2 (C-MOVE), C.4.3 (C-GET).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any, TypeVar
 
 from adapters.dicom.data_sets import read_data_set
@@ -22,18 +23,30 @@ from adapters.dicom.header_values import HeaderValues
 from adapters.dicom.network.commands import ANSWER, Request, Status, write_command
 from adapters.dicom.network.errors import NetworkFault
 from adapters.dicom.network.find import write_question
-from adapters.dicom.network.pdu import Context, Role
-from adapters.dicom.network.services import STORAGE_CLASSES, STUDY_ROOT_FIND, STUDY_ROOT_GET, TRANSFER_SYNTAXES
-from adapters.dicom.part10 import read_header_values
+from adapters.dicom.network.pdu import Context
+from adapters.dicom.network.pdu import Role as RoleOf
+from adapters.dicom.network.services import (
+    STORAGE_CLASSES,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+    TRANSFER_SYNTAXES,
+)
+from adapters.dicom.part10 import head_of, read_header_values
 from adapters.dicom.texts import Charset
 from hie_node.dimse.association import Aborted, Association, Message
 from hie_node.dimse.calling import call
+from hie_node.dimse.moving import LOOK_SECONDS, Expected, expected
 from hie_node.setting_tables import DicomSystem
 from hie_node.settings import Settings
 from registry.errors import ArchiveUnavailable, RegistryError
 from registry.ports import ArchivedStudy
 from registry.studies import ReadInstance
 
+Objects = Iterator[tuple[str, str, Iterator[bytes]]]
+"""SOP instance UID, transfer syntax, and the file."""
+
+_PLAIN = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 _LEVELS = ("STUDY", "SERIES", "IMAGE")
 _UNIQUE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _OF_STUDY = [
@@ -92,22 +105,52 @@ class DimseArchive:
         """A PACS without DICOMweb gives headers only with the objects."""
 
     @contextmanager
-    def opened(self, path: tuple[str, ...]) -> Iterator[Iterator[tuple[str, str, Iterator[bytes]]]]:
-        """What C-GET brings, object by object."""
-        asked = dict(zip(_UNIQUE, path, strict=False))
-        with asyncio.Runner() as runner:
-            line = _now(runner, self._get(_LEVELS[len(path) - 1], asked))
-            try:
-                yield _objects(runner, line)
-            finally:
-                runner.run(line.abort())
+    def opened(self, path: tuple[str, ...]) -> Iterator[Objects]:
+        """What C-GET brings, or C-MOVE where the PACS knows no other way, object by object."""
+        with asyncio.Runner() as runner, ExitStack() as stack:
+            yield self._got(runner, stack, path) or self._moved(runner, stack, path)
+
+    def _got(self, runner: asyncio.Runner, stack: ExitStack, path: tuple[str, ...]) -> Objects | None:
+        """None where the PACS does not give anything so: it knows no C-GET, or ends the association at it."""
+        roles = {uid: RoleOf(scu=True, scp=True) for uid in STORAGE_CLASSES}
+        syntaxes = tuple(sorted(TRANSFER_SYNTAXES))
+        storage = [Context(3 + 2 * n, uid, syntaxes) for n, uid in enumerate(STORAGE_CLASSES)]
+        line = self._opened(runner, stack, [Context(1, STUDY_ROOT_GET, _PLAIN), *storage], roles)
+        if line.context_for(STUDY_ROOT_GET) is None and self.settings.dicom_port:
+            return None
+        level, asked = _keys(path)
+        _now(runner, _ask(line, STUDY_ROOT_GET, Request.GET, level, asked, ()))
+        objects = _objects(runner, line)
+        try:
+            first = next(objects, None)
+        except ArchiveUnavailable:
+            if self.settings.dicom_port:
+                return None
+            raise
+        return chain([first], objects) if first else iter(())
+
+    def _moved(self, runner: asyncio.Runner, stack: ExitStack, path: tuple[str, ...]) -> Objects:
+        """To this node's own DICOM port, by the title that the PACS knows it by."""
+        line = self._opened(runner, stack, [Context(1, STUDY_ROOT_MOVE, _PLAIN)], {})
+        waited = stack.enter_context(expected(self.settings))
+        level, asked = _keys(path)
+        how: dict[str, int | str] = {"MessageID": waited.number, "MoveDestination": self.settings.dicom_aet}
+        _now(runner, _ask(line, STUDY_ROOT_MOVE, Request.MOVE, level, asked, (), **how))
+        return _moved(runner, line, waited)
+
+    def _opened(
+        self, runner: asyncio.Runner, stack: ExitStack, contexts: list[Context], roles: Mapping[str, RoleOf]
+    ) -> Association:
+        line = _now(runner, call(self.settings, self.system, contexts, roles=roles))
+        stack.callback(lambda: runner.run(line.abort()))
+        return line
 
     def _find(self, level: str, asked: Mapping[str, str], returned: list[str]) -> list[HeaderValues]:
         with asyncio.Runner() as runner:
             return _now(runner, self._found(level, asked, tuple(returned)))
 
     async def _found(self, level: str, asked: Mapping[str, str], returned: tuple[str, ...]) -> list[HeaderValues]:
-        context = Context(1, STUDY_ROOT_FIND, (EXPLICIT_LITTLE, IMPLICIT_LITTLE))
+        context = Context(1, STUDY_ROOT_FIND, _PLAIN)
         line = await call(self.settings, self.system, [context])
         try:
             await _ask(line, STUDY_ROOT_FIND, Request.FIND, level, asked, returned)
@@ -118,14 +161,6 @@ class DimseArchive:
             return found
         finally:
             await line.release()
-
-    async def _get(self, level: str, asked: Mapping[str, str]) -> Association:
-        storage = [Context(3 + 2 * n, uid, tuple(sorted(TRANSFER_SYNTAXES))) for n, uid in enumerate(STORAGE_CLASSES)]
-        roles = {uid: Role(scu=True, scp=True) for uid in STORAGE_CLASSES}
-        context = Context(1, STUDY_ROOT_GET, (EXPLICIT_LITTLE, IMPLICIT_LITTLE))
-        line = await call(self.settings, self.system, [context, *storage], roles=roles)
-        await _ask(line, STUDY_ROOT_GET, Request.GET, level, asked, ())
-        return line
 
     def _read(self, *levels: HeaderValues) -> ReadInstance | None:
         elements: dict[int, Any] = {}
@@ -140,6 +175,11 @@ class DimseArchive:
             return None
 
 
+def _keys(path: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The level that a path of UIDs leads to, and the keys above it."""
+    return _LEVELS[len(path) - 1], dict(zip(_UNIQUE, path, strict=False))
+
+
 def _now(runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
     try:
         return runner.run(work)
@@ -148,12 +188,19 @@ def _now(runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _ask(
-    line: Association, sop_class: str, kind: Request, level: str, asked: Mapping[str, str], returned: tuple[str, ...]
+    line: Association,
+    sop_class: str,
+    kind: Request,
+    level: str,
+    asked: Mapping[str, str],
+    returned: tuple[str, ...],
+    **how: int | str,
 ) -> None:
     context = line.context_for(sop_class)
     if context is None:
         raise Aborted("does not speak this service")
-    command = write_command(kind, AffectedSOPClassUID=sop_class, MessageID=1, Priority=0, CommandDataSetType=1)
+    said: dict[str, int | str] = {"MessageID": 1, **how}
+    command = write_command(kind, AffectedSOPClassUID=sop_class, Priority=0, CommandDataSetType=1, **said)
     implicit = context.transfer_syntax == IMPLICIT_LITTLE
     await line.send(context, command, write_question(level, asked, returned, implicit=implicit))
 
@@ -168,7 +215,7 @@ async def _answer(line: Association, kind: Request) -> Message:
     return answer
 
 
-def _objects(runner: asyncio.Runner, line: Association) -> Iterator[tuple[str, str, Iterator[bytes]]]:
+def _objects(runner: asyncio.Runner, line: Association) -> Objects:
     """Each object once it is here; the next is taken when this one was passed on."""
     while True:
         message: Message | None = _now(runner, line.receive())
@@ -185,6 +232,33 @@ def _objects(runner: asyncio.Runner, line: Association) -> Iterator[tuple[str, s
                 raise ArchiveUnavailable(f"status {message.command.number('Status'):04X}")
             _now(runner, line.release())
             return
+
+
+def _moved(runner: asyncio.Runner, line: Association, waited: Expected) -> Objects:
+    """Each object once it came in at the port; the PACS waits while too many lie there."""
+    status: int = Status.PENDING
+    while True:
+        is_over = status not in (Status.PENDING, Status.PENDING_KEYS_IGNORED)
+        for file in waited.arrived():
+            yield head_of(file)
+        if is_over:
+            break
+        status = _now(runner, _looked(line, status))
+    if status != Status.SUCCESS:
+        raise ArchiveUnavailable(f"status {status:04X}")
+    _now(runner, line.release())
+
+
+async def _looked(line: Association, status: int) -> int:
+    """What the PACS says of its progress, if it says something now."""
+    await line.look()
+    await asyncio.sleep(LOOK_SECONDS)
+    if not line.is_heard:
+        return status
+    message = await line.receive()
+    if message is None:
+        raise Aborted("released")
+    return message.command.number("Status")
 
 
 def _taken(message: Message) -> bytes:

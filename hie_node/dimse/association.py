@@ -22,6 +22,9 @@ from registry.submissions import Bytes, Content
 IN_MEMORY = 1 << 20
 """Bytes of a data set that are kept in memory; what is longer goes to a file piece by piece."""
 
+VIEWED = 4096
+"""Bytes of a piece from which on it is not copied out of its PDU."""
+
 QUERY_LIMIT = 256 << 10
 """Bytes of a data set that is no object: what is asked for, not what is stored."""
 
@@ -52,20 +55,21 @@ class Incoming:
     """A data set on its way in. What cannot be taken is passed over, so that the request can be answered with why."""
 
     def __init__(self, folder: str, limit: int) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._folder, self._limit, self._held = folder, limit, 0
         self._spool: Spool | None = None
         self._trouble: RegistryError | None = None
         self.size = 0
 
-    async def add(self, piece: bytes) -> None:
+    async def add(self, piece: bytes | memoryview) -> None:
         self.size += len(piece)
-        if self._trouble is not None:
+        if self._trouble is not None or not piece:
             return
         if self.size > self._limit:
             self._refuse(TooLarge("data set", limit=self._limit))
             return
-        self._pieces.append(piece)
+        # a view keeps its PDU, which for many small pieces would cost more than they are long
+        self._pieces.append(piece if len(piece) >= VIEWED else bytes(piece))
         self._held += len(piece)
         if self._held > IN_MEMORY:
             try:
@@ -128,6 +132,7 @@ class Association:
         self._next: asyncio.Task[Message | None] | None = None
         self._pieces: Iterator[Fragment] = iter(())
         self.cancelled: set[int] = set()
+        self._is_over = False
         self.heard = asyncio.get_running_loop().time()
 
     # ---- PDUs
@@ -161,7 +166,9 @@ class Association:
     # ---- messages in
 
     async def receive(self) -> Message | None:
-        """The next message; None once the other system released the association. Raises Aborted, NetworkFault."""
+        """The next message; None where the other system asks to release the association, which `released` agrees to.
+        Raises Aborted, NetworkFault.
+        """
         waiting, self._next = self._next, None
         return await (waiting or self._receive())
 
@@ -172,6 +179,11 @@ class Association:
         await asyncio.sleep(0)
         if self._next.done() and self._next.exception() is not None:
             self._next.result()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether `look` has found a message, which `receive` gives at once."""
+        return self._next is not None and self._next.done()
 
     async def _receive(self) -> Message | None:
         while True:
@@ -210,7 +222,7 @@ class Association:
             piece = await self._next_piece()
             if piece.is_command or piece.context != context.id:
                 raise BadCommand("a command inside the data set of another")
-            await data.add(bytes(piece.data))
+            await data.add(piece.data)
             if piece.is_last:
                 return data
 
@@ -223,9 +235,11 @@ class Association:
     async def _piece(self, *, within: float) -> Fragment | None:
         """The next piece of a message; None where the association is released instead."""
         while (piece := next(self._pieces, None)) is None:
+            if self._is_over:
+                return None
             kind, body = await self.pdu(within=within)
             if kind is Kind.RELEASE_RQ:
-                await self.write(pdu.RELEASED)
+                self._is_over = True
                 return None
             if kind is not Kind.DATA:
                 raise BadPdu("a PDU that makes no sense here", reason=2)
@@ -256,6 +270,10 @@ class Association:
         return None
 
     # ---- the end
+
+    async def released(self) -> None:
+        """Agree to the end that the other system asked for."""
+        await self.write(pdu.RELEASED)
 
     async def release(self) -> None:
         """An orderly end from this side."""

@@ -9,7 +9,6 @@ Source: DICOM PS3.8: 9.2 (state machine), 9.3 (PDUs), PS3.15 Annex B (TLS).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,6 +100,10 @@ class DicomServer:
             self._busy.add(line)
             await self._services.answer(line, message, called)
             self._busy.discard(line)
+        if not self._stopping:
+            self._busy.add(line)
+            await self._services.settle()
+            await line.released()
 
     async def _associated(self, line: Association, address: str) -> Called | None:
         """Who calls, once the association stands; None where it was rejected."""
@@ -150,9 +153,8 @@ class DicomServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_dicom(settings: Settings, build: Callable[[Settings], House]) -> None:
+def run_dicom(house: House) -> None:
     """Serve until SIGTERM. Meant as the `run` of a supervised child. Raises OSError when the port is taken."""
-    house = build(settings)
     raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(house))

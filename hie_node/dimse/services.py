@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -35,15 +36,17 @@ from adapters.dicom.network.services import (
 from adapters.dicom.network.statuses import is_known, status_of
 from adapters.dicom.part10 import read_instance
 from adapters.dicom.queries import Row
-from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.dimse.association import Aborted, Association, Message
 from hie_node.dimse.calling import call
 from hie_node.dimse.committing import report, report_over
+from hie_node.dimse.landing import Landing, system_caller
+from hie_node.dimse.moving import hand_over, is_answer
 from hie_node.dimse.retrieving import Retrieval, retrievals
 from hie_node.flows.table import flow_for
 from hie_node.house import House
+from hie_node.image_feeds import feed_of, note_refused
 from hie_node.setting_tables import DicomSystem
 from registry.commands import (
     FindStudies,
@@ -52,13 +55,11 @@ from registry.commands import (
     Page,
     RetrievedStudy,
     RetrieveStudy,
-    Stored,
-    StoreInstances,
 )
-from registry.errors import StorageUnavailable
+from registry.errors import RegistryError, StorageUnavailable
 from registry.identifiers import check_uid
 from registry.studies import ReadInstance, Study
-from registry.submissions import Content, FilePart, StudySubmission
+from registry.submissions import Content, FilePart
 
 FOUND_LIMIT = 5_000
 """Studies that one query may find; a wider one is refused, since an answer cannot say that it is cut."""
@@ -79,6 +80,8 @@ class Services:
 
     def __init__(self, house: House, pool: ThreadPoolExecutor) -> None:
         self._house, self._pool = house, pool
+        self._landing = Landing(house)
+        self._landing.recover()
         self._reports: set[asyncio.Task[None]] = set()
 
     async def answer(self, line: Association, message: Message, called: Called) -> None:
@@ -135,8 +138,13 @@ class Services:
         return Status.UNRECOGNIZED_OPERATION
 
     async def _store(self, line: Association, message: Message, called: Called) -> int:
-        """Success only once it is durable and indexed."""
-        status, comment = await self._in_thread(self._stored, message, called)
+        """Success only once it is durable; or on its way, where this node asked its PACS for it."""
+        status: int = Status.SUCCESS
+        comment = ""
+        if is_answer(self._house.settings, message, called.title):
+            await hand_over(self._house.settings, message)
+        else:
+            status, comment = await self._in_thread(self._stored, message, called)
         sop_instance = message.command.text("AffectedSOPInstanceUID")
         await line.send(
             message.context, _reply(message, status, AffectedSOPInstanceUID=sop_instance, ErrorComment=comment)
@@ -144,12 +152,15 @@ class Services:
         return status
 
     def _stored(self, message: Message, called: Called) -> tuple[int, str]:
-        read, content = self._read(message)
-        act = Act(self._house, self._caller(called), "C-STORE", "C")
-        command = StoreInstances(StudySubmission(((read, content),)))
-        result: Stored = flow_for(command, network=False)(act, command)
-        if not act.recorded:
-            raise AssertionError("C-STORE answered without a record")
+        try:
+            read, content = self._read(message)
+        except StorageUnavailable:
+            raise
+        except (RegistryError, Refused) as error:
+            feed = feed_of("C-STORE", self._caller(called))
+            note_refused(self._house, feed, [error.text if isinstance(error, Refused) else str(error)])
+            raise
+        result = self._landing.store(called.title, read, content)
         if result.failed:
             return result.failed[0].failure, result.failed[0].text
         if result.aside:
@@ -172,12 +183,12 @@ class Services:
         return read, content
 
     def _caller(self, called: Called) -> Caller:
-        title = "".join(sign for sign in called.title if sign.isprintable())
-        settings = self._house.settings
-        requester = Requester(
-            f"dicom:{title}", Role.SYSTEM, self._house.home, title, settings.name, purpose=PurposeOfUse.TREAT
-        )
-        return Caller(requester, "house")
+        return system_caller(self._house, called.title)
+
+    async def settle(self) -> None:
+        """What was acknowledged shows from here on; where the database is away, later."""
+        with suppress(StorageUnavailable):
+            await self._in_thread(self._landing.settle)
 
     # ---- find
 
@@ -202,6 +213,7 @@ class Services:
 
     def _found(self, message: Message, called: Called, name: str) -> tuple[Identifier, tuple[Study, ...]]:
         identifier = self._identifier(message, called)
+        self._landing.settle()
         return identifier, self._studies(identifier, called, name)
 
     def _identifier(self, message: Message, called: Called) -> Identifier:
@@ -282,15 +294,17 @@ class Services:
         return Status.SUCCESS
 
     def _kept(self, asked: Commitment, called: Called) -> Kept:
+        self._landing.settle()
         act = Act(self._house, self._caller(called), "N-ACTION")
         command = KeepInstances(asked.objects)
         found: Kept = flow_for(command, network=False)(act, command)
         return found
 
     async def close(self) -> None:
-        """Reports that were not told are asked for again."""
+        """Reports that were not told are asked for again; what was stored is indexed."""
         for told in self._reports:
             told.cancel()
+        await asyncio.to_thread(self._landing.close)
 
 
 def _rows(identifier: Identifier, studies: Sequence[Study]) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from lxml import etree
 from adapters.dicom import dicom_json, multipart, native_xml, rad107_retrieve, rad108_store, rad129_search
 from adapters.dicom.client import parts
 from adapters.dicom.errors import BadParameter, BrokenMultipart, NotAcceptable, UnsupportedMedia
+from adapters.dicom.matching import name_like
 from adapters.dicom.multipart import Writer
 from adapters.dicom.part10 import read_instance
 from adapters.wire import WireRequest, WireResponse
@@ -532,6 +533,20 @@ def test_a_patients_number_means_the_hospitals_own_unless_its_issuer_is_named():
         ("StudyTime", "0816-", False),
         ("StudyTime", "-0815", True),
         ("StudyTime", "081530.5-0900", True),
+        ("StudyTime", "081530.5", True),
+        ("StudyTime", "081530.4", False),
+        ("StudyTime", "081530.6-", False),
+        ("StudyTime", "-081530.4", False),
+        ("StudyTime", "-081530.500000", True),
+        ("StudyTime", "081530", True),
+        ("PatientName", "Nguyen^*", True),
+        ("PatientName", "*^van*", True),
+        ("PatientName", "Nguyen^*^*", True),
+        ("PatientName", "*^*^x", False),
+        ("PatientName", "Nguyen", False),
+        ("PatientName", "nguyen*=", True),
+        ("PatientName", "nguyen*=阮*", False),
+        ("PatientName", "=阮*", False),
         ("StudyDescription", "ct so*", True),
         ("ReferringPhysicianName", "Hoa*", False),
         ("StudyID", "7", False),
@@ -547,8 +562,69 @@ def test_a_wildcard_made_to_hang_the_search_does_not():
     assert not find(("PatientName", "*a" * 200 + "b")).search.accepts(study)
 
 
-def test_a_list_of_study_uids_is_searched_by_uid():
-    assert find(("StudyInstanceUID", "1.2,1.3\\1.4")).search.study_instance_uids == ("1.2", "1.3", "1.4")
+@pytest.mark.parametrize(
+    "given",
+    [("1.2,1.3\\1.4",), ("1.2", "1.3", "1.4"), ("1.2,1.3", "1.4", "")],
+)
+def test_a_list_of_study_uids_is_searched_by_uid(given):
+    query = tuple(("StudyInstanceUID", each) for each in given)
+    assert find(*query).search.study_instance_uids == ("1.2", "1.3", "1.4")
+
+
+def test_lists_of_series_and_objects_are_lists_of_uids():
+    study = study_from(*study_of(3))
+    query = (("SOPInstanceUID", f"{SERIES}.1"), ("SOPInstanceUID", f"{SERIES}.3"))
+    found = decoded(rows(study, path=f"{STUDY_PATH}/instances", query=query))
+    assert [one["00200013"]["Value"] for one in found] == [[1], [3]]
+    for key in ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        with pytest.raises(BadParameter, match=key):
+            find((key, f"{SERIES}*"), path=f"{STUDY_PATH}/instances")
+
+
+@pytest.mark.parametrize("group", ["Nguyễn^An=阮^安", "Nguyễn^An"])
+def test_a_pattern_with_groups_compares_each_with_its_own(group):
+    fits = name_like("nguyen*=阮*")
+    assert fits(group) is ("=" in group)
+    assert name_like("阮*")(group) is ("=" in group), "a pattern of one group fits any"
+    assert not name_like("阮*=")(group), "but not another place"
+
+
+def test_with_a_limit_of_nothing_only_the_headers_speak():
+    command = find(("limit", "0"))
+    assert command.search.count_only and command.search.limit == 1
+    study = study_from(*study_of(3))
+    page = Page((), total=1)
+    answer = rad129_search.encode(page, request("GET", "/studies", query=(("limit", "0"),)))
+    assert (answer.status, answer.body, "are 1 additional" in header(answer, "Warning")) == (204, b"", True)
+    inside = rad129_search.encode(page, request("GET", f"{STUDY_PATH}/series", query=(("limit", "0"),)))
+    assert (inside.status, "There are additional results" in header(inside, "Warning")) == (204, True)
+    assert study.instance_count == 3
+
+
+def test_headers_come_as_xml_for_a_caller_who_wants_it():
+    wish = {"accept": 'multipart/related; type="application/dicom+xml"'}
+    for answer in (retrieved(*study_of(2)), RelayedStudy("application/dicom+json", iter([_listed_elsewhere()]))):
+        response = rad107_retrieve.encode(answer, request("GET", f"{STUDY_PATH}/metadata", headers=wish))
+        kind = header(response, "Content-Type")
+        boundary = multipart.boundary_of(kind, root="application/dicom+xml")
+        roots = [etree.fromstring(b"".join(part.chunks)) for part in multipart.read_parts([whole(response)], boundary)]
+        name = {None: native_xml.NAMESPACE}
+        uids = [root.findtext("DicomAttribute[@tag='00080018']/Value", namespaces=name) for root in roots]
+        assert uids == [f"{SERIES}.1", f"{SERIES}.2"]
+
+
+def _listed_elsewhere() -> bytes:
+    return whole(rad107_retrieve.encode(retrieved(*study_of(2)), request("GET", f"{STUDY_PATH}/metadata")))
+
+
+def test_headers_from_elsewhere_that_are_no_list_are_refused():
+    wish = {"accept": "application/dicom+xml"}
+    for content in (b"{", b"[1]", b"<a/>"):
+        with pytest.raises(Unreadable):
+            rad107_retrieve.encode(
+                RelayedStudy("application/dicom+json", iter([content])),
+                request("GET", f"{STUDY_PATH}/metadata", headers=wish),
+            )
 
 
 @pytest.mark.parametrize(
@@ -562,11 +638,18 @@ def test_a_list_of_study_uids_is_searched_by_uid():
         (("StudyDate", "-"),),
         (("StudyTime", "-"),),
         (("StudyTime", "8:15"),),
+        (("StudyTime", "08.5"),),
+        (("StudyTime", "2460"),),
+        (("StudyTime", "081530.1234567"),),
+        (("Modality", "CT"), ("Modality", "MR")),
         (("StudyInstanceUID", "../x"),),
         (("PatientID", "BN*"),),
         (("IssuerOfPatientID", "x"),),
         (("limit", "-1"),),
         (("limit", "²"),),
+        (("limit", "1"), ("limit", "2")),
+        (("offset", "1"), ("offset", "1")),
+        (("includefield", "RequestAttributesSequence.NoSuchField"),),
         (("offset", "99999999"),),
         (("fuzzymatching", "maybe"),),
         (("includefield", "NoSuchField"),),
@@ -610,6 +693,12 @@ def test_series_and_instances_of_a_study_are_listed_and_filtered():
         rows(path=f"{STUDY_PATH}/series")
     with pytest.raises(BadParameter):
         find(("PatientName", "x"), path=f"{STUDY_PATH}/series")
+
+
+def test_a_path_into_a_sequence_may_be_asked_for_and_is_not_kept():
+    inside = (("includefield", "RequestAttributesSequence.AccessionNumber"), ("includefield", "00400275.00400009"))
+    assert find(*inside)
+    assert "00400275" not in decoded(rows(study_from(ct_slice()), query=inside))[0]
 
 
 def test_pages_follow_each_other_and_the_rest_is_counted():

@@ -38,6 +38,7 @@ SHAPE = {
     0x00280008: element(0x00280008, "IS", b"3"),
     0x00280100: element(0x00280100, "US", struct.pack("<H", 16)),
 }
+WRAPPED = "1.2.840.10008.1.2.1.98"
 FRAMES = [bytes([number]) * 32 for number in (1, 2, 3)]
 
 
@@ -111,6 +112,22 @@ def test_extended_offsets_are_followed() -> None:
     lengths = element(0x7FE00002, "UN", struct.pack("<3Q", 31, 32, 32))
     file = encapsulated(fragments(*FRAMES), _7FE00001=offsets, _7FE00002=lengths)
     assert [content for _, content in parts(answered(file, "frames/1,2"))] == [FRAMES[0][:31], FRAMES[1]]
+
+
+@pytest.mark.parametrize("table", [b"", struct.pack("<3L", 0, 40, 80)], ids=["without a table", "with a table"])
+def test_native_pixels_in_fragments_are_native_frames(table: bytes) -> None:
+    wrapped = fragments(*FRAMES, table=table)
+    file = part10(slice_body(1, extra={**SHAPE, 0x7FE00010: wrapped}.items()), syntax=WRAPPED)
+    told = f"application/octet-stream; transfer-syntax={EXPLICIT}"
+    assert parts(answered(file, "frames/3,1", OCTETS)) == [(told, FRAMES[2]), (told, FRAMES[0])]
+    odd = {**SHAPE, 0x00280010: element(0x00280010, "US", b"\3\0"), 0x00280011: element(0x00280011, "US", b"\3\0")}
+    odd |= {0x00280100: element(0x00280100, "US", b"\x08\0"), 0x00280008: element(0x00280008, "IS", b"2")}
+    even = [bytes(range(9)) + b"\0", bytes(range(9, 18)) + b"\0"]
+    file = part10(slice_body(1, extra={**odd, 0x7FE00010: fragments(*even)}.items()), syntax=WRAPPED)
+    assert [content for _, content in parts(answered(file, "frames/1,2", OCTETS))] == [one[:9] for one in even]
+    short = part10(slice_body(1, extra={**odd, 0x7FE00010: fragments(even[0][:8], even[1])}.items()), syntax=WRAPPED)
+    with pytest.raises(Unreadable):
+        answered(short, "frames/1")
 
 
 def test_one_frame_can_be_had_bare() -> None:

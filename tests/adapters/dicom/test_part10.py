@@ -317,7 +317,9 @@ def test_personal_and_insurance_numbers_are_found_where_the_header_says_so():
         (b"ISO_IR 100", "Đặng^Thùy".encode(), "Đặng Thùy"),
         (b"ISO_IR 100", "Jérôme^Buc".encode("latin-1"), "Jérôme Buc"),
         (None, "Tr\u00e2\u0300n^Minh".encode("cp1258"), "Trần Minh"),
-        (None, b"Tr\xc7n^V\xa8n", "Tr?n V?n"),  # TCVN3
+        (None, b"Tr\xc7n^V\xa8n", "Trần Văn"),  # TCVN3
+        (None, b"NGUY\xd4n^Th\xde B\xd7nh", "NGUYễn Thị Bình"),
+        (None, b"Tr\xc7n^V\xa8nx", "Tr?n V?nx"),
         (b"ISO_IR 192", b"Nguy\xff\xfen^An", "Nguy??n An"),
         (b"MADE UP", "Lê^Lợi".encode(), "Lê Lợi"),
         (b"\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", "Yamada Tarou"),

@@ -20,49 +20,43 @@ from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
 from hie_node.operations import dicom_listens
 from hie_node.setting_tables import Dicom, DicomSystem
+from hie_node.settings import Settings
 from registry.studies import Study
 from tests.house.hospital import make_house
+from tests.processes import PATIENCE, ended, eventually, forked, free_port
 
-PATIENCE = 30.0
 AET = "BACNINH"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def forked_port(settings: Settings) -> int:
+    return forked(lambda: run_dicom(build(settings)))
+
+
+def wait_until_open(settings: Settings) -> None:
+    eventually(lambda: dicom_listens(settings), "the port opens")
 
 
 class Port:
     """A hospital with its DICOM port open."""
 
     def __init__(self, folder: Path, **bounds: Any) -> None:
-        lab = bounds.pop("lab", True)
+        made = {name: bounds.pop(name) for name in ("lab", "database_url") if name in bounds}
         dicom = Dicom(**bounds)
         self.folder = folder
-        self.house = make_house(folder, lab=lab, dicom_port=free_port(), dicom_aet=AET, dicom=dicom)
+        self.house = make_house(folder, dicom_port=free_port(), dicom_aet=AET, dicom=dicom, **made)
         self.settings = self.house.settings
         self.pid = 0
         self._held: list[socket.socket] = []
 
     def open(self) -> Port:
         self.house.storage.close()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                run_dicom(self.settings, build)
-            finally:
-                os._exit(0)
-        deadline = time.monotonic() + PATIENCE
-        while not dicom_listens(self.settings):
-            assert time.monotonic() < deadline, "the port opens"
-            time.sleep(0.02)
+        self.pid = forked_port(self.settings)
+        wait_until_open(self.settings)
         return self
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        os.kill(self.pid, number)
         pid, self.pid = self.pid, 0
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return ended(pid, number)
 
     def clear(self) -> None:
         for sock in self._held:
@@ -120,10 +114,13 @@ class Port:
                 for one in study.selected()
             }
 
-    def transactions(self) -> list[str]:
-        """What is on record, row by row."""
+    def recorded(self) -> list[tuple[str, list[str]]]:
+        """What is on record, row by row: the transaction, and what it was about."""
         with self._looked_at(), self.house.storage.read() as unit:
-            return [row.transaction for row in unit.disclosures.search(limit=10_000)]
+            return [(row.transaction, list(row.items)) for row in unit.disclosures.search(limit=10_000)]
+
+    def transactions(self) -> list[str]:
+        return [transaction for transaction, _ in self.recorded()]
 
     def socket(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.settings.dicom_port), PATIENCE)

@@ -15,7 +15,8 @@ from adapters.dicom.network.services import VERIFICATION
 from hie_node.operations import readiness
 from hie_node.setting_tables import Dicom, DicomSystem, UnsafeSettings
 from tests.adapters.dicom.files import CT_IMAGE, EXPLICIT, IMPLICIT, STUDY, slice_body, study_of
-from tests.house.dimse.port import Port, free_port
+from tests.house.dimse.port import Port
+from tests.processes import free_port
 
 ECHO = Context(1, VERIFICATION, (IMPLICIT,))
 STORE = Context(3, CT_IMAGE, (EXPLICIT,))

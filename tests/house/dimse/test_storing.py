@@ -43,12 +43,13 @@ def test_another_ae_title_than_ours_is_refused(port: Port) -> None:
 
 
 def test_a_study_is_stored_as_it_was_sent(port: Port) -> None:
-    before, files = len(port.transactions()), study_of(5)
+    files = study_of(5)
     ran = port.stores(*files)
     assert ran.code == 0, ran.said
     stored = port.contents(STUDY)
     assert {data(content) for content in stored.values()} == {data(content) for content in files}
-    assert len(port.transactions()) - before == 5
+    found = port.study(STUDY)
+    assert found is not None and ("C-STORE", [found.id]) in port.recorded()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from tests.house.dimse.port import free_port
+from tests.processes import free_port
 
 PATIENCE = 30.0
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
@@ -35,9 +35,22 @@ class Orthanc:
         for content in files:
             self._asked("/instances", content)
 
-    def _asked(self, path: str, body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=body)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+    def knows(self, ae_title: str, port: int) -> None:
+        """A system that it may send to, by its name and where it listens."""
+        told = json.dumps({"AET": ae_title, "Host": "127.0.0.1", "Port": port, "AllowGet": False}).encode()
+        self._asked(f"/modalities/{ae_title}", told, method="PUT")
+
+    def studies(self) -> list[str]:
+        """Its own ids of what it has."""
+        return list(json.loads(self._asked("/studies")))
+
+    def pushes(self, study: str) -> None:
+        """Send a study to the other one; back when that has it."""
+        self._asked("/peers/other/store", study.encode())
+
+    def _asked(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return bytes(answer.read())
 
     def is_ready(self) -> bool:
@@ -49,8 +62,13 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Orthanc]:
-    """An empty archive, until the block ends."""
+def orthanc(folder: Path, *, durable: bool = True, gets: bool = True, peer: int = 0) -> Iterator[Orthanc]:
+    """An empty archive, until the block ends.
+
+    durable  what it acknowledges is on the disk, as it is delivered
+    gets     it answers C-GET
+    peer     HTTP port of another one that it may send to
+    """
     folder.mkdir(parents=True, exist_ok=True)
     archive = Orthanc(free_port(), free_port())
     settings = {
@@ -63,7 +81,9 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowFind": True,
-        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowGet": gets,
+        "SyncStorageArea": durable,
+        "OrthancPeers": {"other": [f"http://127.0.0.1:{peer}/"]} if peer else {},
         "Plugins": [PLUGIN],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }

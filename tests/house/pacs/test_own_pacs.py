@@ -10,19 +10,24 @@ from pathlib import Path
 import pytest
 
 from adapters.dicom.file_head import data_set_of, file_head
+from adapters.dicom.manifest import read_manifest
 from adapters.dicom.part10 import head_of, read_instance
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node.acts import Act, Caller
 from hie_node.archives import look, look_between
 from hie_node.flows.fetch import retrieve_frames, retrieve_study
+from hie_node.flows.image_sets import retrieve_images
+from hie_node.flows.manifests import manifest_of
 from hie_node.house import House
 from hie_node.setting_tables import Pacs, UnsafeSettings
-from registry.commands import RelayedStudy, RetrieveFrames, RetrieveStudy
-from registry.errors import ArchiveUnavailable
+from registry.commands import DocumentAsked, RelayedStudy, RetrieveFrames, RetrieveStudy
+from registry.errors import ArchiveUnavailable, NotFound, OtherForm
+from registry.identifiers import repository_of
+from registry.image_sets import ImageAsked, RetrieveImages
 from tests.adapters.dicom.files import CT_IMAGE, SERIES, STUDY, study_of
-from tests.house.dimse.port import free_port
 from tests.house.hospital import make_house
 from tests.house.pacs.orthanc import Orthanc, orthanc
+from tests.processes import free_port
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,28 @@ def test_a_pacs_is_not_reached_in_the_clear() -> None:
         with pytest.raises(UnsafeSettings, match="pacs"):
             unsafe.check()
     Pacs("a", url="https://pacs.example/dicom-web").check()
+
+
+def test_images_of_the_pacs_are_given_one_by_one_in_the_form_that_they_are_in(house: House) -> None:
+    indexed(house)
+    asked = [
+        ImageAsked(STUDY, SERIES, DocumentAsked(repository_of(house.home), f"urn:oid:{SERIES}.{n}")) for n in (2, 1, 9)
+    ]
+    explicit = frozenset({"1.2.840.10008.1.2.1"})
+    found = retrieve_images(act(house), RetrieveImages(tuple(asked), explicit))
+    files = [b"".join(one.content) for _, one in found.found]
+    assert [one.size for _, one in found.found] == [len(file) for file in files]
+    given = [b"".join(data_set_of([file])) for file in files]
+    assert given == [b"".join(data_set_of([study_of(3)[n]])) for n in (1, 0)]
+    assert [(one.unique_id, type(error)) for one, error in found.missing] == [(f"urn:oid:{SERIES}.9", NotFound)]
+    other = retrieve_images(act(house), RetrieveImages(tuple(asked[:1]), frozenset({"1.2.840.10008.1.2.4.50"})))
+    assert [type(error) for _, error in other.missing] == [OtherForm]
+
+
+def test_a_study_of_the_pacs_has_a_manifest_as_well(house: House) -> None:
+    indexed(house)
+    with house.storage.read() as unit:
+        study = unit.studies.by_uid(STUDY)
+        assert study is not None
+        listed = read_manifest(manifest_of(house, unit, study).content).studies
+    assert listed == {STUDY: tuple(f"{SERIES}.{n}" for n in (1, 2, 3))}
