@@ -15,6 +15,7 @@ from hashlib import sha256
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act, Caller
 from hie_node.house import House, new_id
+from registry.code_maps import CodeGap, Gaps
 from registry.errors import NotFound, Unreadable
 from registry.feeds import REFUSED, FeedItem, FeedSearch
 
@@ -49,7 +50,7 @@ def keep(house: House, data: bytes) -> Kept:
 def keep_file(house: House, chunks: Iterable[bytes]) -> Kept:
     """A file of any length; durable when this returns."""
     owner = _owner(house.now())
-    stored = house.contents.put(owner, chunks)
+    stored = house.contents.put(owner, chunks, sha1=False)
     return Kept(owner, stored.content_hash, stored.size, content_hash=stored.content_hash)
 
 
@@ -65,6 +66,7 @@ class Became:
     documents: int = 0
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gaps: tuple[CodeGap, ...] = ()
 
 
 def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -> FeedItem:
@@ -77,6 +79,7 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
         reasons=became.reasons[:MOST_LINES],
         deviations=dict(Counter(became.notes).most_common(MOST_LINES)),
         same_as=earlier.name if earlier else "",
+        gaps=became.gaps or (item.gaps if became.outcome == "unchanged" else ()),
     )
     unit.feeds.save(made, sealed=kept.sealed if kept else None)
     return made
@@ -123,7 +126,8 @@ def replay(house: House, item: FeedItem, caller: Caller) -> FeedItem:
     """Read it again, as the node reads today: after a mapping or the program was mended. Safe to repeat."""
     read: Callable[[House, FeedItem, Caller], Became] | None = _READERS.get(item.feed.partition(" ")[0])
     if read is None:
-        raise Unreadable("item of a feed", f"{item.feed}: its files lie in drop/refused; put them into drop again")
+        where = "send the study again" if item.objects else "its files lie in drop/refused; put them into drop again"
+        raise Unreadable("item of a feed", f"{item.feed}: {where}")
     became = read(house, item, caller)
     with house.storage.begin() as unit:
         return write(unit, replace(item, replayed=house.now()), None, became)
@@ -180,6 +184,16 @@ def senders(house: House, *, since: datetime, at_most: int = 100_000) -> list[Se
         for item in unit.feeds.find(FeedSearch(since=since, limit=at_most)):
             strange[item.feed].update(item.deviations)
     return [Sender(feed, outcomes, dict(strange[feed].most_common(MOST_LINES))) for feed, outcomes in counted.items()]
+
+
+def gaps(house: House, *, since: datetime, at_most: int = 100_000) -> dict[str, tuple[CodeGap, ...]]:
+    """What no map holds of what each feed sent, the most frequent first."""
+    counted: dict[str, Gaps] = {}
+    with house.storage.read() as unit:
+        for item in unit.feeds.find(FeedSearch(since=since, limit=at_most)):
+            if item.gaps:
+                counted.setdefault(item.feed, Gaps()).merge(item.gaps)
+    return {feed: found.found() for feed, found in sorted(counted.items())}
 
 
 def forget(house: House) -> None:

@@ -19,8 +19,8 @@ from hashlib import sha256
 from adapters.hl7v2.ack import ACCEPTED, Verdict, answers, sender_of, verdict
 from adapters.hl7v2.authorities import Receiver
 from adapters.hl7v2.catalogue import EXCHANGES, exchange_of
-from adapters.hl7v2.errors import Hl7Fault, SenderNotAllowed
-from adapters.hl7v2.exchanges import Exchange, Reply
+from adapters.hl7v2.errors import BeyondBounds, Hl7Fault, SenderNotAllowed
+from adapters.hl7v2.exchanges import Exchange, Read, Reply
 from adapters.hl7v2.mapping import SenderMapping, mapped, mapping_of
 from adapters.hl7v2.message import Message, header_field, read_message
 from adapters.hl7v2.orders import ASKING
@@ -29,12 +29,18 @@ from consent.errors import ConsentError
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics
 from hie_node.acts import Act, Caller
+from hie_node.apart import pulse
 from hie_node.flows.table import flow_for
 from hie_node.house import House
+from registry.code_maps import CodeGap, gaps
 from registry.commands import FeedPatient, ProvideSubmission
+from registry.documents import DocumentStatus
 from registry.errors import RegistryError, StorageUnavailable
 from registry.feeds import REFUSED, FeedItem
 from registry.vietnamese import composed
+
+READ_AHEAD = 8 << 20
+"""Bytes of messages that are read before the first of them is carried out; what is larger goes one by one."""
 
 _EVENTS = {event for exchange in EXCHANGES for event in exchange.events}
 
@@ -50,23 +56,101 @@ class Handled:
     commands: int = 0
     notes: tuple[str, ...] = ()
     documents: int = 0
+    gaps: tuple[CodeGap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A message read to its end as its sender meant it, and nothing done about it yet."""
+
+    message: Message
+    here: Receiver
+    exchange: Exchange
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What reading gave: the message as it came, and what it asks for, or what is wrong with it."""
+
+    message: Message | None
+    found: Understood | Exception
+    seconds: float
 
 
 def handle(house: House, data: bytes, *, address: str | None = None, replayed: FeedItem | None = None) -> Handled:
     """Answer one message, whatever it is. `address` is where it came from over the network.
 
     replayed  the item of the log that this message is: what becomes of it is written there by whoever asks
+
+    Raises MemoryError: whoever set that bound ends the process that has reached it.
     """
+    return _handle(house, data, _look(house, data, address), address, replayed)
+
+
+def handle_together(house: House, messages: Sequence[bytes], *, address: str | None = None) -> list[Handled]:
+    """Messages of one sender, in order, with one wait for the disk; their answers may leave when this returns.
+
+    They are read before the database is asked for anything: a message that reads for long keeps nobody from writing.
+    """
+    if not _may_share(messages):
+        return [handle(house, each, address=address) for each in messages]
+    pairs = [(each, _look(house, each, address)) for each in messages]
+    # what the database cannot take together is tried one by one, so that each gets the answer that fits it
+    with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
+        return [_handle(house, data, looked, address) for data, looked in pairs]
+    return [_handle(house, data, looked, address) for data, looked in pairs]
+
+
+def _may_share(messages: Sequence[bytes]) -> bool:
+    if len(messages) < 2 or sum(map(len, messages)) > READ_AHEAD:
+        return False
+    return not any(header_field(each, 9).partition("^")[0].upper() in ASKING for each in messages)
+
+
+def _look(house: House, data: bytes, address: str | None) -> Looked:
+    pulse()
     started = time.perf_counter()
     message: Message | None = None
     try:
         message = read_message(data)
-        handled = _answered(house, message, data, address, replayed)
+        found: Understood | Exception = _understood(house, message, address)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever goes wrong becomes an answer
-        handled = _refused(house, message, data, error)
+        found = error
+    return Looked(message, found, time.perf_counter() - started)
+
+
+def _understood(house: House, message: Message, address: str | None) -> Understood:
+    if address is not None:
+        _check_sender(house, message.header.text(3), message.header.text(4), address)
+    meant, here = as_meant(house, message, house.mappings.current())
+    exchange = exchange_of(meant, is_lab=here.is_lab)
+    return Understood(meant, here, exchange, exchange.decode(meant, here))
+
+
+def _handle(
+    house: House, data: bytes, looked: Looked, address: str | None, replayed: FeedItem | None = None
+) -> Handled:
+    pulse()
+    started = time.perf_counter() - looked.seconds
+    try:
+        if isinstance(looked.found, Exception):
+            raise looked.found
+        handled = _answered(house, looked.found, data, replayed)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong becomes an answer
+        handled = _refused(house, looked.message, data, error)
         if replayed is None and not isinstance(error, SenderNotAllowed):  # a stranger must not fill the disk
-            _keep_refused(house, message, data, handled)
-    seconds = time.perf_counter() - started
+            _keep_refused(house, looked.message, data, handled)
+    _told(handled, address, time.perf_counter() - started)
+    return handled
+
+
+def _told(handled: Handled, address: str | None, seconds: float) -> None:
+    """Counts and the log."""
     metrics.HL7.labels(handled.event, handled.verdict.code).inc()
     metrics.observe(f"HL7 {handled.event}", "mllp" if address else "file", handled.verdict.number, seconds)
     facts = {"again": True} if handled.again else {}
@@ -80,16 +164,19 @@ def handle(house: House, data: bytes, *, address: str | None = None, replayed: F
         ms=round(seconds * 1000, 1),
         **facts,
     )
+
+
+def give_up(house: House, data: bytes, *, address: str | None = None) -> Handled:
+    """Answer a message that cost more than one may, without reading it again: refused, and kept to be read later."""
+    handled = _refused(house, None, data, BeyondBounds())
+    try:
+        if address is not None:
+            _check_sender(house, *_named(data), address)
+        _keep_refused(house, None, data, handled)
+    except SenderNotAllowed as stranger:
+        handled = _refused(house, None, data, stranger)
+    _told(handled, address, 0.0)
     return handled
-
-
-def handle_together(house: House, messages: Sequence[bytes], *, address: str | None = None) -> list[Handled]:
-    """Messages of one sender, in order, with one wait for the disk; their answers may leave when this returns."""
-    if len(messages) > 1 and not any(header_field(each, 9).partition("^")[0].upper() in ASKING for each in messages):
-        # what the database cannot take together is tried one by one, so that each gets the answer that fits it
-        with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
-            return [handle(house, each, address=address) for each in messages]
-    return [handle(house, each, address=address) for each in messages]
 
 
 def became(handled: Handled) -> feeds.Became:
@@ -99,7 +186,7 @@ def became(handled: Handled) -> feeds.Became:
         reason = " ".join(filter(None, (judged.code, str(judged.number), judged.location, judged.text)))
         return feeds.Became(REFUSED, reasons=(reason,), notes=handled.notes)
     outcome = "unchanged" if handled.again or not handled.commands else "stored"
-    return feeds.Became(outcome, handled.documents, notes=handled.notes)
+    return feeds.Became(outcome, handled.documents, notes=handled.notes, gaps=handled.gaps)
 
 
 def refuse(house: House, head: bytes, error: Exception) -> Handled:
@@ -119,15 +206,12 @@ def receiver(house: House) -> Receiver:
         own_names=frozenset(name.upper() for name in names),
         authorities=settings.mllp.authorities,
         is_lab=settings.lab,
+        maps=house.code_maps,
     )
 
 
-def _answered(house: House, message: Message, data: bytes, address: str | None, replayed: FeedItem | None) -> Handled:
-    if address is not None:
-        _check_sender(house, message, address)
-    message, here = as_meant(house, message, house.mappings.current())
-    exchange = exchange_of(message, is_lab=here.is_lab)
-    read = exchange.decode(message, here)
+def _answered(house: House, found: Understood, data: bytes, replayed: FeedItem | None) -> Handled:
+    message, here, exchange, read = found.message, found.here, found.exchange, found.read
     if exchange.reply is not None:
         results = [_one(house, message, exchange, command) for command in read.commands]
         reply = exchange.reply(results, message, here)
@@ -138,8 +222,9 @@ def _answered(house: House, message: Message, data: bytes, address: str | None, 
     commands = [] if again else _still_news(house, read.commands, replayed)
     notes = (*message.deviations, *read.notes, *((STALE,) if len(commands) < len(read.commands) and not again else ()))
     told = answers(sender_of(message, data), ACCEPTED, now=here.now, notes=notes)
-    documents = sum(len(one.submission.documents) for one in commands if isinstance(one, ProvideSubmission))
-    handled = Handled(tuple(told), ACCEPTED, _event(message), again, len(commands), notes, documents)
+    brought = [each for one in commands if isinstance(one, ProvideSubmission) for each in one.submission.documents]
+    missing = gaps(result for one in brought for result in one.entry.results)
+    handled = Handled(tuple(told), ACCEPTED, _event(message), again, len(commands), notes, len(brought), missing)
     _carry_out(house, message, exchange, commands, _last_step(house, message, data, handled, identity, replayed))
     return handled
 
@@ -157,7 +242,15 @@ def _still_news(house: House, commands: Sequence[object], replayed: FeedItem | N
 
 def _is_overtaken(unit: UnitOfWork, command: object, replayed: FeedItem) -> bool:
     if isinstance(command, ProvideSubmission):
-        return False
+        submission = command.submission
+        hashes = {one.source_key: one.entry.attachment.hash for one in submission.documents if one.source_key}
+        return any(
+            (entry := unit.documents.by_source_key(key)) is not None
+            and entry.updated is not None
+            and entry.updated > replayed.received
+            and (entry.attachment.hash != hashes.get(key) or entry.status is not DocumentStatus.CURRENT)
+            for key in (*hashes, *submission.withdrawn)
+        )
     if not isinstance(command, FeedPatient):
         return replayed.outcome != REFUSED
     known = unit.patients.record(command.identifier)
@@ -169,14 +262,14 @@ def as_meant(house: House, message: Message, mappings: tuple[SenderMapping, ...]
     here, mapping = receiver(house), mapping_of(message, mappings)
     if mapping is None:
         return message, here
-    return mapped(message, mapping), replace(here, authorities={**here.authorities, **mapping.authorities})
+    authorities = {**here.authorities, **mapping.authorities}
+    return mapped(message, mapping), replace(here, authorities=authorities, systems=mapping.systems)
 
 
-def _check_sender(house: House, message: Message, address: str) -> None:
+def _check_sender(house: House, application: str, facility: str, address: str) -> None:
     """Raises SenderNotAllowed for a system that is not on the list, or not at its place."""
     senders = house.settings.mllp.senders
-    named = (message.header.text(3), message.header.text(4))
-    if senders and not any(each.is_named(*named) and each.comes_from(address) for each in senders):
+    if senders and not any(each.is_named(application, facility) and each.comes_from(address) for each in senders):
         raise SenderNotAllowed
 
 
@@ -236,15 +329,17 @@ def _keep_refused(house: House, message: Message | None, data: bytes, handled: H
         return
     with contextlib.suppress(StorageUnavailable):
         kept = feeds.keep(house, data)
-        name = message.control_id if message else ""
-        item = feeds.new_item(house, feed_of(message), name, kept)
+        # of what could not be read, its header says what it can
+        name = message.control_id if message else header_field(data, 10)
+        feed = feed_of(message) if message else f"{feeds.HL7} {_signed(*_named(data))}"
+        item = feeds.new_item(house, feed, name, kept)
         with house.storage.begin() as unit:
             feeds.write(unit, item, kept, became(handled))
 
 
-def feed_of(message: Message | None) -> str:
+def feed_of(message: Message) -> str:
     """The name of the feed in the log: which system sent it."""
-    return f"{feeds.HL7} {_sender(message) if message else '?'}"
+    return f"{feeds.HL7} {_sender(message)}"
 
 
 def _caller(house: House, message: Message) -> Caller:
@@ -257,7 +352,16 @@ def _caller(house: House, message: Message) -> Caller:
 
 def _sender(message: Message) -> str:
     """Application and facility as they sign themselves, fit for a record."""
-    names = (composed(message.header.text(number))[:64] for number in (3, 4))
+    return _signed(message.header.text(3), message.header.text(4))
+
+
+def _named(data: bytes) -> tuple[str, str]:
+    """MSH-3 and MSH-4 of a message that was not read."""
+    return header_field(data, 3).partition("^")[0], header_field(data, 4).partition("^")[0]
+
+
+def _signed(application: str, facility: str) -> str:
+    names = (composed(name)[:64] for name in (application, facility))
     return "|".join("".join(sign for sign in name if sign.isprintable()) for name in names)
 
 

@@ -2,6 +2,7 @@
 
 Messages of one connection are answered one after the other, in order; connections do not wait for each other. Whoever
 is slow, silent, endless or huge costs a connection and a bounded piece of memory, no thread and nobody else's time.
+What a message says is read in a process beside this one that can be killed (`hie_node/hl7_workers.py`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import uvloop
 
 from adapters.hl7v2.framing import Framer, Oversized, framed
 from adapters.hl7v2.message import MAX_MESSAGE
-from hie_node import hl7v2, log, metrics
+from hie_node import log, metrics
+from hie_node.apart import USUAL, Bounds
 from hie_node.edge.listeners import ServerTls
 from hie_node.edge.server import raise_descriptor_limit
+from hie_node.hl7_workers import Hl7Workers
 from hie_node.house import House
 from hie_node.line_door import serve_until_stopped
 from hie_node.setting_tables import Mllp
 from hie_node.settings import Settings
-from registry.errors import TooLarge
 
 CHUNK = 64 << 10
 HELD_TOGETHER = 256 << 20
@@ -183,23 +185,19 @@ class MllpServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_mllp(settings: Settings, build: Callable[[Settings], House]) -> None:
-    """Serve until SIGTERM. Meant as the `run` of a supervised child. Raises OSError when the port is taken."""
-    house = build(settings)
+def run_mllp(house: House, bounds: Bounds = USUAL) -> None:
+    """Serve until SIGTERM. Meant as the `run` of a supervised child, before it has threads.
 
-    def answer(frames: Sequence[bytes | Oversized], address: str) -> list[bytes]:
-        whole = [frame for frame in frames if isinstance(frame, bytes)]
-        handled = iter(hl7v2.handle_together(house, whole, address=address))
-        told = [next(handled) if isinstance(frame, bytes) else _too_large(house, frame) for frame in frames]
-        return [each for one in told for each in one.answers]
-
+    Raises OSError when the port is taken, WorkerEnded where nobody can work.
+    """
     raise_descriptor_limit()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, answer))
-
-
-def _too_large(house: House, frame: Oversized) -> hl7v2.Handled:
-    return hl7v2.refuse(house, frame.head, TooLarge("message", limit=MAX_MESSAGE))
+    house.storage.close()  # nothing is open at a fork
+    workers = Hl7Workers(house, bounds)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(house.settings, workers.answer))
+    finally:
+        workers.close()
 
 
 async def _serve(settings: Settings, answer: Answer) -> None:

@@ -19,7 +19,7 @@ from uuid import UUID, uuid5
 
 from adapters.hl7v2.values import Moment, read_birth_date, read_moment
 from adapters.xml_door import XmlElement, XmlRefused, parse_xml_bytes
-from registry.coded import CONFIDENTIALITY, FORMAT_CODE, ICD10, IMAGING_REPORT, LOINC, CodedValue
+from registry.coded import CONFIDENTIALITY, FORMAT_CODE, ICD10, IMAGING_REPORT, LOINC, MIME_TYPE_SUFFICIENT, CodedValue
 from registry.documents import Attachment, Author, DocumentEntry
 from registry.errors import InvalidValue, Unreadable
 from registry.identifiers import HomeCommunityId, PatientIdentifier, is_oid
@@ -47,7 +47,6 @@ _FORMATS = {
     "text/plain": CodedValue("urn:ihe:iti:xds-sd:text:2008", FORMAT_CODE, "XDS-SD text"),
 }
 _XDS_MS = CodedValue("urn:ihe:pcc:xds-ms:2007", FORMAT_CODE, "XDS-MS")
-_ANY = CodedValue("urn:ihe:iti:xds:2017:mimeTypeSufficient", FORMAT_CODE, "mimeType Sufficient")
 _BLOCKS = frozenset({"paragraph", "item", "tr", "caption", "br", "title", "list", "table"})
 
 
@@ -242,8 +241,8 @@ def _format(root: XmlElement) -> CodedValue:
     if _SCANNED in templates:
         body = _find(root, "component/nonXMLBody/text")
         media = "" if body is None else body.get("mediaType", "")
-        return _FORMATS.get(media, _ANY)
-    return _XDS_MS if templates & _SUMMARIES else _ANY
+        return _FORMATS.get(media, MIME_TYPE_SUFFICIENT)
+    return _XDS_MS if templates & _SUMMARIES else MIME_TYPE_SUFFICIENT
 
 
 # ---- what a person reads ----
@@ -310,5 +309,5 @@ def _beside(entry: DocumentEntry, readable: _Readable) -> DocumentEntry:
         attachment=replace(
             entry.attachment, content_type=readable.content_type, size=len(readable.content), hash=digest
         ),
-        format=_ANY,
+        format=MIME_TYPE_SUFFICIENT,
     )

@@ -7,6 +7,7 @@ import re
 from pathlib import PurePath
 from typing import Literal
 
+from adapters.dicom.headless import begins_an_image
 from adapters.insurance.tables import names_by_tag
 
 Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "cda", "unknown"]
@@ -17,7 +18,8 @@ FIRST_BYTES = 4096
 FHIR_NAMESPACE = "http://hl7.org/fhir"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UNMARKED = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
-_BEFORE_ROOT = re.compile(r"(?:\s++|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
+# One at a time: Python 3.11.2 (Debian 12) misreads a possessive group that holds a lookahead.
+_BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^>]*)")
 _RESOURCE = re.compile(r'"resourceType"\s*:')
 _HL7 = re.compile(rb"(?:\xef\xbb\xbf)?[\x0b\s]*(?:MSH|FHS|BHS)[^\w\s]")
@@ -27,7 +29,8 @@ _ENVELOPES = frozenset({"GIAMDINHHS", "HOSO", "FILEHOSO"})
 def kind_of(path: str, first_bytes: bytes) -> Kind:
     """`first_bytes` are the first 4096, or all there are."""
     suffix = PurePath(path).suffix.lower()
-    if first_bytes[128:132] == b"DICM":
+    # old devices leave out the preamble, or all of the head
+    if first_bytes[128:132] == b"DICM" or begins_an_image(first_bytes):
         return "dicom"
     if first_bytes.startswith(b"%PDF-"):
         return "document"
@@ -40,7 +43,7 @@ def kind_of(path: str, first_bytes: bytes) -> Kind:
         return _kind_of_json(text, suffix)
     if suffix in (".txt", ".pdf"):
         return "document"
-    # Old devices leave out the preamble; then the name is all there is.
+    # what is named so and is none is told so by what reads it
     return "dicom" if suffix in (".dcm", ".dicom") and first_bytes else "unknown"
 
 
@@ -52,8 +55,10 @@ def _decoded(first_bytes: bytes) -> str:
 
 
 def _kind_of_xml(text: str) -> Kind:
-    before = _BEFORE_ROOT.match(text)
-    root = _ROOT.match(text, before.end() if before else 0)
+    start = 0
+    while before := _BEFORE_ROOT.match(text, start):
+        start = before.end()
+    root = _ROOT.match(text, start)
     if root is None:
         return "unknown"
     tag = root.group(1).upper()

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
-from registry.coded import DCM, FORMAT_CODE, IMAGING_REPORT, LOINC, SERVICE_CODE, CodedValue
+from registry.coded import DCM, FORMAT_CODE, IMAGING_REPORT, LOINC, MIME_TYPE_SUFFICIENT, SERVICE_CODE, CodedValue
 from registry.documents import Attachment, Author, DocumentEntry
 from registry.errors import InvalidValue, TooLarge, Unreadable
 from registry.examinations import Service, by_service_code
@@ -54,7 +54,6 @@ _GENDERS: dict[str, Gender] = {"male": "male", "female": "female"}
 _MODALITIES = {"CT": "Computed Tomography", "MR": "Magnetic Resonance"}
 _PDF = CodedValue("urn:ihe:rad:PDF", FORMAT_CODE, "Radiology XDS-I PDF")
 _TEXT = CodedValue("urn:ihe:rad:TEXT", FORMAT_CODE, "Radiology XDS-I Text")
-_ANY = CodedValue("urn:ihe:iti:xds:2017:mimeTypeSufficient", FORMAT_CODE, "mimeType Sufficient")
 
 
 # names from old systems hold bytes of TCVN3 read as Latin-1, also those from 0x80 to 0x9F: odd, but somebody's name
@@ -276,7 +275,7 @@ def _attachment(content: _Bytes, title: str | None, created: datetime | None) ->
 
 def _format(content: _Bytes, *, imaging: bool) -> CodedValue:
     if not imaging:
-        return _ANY
+        return MIME_TYPE_SUFFICIENT
     return _TEXT if content.text else _PDF
 
 

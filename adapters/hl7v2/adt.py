@@ -44,6 +44,8 @@ def decode_merge(message: Message, receiver: Receiver) -> Read:
             survivor = None
     if not commands:
         message.one("PID")
+        if survivor is None:
+            raise Malformed(message.one("MRG").location(1), "the same number twice merges nothing; nothing was changed")
         message.one("MRG")
         raise Malformed("MRG^1", "expected PID before MRG; nothing was stored")
     if len(commands) > MAX_MERGES:

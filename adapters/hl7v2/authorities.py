@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapters.hl7v2.message import Delimiters, Field, Segment
+from registry.code_maps import NO_MAPS, CodeMaps
 from registry.errors import InvalidValue
 from registry.identifiers import (
     CITIZEN_ID,
@@ -55,6 +56,8 @@ class Receiver:
     own_names    namespaces and facility names, in capitals, that mean this hospital
     authorities  further namespaces, in capitals, and the systems that they mean
     is_lab       takes training messages
+    systems      names of code systems, in capitals, as this sender uses them, and what they mean
+    maps         what codes and units are elsewhere
     """
 
     home: HomeCommunityId
@@ -64,6 +67,8 @@ class Receiver:
     own_names: frozenset[str] = frozenset()
     authorities: Mapping[str, str] = field(default_factory=dict)
     is_lab: bool = False
+    systems: Mapping[str, str] = field(default_factory=dict)
+    maps: CodeMaps = NO_MAPS
 
 
 @dataclass(frozen=True, slots=True)

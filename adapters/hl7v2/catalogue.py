@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.hl7v2 import adt, mdm, orders, oru, qbp
+from adapters.hl7v2 import adt, mdm, orders, oru, qbp, ref
 from adapters.hl7v2.errors import (
     MissingField,
     UnsupportedEvent,
@@ -13,7 +13,14 @@ from adapters.hl7v2.errors import (
 from adapters.hl7v2.exchanges import Exchange
 from adapters.hl7v2.message import Message
 
-EXCHANGES: tuple[Exchange, ...] = (*adt.EXCHANGES, oru.EXCHANGE, mdm.EXCHANGE, orders.EXCHANGE, *qbp.EXCHANGES)
+EXCHANGES: tuple[Exchange, ...] = (
+    *adt.EXCHANGES,
+    oru.EXCHANGE,
+    mdm.EXCHANGE,
+    orders.EXCHANGE,
+    ref.EXCHANGE,
+    *qbp.EXCHANGES,
+)
 _BY_EVENT = {event: exchange for exchange in EXCHANGES for event in exchange.events}
 _TYPES = {kind for kind, _ in _BY_EVENT}
 _VERSIONS = tuple(f"2.{minor}" for minor in range(1, 10))

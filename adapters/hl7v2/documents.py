@@ -17,17 +17,17 @@ from uuid import UUID, uuid5
 
 from adapters.hl7v2.authorities import Receiver
 from adapters.hl7v2.errors import BadValue
-from adapters.hl7v2.message import Field, Message, Segment
+from adapters.hl7v2.message import MAX_TEXT, Field, Message, Segment
 from adapters.hl7v2.patient import ReadPatient
 from adapters.hl7v2.values import Moment
-from registry.coded import FORMAT_CODE, CodedValue
+from registry.clinical import Result
+from registry.coded import MIME_TYPE_SUFFICIENT, CodedValue
 from registry.documents import Attachment, Author, DocumentEntry
-from registry.identifiers import PatientIdentifier
+from registry.identifiers import VISIT, PatientIdentifier
 from registry.submissions import Bytes, SubmittedDocument
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 LANGUAGE = "vi-VN"
-ANY_TYPE = CodedValue("urn:ihe:iti:xds:2017:mimeTypeSufficient", FORMAT_CODE, "mimeType Sufficient")
 FINAL = frozenset({"F", "C", "U", "A", ""})
 WITHDRAWN = frozenset({"D", "W", "X"})
 _NAMES = UUID("0a4a5f0f-3f60-5b57-8d2b-1f1f4b0f9b31")
@@ -54,18 +54,22 @@ class Facts:
     key        parts of the sender's own name of it
     heads      lines above the text
     codes      diagnoses and services, for the check against closed lists
+    results    its values as facts, where some are numbers
+    visit      the number of the stay or consultation (PV1-19)
     """
 
     key: tuple[str, ...]
     title: str
     type: CodedValue
     category: CodedValue
-    format: CodedValue = ANY_TYPE
+    format: CodedValue = MIME_TYPE_SUFFICIENT
     heads: tuple[str, ...] = ()
     setting: CodedValue | None = None
     events: tuple[CodedValue, ...] = ()
     codes: tuple[CodedValue, ...] = ()
     references: tuple[PatientIdentifier, ...] = ()
+    results: tuple[Result, ...] = ()
+    visit: str = ""
     author: str = ""
     performed: Moment | None = None
     written: Moment | None = None
@@ -104,7 +108,8 @@ def read_body(observations: Iterable[Segment], message: Message) -> Body:
     heading = ""
     for segment in observations:
         if segment.name == "NTE":
-            body.sections.setdefault(heading, []).extend(each.whole() for each in segment.repetitions(3))
+            notes = (each.whole(longest=MAX_TEXT) for each in segment.repetitions(3))
+            body.sections.setdefault(heading, []).extend(notes)
             continue
         if segment.text(11).upper() not in FINAL:
             message.note("an OBX that is not final was left out")
@@ -125,7 +130,7 @@ def _add(body: Body, obx: Segment, message: Message) -> str:
     code, name = obx.text(3, 1), obx.text(3, 2) or obx.text(3, 1)
     if kind in ("TX", "FT", "ST", ""):
         heading = _HEADINGS.get(code.upper().split("&")[0], name)
-        lines = ["" if each.is_null else each.whole() for each in obx.repetitions(5)]
+        lines = ["" if each.is_null else each.whole(longest=MAX_TEXT) for each in obx.repetitions(5)]
         body.sections.setdefault(heading, []).extend(lines)
         return heading
     value = _coded(obx) if kind in ("CE", "CWE", "CNE", "CF") else obx.first(5).whole()
@@ -201,17 +206,19 @@ def _document(
         ),
         type=facts.type,
         categories=(facts.category,),
-        format=facts.format if is_text else ANY_TYPE,
+        format=facts.format if is_text else MIME_TYPE_SUFFICIENT,
         practice_setting=facts.setting,
         events=facts.events,
         authors=(Author(person=facts.author or None, institution=str(receiver.facility)),),
         date=written.at if written else None,
         start=facts.performed.at if facts.performed and facts.performed.is_exact else None,
         references=facts.references,
+        encounters=(PatientIdentifier(f"{VISIT}:{receiver.facility}", facts.visit),) if facts.visit else (),
         source_patient=patient.identifier,
         source_demographics=patient.demographics,
         home=receiver.home,
         examination=facts.examination,
+        results=facts.results if is_text else (),
     )
     key = source_key(receiver, facts.key, form)
     return SubmittedDocument(entry, Bytes(content), source_key=key, texts=texts, codes=facts.codes)

@@ -4,6 +4,7 @@ Hl7Fault
 ├── Malformed               no message: no header, two headers, bytes of no character set, out of order
 ├── MissingField            a required field is empty
 ├── BadValue                a field that its data type, or this door's bounds, do not allow
+├── BeyondBounds            reading it took more time or memory than one message may have
 ├── UnknownCode             a code, parameter or name that is in none of the tables
 ├── UnknownKey              a number or an authority that nobody here knows
 ├── SenderNotAllowed        MSH-3 and MSH-4 name a system that is not on the list
@@ -39,6 +40,13 @@ class MissingField(Hl7Fault):
 
 class BadValue(Hl7Fault):
     """A value that its data type does not allow, or beyond the bounds of this door (102)."""
+
+
+class BeyondBounds(Hl7Fault):
+    """Reading it took more time or memory than one message may have (207)."""
+
+    def __init__(self) -> None:
+        super().__init__("", "took more time or memory than one message may have; nothing was stored")
 
 
 class UnknownCode(Hl7Fault):

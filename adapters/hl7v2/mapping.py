@@ -12,6 +12,8 @@ It is a TOML file with one table for each sender:
     ZBX = "OBX"
     [sender.fields]                  # where a field is empty, take it from another
     "OBR-3" = "OBR-18"
+    [sender.systems]                 # what its names of code systems mean (OBX-3.3); "" is a code that names none
+    L = "http://fhir.ehealth.gov.vn/core/CodeSystem/result"
     [sender.codes."OBR-4"]           # first component: its code, and the one that is meant
     CT01 = "18.0149.0040"
 
@@ -31,7 +33,7 @@ from registry.errors import InvalidValue
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9]\d{0,2})")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-_KNOWN = frozenset({"application", "facility", "authorities", "segments", "fields", "codes"})
+_KNOWN = frozenset({"application", "facility", "authorities", "segments", "fields", "systems", "codes"})
 Place = tuple[str, int]
 
 
@@ -45,6 +47,7 @@ class SenderMapping:
     segments: Table[str, str] = field(default_factory=dict)
     fields: Table[Place, Place] = field(default_factory=dict)
     codes: Table[Place, Table[str, str]] = field(default_factory=dict)
+    systems: Table[str, str] = field(default_factory=dict)
 
     def is_of(self, message: Message) -> bool:
         header = message.header
@@ -79,6 +82,7 @@ def _sender(place: int, told: dict[str, Any]) -> SenderMapping:
         {_segment(old, where): _segment(new, where) for old, new in _texts(told, "segments", where).items()},
         {_place(to, where): _place(of, where) for to, of in _texts(told, "fields", where).items()},
         {_place(to, where): _texts(told["codes"], to, where) for to in told.get("codes", {})},
+        {name.upper(): system for name, system in _texts(told, "systems", where).items()},
     )
 
 

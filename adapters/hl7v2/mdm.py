@@ -15,6 +15,7 @@ from adapters.hl7v2.message import Message, Segment
 from adapters.hl7v2.oru import MAX_FILES
 from adapters.hl7v2.patient import read_patient
 from adapters.hl7v2.values import read_moment, read_staff_name
+from adapters.hl7v2.visit import visit_key
 from registry.coded import LOINC, CodedValue
 from registry.commands import ProvideSubmission
 from registry.submissions import Submission
@@ -76,6 +77,7 @@ def _facts(txa: Segment, message: Message) -> Facts:
     title = txa.text(25) or display or (known[1] if known else "Tài liệu")
     author = read_staff_name(txa.first(9)) or read_staff_name(txa.first(5))
     return Facts(
+        visit=visit_key(message),
         key=_key(txa, 12, message),
         title=title[:255],
         type=kind,

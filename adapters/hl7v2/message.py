@@ -25,11 +25,23 @@ MAX_SEGMENTS = 10_000
 MAX_PIECES = 1_000
 """Fields of a segment, repetitions of a field, components of a repetition."""
 
+MAX_REPETITIONS = 50_000
+"""Of all fields of a message together, counted beyond the first of each."""
+
 MAX_VALUE = 64 << 10
 """Characters of one value, except where a field is read as a text or a file."""
 
+MAX_TEXT = 4 << 20
+"""Characters of a text: the longest report is a hundredth of it."""
+
+MAX_ESCAPES = 50_000
+"""Of one text."""
+
 NULL = '""'
 """The sender says that there is no value, which is more than saying nothing."""
+
+_FOR_THE_ANSWER = (3, 4, 5, 6, 10, 11, 12)
+"""Fields of the header without which nobody could be answered, and the log not say whose message it was."""
 
 _HEADER = re.compile(rb"MSH[^\w\s]")
 _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -123,8 +135,12 @@ class Field:
             raise BadValue(self.location, f"more than {MAX_VALUE} characters")
         return "" if value == NULL else self._message.unescape(value).strip()
 
-    def whole(self) -> str:
+    def whole(self, *, longest: int = MAX_VALUE) -> str:
         """The repetition as one text, its components still separated: for what has no components (ST, TX, FT)."""
+        if len(self.raw) > longest:
+            raise BadValue(self.location, f"more than {longest} characters")
+        if self.raw.count(self._message.delimiters.escape) > 2 * MAX_ESCAPES:
+            raise BadValue(self.location, f"more than {MAX_ESCAPES} escapes in one text")
         return "" if self.is_null else self._message.unescape(self.raw)
 
 
@@ -157,6 +173,7 @@ class Segment:
             return []
         where = self.location(number)
         parts = _cut(raw, self._message.delimiters.repetition, where)
+        self._message.count_repetitions(len(parts) - 1, where)
         return [Field(part, self._message, f"{where}^{count}") for count, part in enumerate(parts, 1) if part]
 
     def first(self, number: int) -> Field:
@@ -179,11 +196,12 @@ class Segment:
 class Message:
     """A message as it was read. `deviations` say what had to be overlooked; they name fields, never values."""
 
-    __slots__ = ("_escapes", "charset", "delimiters", "deviations", "segments")
+    __slots__ = ("_counted", "_escapes", "_repetitions", "charset", "delimiters", "deviations", "segments")
 
     def __init__(self, lines: list[str], delimiters: Delimiters, charset: str, deviations: list[str]) -> None:
         self.delimiters, self.charset, self.deviations = delimiters, charset, deviations
         self._escapes = _escapes(delimiters.escape)
+        self._repetitions, self._counted = 0, set[str]()
         places: dict[str, int] = {}
         segments = []
         for line in lines:
@@ -213,6 +231,14 @@ class Message:
         for segment in self.all(name):
             return segment
         raise Malformed(f"{name}^1", f"the segment {name} is required; nothing was stored")
+
+    def count_repetitions(self, more: int, where: str) -> None:
+        """Raises BadValue where all fields that were asked for hold too many; each is counted once."""
+        if more and where not in self._counted:
+            self._counted.add(where)
+            self._repetitions += more
+            if self._repetitions > MAX_REPETITIONS:
+                raise BadValue(where, f"more than {MAX_REPETITIONS} repetitions in the message")
 
     def note(self, text: str) -> None:
         """Something that was overlooked."""
@@ -266,7 +292,7 @@ def read_message(data: bytes) -> Message:
     delimiters = Delimiters.of(_first_line(decoded.text))
     lines = _lines(decoded.text, delimiters, deviations)
     read = Message(lines, delimiters, decoded.charset, deviations)
-    _ = (read.kind, read.control_id, read.header.text(12))  # what every answer needs can be read
+    _ = (read.kind, *map(read.header.text, _FOR_THE_ANSWER))
     return read
 
 

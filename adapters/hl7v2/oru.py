@@ -12,14 +12,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adapters.hl7v2.authorities import Receiver
-from adapters.hl7v2.documents import ANY_TYPE, WITHDRAWN, Body, Facts, documents, read_body, source_key
+from adapters.hl7v2.documents import WITHDRAWN, Body, Facts, documents, read_body, source_key
 from adapters.hl7v2.errors import BadValue, Malformed, MissingField
 from adapters.hl7v2.exchanges import Exchange, Read, events
 from adapters.hl7v2.message import Field, Message, Segment
 from adapters.hl7v2.patient import ReadPatient, read_patient
+from adapters.hl7v2.results import numeric_results
 from adapters.hl7v2.values import Moment, read_moment, read_staff_name
+from adapters.hl7v2.visit import visit_key
 from adapters.insurance.imaging import MODALITIES, examination_by_name, type_of
-from registry.coded import DCM, FORMAT_CODE, ICD10, IMAGING_REPORT, LOINC, SERVICE_CODE, CodedValue
+from registry.coded import (
+    DCM,
+    FORMAT_CODE,
+    ICD10,
+    IMAGING_REPORT,
+    LOINC,
+    MIME_TYPE_SUFFICIENT,
+    SERVICE_CODE,
+    CodedValue,
+)
 from registry.commands import ProvideSubmission
 from registry.errors import InvalidValue
 from registry.examinations import Examination, by_service_code
@@ -27,6 +38,9 @@ from registry.identifiers import ACCESSION, DICOM_UID, PatientIdentifier, check_
 from registry.submissions import Submission, SubmittedDocument
 
 PUBLISHED = frozenset({"F", "C"})
+MAX_ORDERS = 500
+"""Reports of one message, which become durable together."""
+
 MAX_FILES = 4
 """PDFs and pictures of one report."""
 
@@ -77,6 +91,8 @@ def _patients(message: Message) -> Iterator[tuple[Segment, list[Order]]]:
         elif segment.name == "ORC":
             orc = segment
         elif segment.name == "OBR":
+            if segment.place > MAX_ORDERS:
+                raise BadValue(f"OBR^{segment.place}", f"more than {MAX_ORDERS} reports in one message")
             orders.append(Order(segment, orc))
             orc = None
         elif not orders:
@@ -153,7 +169,7 @@ def _report(
     body = read_body([line for line in order.lines if not _is_link(line)], message)
     if len(body.files) > MAX_FILES:
         raise BadValue(order.obr.location(4), f"more than {MAX_FILES} files in one report; nothing was stored")
-    facts = _facts(order, key, uids, body, message)
+    facts = _facts(order, key, uids, body, message, receiver)
     return documents(facts, _with_heading(body, facts), patient, receiver)
 
 
@@ -164,7 +180,9 @@ def _with_heading(body: Body, facts: Facts) -> Body:
     return body
 
 
-def _facts(order: Order, key: tuple[str, ...], uids: list[str], body: Body, message: Message) -> Facts:
+def _facts(
+    order: Order, key: tuple[str, ...], uids: list[str], body: Body, message: Message, receiver: Receiver
+) -> Facts:
     obr = order.obr
     services = ordered_services(obr)
     modality, examination = _examination(services)
@@ -178,11 +196,12 @@ def _facts(order: Order, key: tuple[str, ...], uids: list[str], body: Body, mess
     )
     events_ = (CodedValue(modality, DCM, MODALITIES[modality]),) if modality else ()
     return Facts(
+        visit=visit_key(message),
         key=key,
         title=title[:255],
         type=_type(services, section, examination),
         category={"RAD": IMAGING_REPORT, "LAB": _LABORATORY, "PAT": _PATHOLOGY}.get(section, _STUDY_REPORT),
-        format=_TEXT_REPORT if section == "RAD" else ANY_TYPE,
+        format=_TEXT_REPORT if section == "RAD" else MIME_TYPE_SUFFICIENT,
         heads=(
             _TITLES.get(section, _TITLES[""]).upper(),
             f"Kỹ thuật thực hiện: {' '.join(filter(None, (services[0].code if services else '', name)))}",
@@ -194,6 +213,7 @@ def _facts(order: Order, key: tuple[str, ...], uids: list[str], body: Body, mess
         events=(*events_, *services),
         codes=(*services, *_diagnoses(order)),
         references=_references(order, uids, message),
+        results=numeric_results(order.lines, message, receiver, performed=performed),
         author=author,
         performed=performed,
         written=resulted,

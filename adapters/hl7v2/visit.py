@@ -29,15 +29,20 @@ _FACTS = frozenset({"medications", "services", "results", "kept"})
 _ICD = re.compile(r"([A-Z]\d{2})\.?(\d{1,3})?", re.ASCII)
 
 
-def read_visit(message: Message, patient: PatientMention, receiver: Receiver) -> tuple[ProvideSubmission, ...]:
-    """What the message says of a visit; nothing where it names none."""
+def visit_key(message: Message) -> str:
+    """The number of the visit that a message is about (PV1-19); empty where it names none that can be kept."""
     pv1 = next(message.all("PV1"), None)
     key = pv1.text(19) if pv1 else ""
-    if pv1 is None or not key or len(key) > MAX_KEY or not key.isprintable():
+    return key if len(key) <= MAX_KEY and key.isprintable() else ""
+
+
+def read_visit(message: Message, patient: PatientMention, receiver: Receiver) -> tuple[ProvideSubmission, ...]:
+    """What the message says of a visit; nothing where it names none."""
+    pv1, key = next(message.all("PV1"), None), visit_key(message)
+    if pv1 is None or not key:
         return ()
     event = message.kind[1]
-    codes = tuple(code for dg1 in message.all("DG1") if (code := _diagnosis(dg1)))
-    words = "; ".join(dict.fromkeys(text for dg1 in message.all("DG1") if (text := _words(dg1))))
+    codes, words = read_diagnoses(message)
     admitted, discharged = _moment(pv1, 44, message), _moment(pv1, 45, message)
     if event in _ARRIVALS and admitted is None:
         admitted = _event_time(message)
@@ -64,6 +69,12 @@ def read_visit(message: Message, patient: PatientMention, receiver: Receiver) ->
         unsaid=(_ALL - spoken) | _FACTS,
     )
     return (ProvideSubmission(Submission(patient, visit=visit)),)
+
+
+def read_diagnoses(message: Message) -> tuple[tuple[CodedValue, ...], str]:
+    """All DG1 of the message: the codes of ICD-10 among them, and what they say in words."""
+    codes = tuple(code for dg1 in message.all("DG1") if (code := _diagnosis(dg1)))
+    return codes, "; ".join(dict.fromkeys(text for dg1 in message.all("DG1") if (text := _words(dg1))))
 
 
 def _event_time(message: Message) -> datetime | None:

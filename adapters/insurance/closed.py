@@ -16,13 +16,15 @@ from collections.abc import Iterable, Iterator
 from adapters.insurance.envelope import Dossier
 from adapters.insurance.rows import Row
 from adapters.insurance.tables import columns_of_table_6_alone
-from consent.closed_lists import CLOSED_COLUMNS, CLOSED_ROUTES, sensitivity
+from consent.closed_lists import sensitivity, shipped
 from registry.coded import ICD10, CodedValue
 from registry.examinations import by_service_code
 
 _CODE_COLUMNS = frozenset({"MA_BENH", "MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH_YHCT", "MA_BENHKHAC", "MA_BENHCHINH"})
 _WRITTEN_DIAGNOSES = frozenset({"CHAN_DOAN_RV", "CHAN_DOAN_VAO", "TEN_BENH", "CHAN_DOAN", "LY_DO_VV", "LY_DO_VNT"})
 _MEDICINE_COLUMNS = frozenset({"TEN_THUOC", "MA_THUOC", "HAM_LUONG"})
+_ROUTE = "MA_DOITUONG_KCB"
+_TOLD = _CODE_COLUMNS | _WRITTEN_DIAGNOSES | _MEDICINE_COLUMNS | {_ROUTE}
 _ICD = re.compile(r"(?<![A-Z0-9])([A-Z]\d{2})\.?(\d{1,3})?(?!\d)", re.IGNORECASE | re.ASCII)
 _TEST_COLUMNS = ("TEN_CHI_SO", "GIA_TRI", "MO_TA", "KET_LUAN")
 _POSITIVE = re.compile(r"duong tinh|\bpositive\b|\+|co phan ung|\breactive\b")
@@ -43,17 +45,16 @@ def dossier_sensitivity(dossier: Dossier) -> tuple[CodedValue, ...]:
     medicines: set[str] = set()
     routes: set[str] = set()
     for row in _all_rows(dossier):
-        for column, text in row.items():
-            if not text:
-                continue
-            columns.add(column)
+        columns.update(row)
+        for column in _TOLD.intersection(row):
+            text = row[column]
             if column in _CODE_COLUMNS:
                 codes.add(text)
             elif column in _WRITTEN_DIAGNOSES:
                 written.append(_composed(text))
             elif column in _MEDICINE_COLUMNS:
                 medicines.add(_composed(text))
-            elif column == "MA_DOITUONG_KCB":
+            else:
                 routes.add(text.replace(",", "."))
     table_6 = "XML6" in dossier.tables or not columns.isdisjoint(columns_of_table_6_alone())
     return sensitivity(
@@ -61,8 +62,8 @@ def dossier_sensitivity(dossier: Dossier) -> tuple[CodedValue, ...]:
         medicines=sorted(medicines),
         texts=(*written, *_open_tests(dossier)),
         tables=("XML6",) if table_6 else (),
-        columns=sorted(columns & CLOSED_COLUMNS),
-        route=next(iter(routes & CLOSED_ROUTES), ""),
+        columns=sorted(columns & shipped().columns),
+        route=next(iter(routes & shipped().routes), ""),
     )
 
 
@@ -78,6 +79,9 @@ def _all_rows(dossier: Dossier) -> Iterator[Row]:
 
 def _open_tests(dossier: Dossier) -> Iterator[str]:
     """Results that speak of HIV and do not plainly say that it is absent; an imaging report speaks for itself."""
+    said = "\n".join(row[column] for row in dossier.rows("XML4") for column in _TEST_COLUMNS if column in row)
+    if not document_sensitivity((said,)):
+        return
     for row in dossier.rows("XML4"):
         if by_service_code(row.get("MA_DICH_VU", "")):
             continue

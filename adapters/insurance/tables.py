@@ -41,11 +41,8 @@ class Table:
     record: str | None
     columns: MappingProxyType[str, Column]
     other_names: MappingProxyType[str, str]
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Tags that hold columns and are none themselves."""
-        return frozenset(tag for tag in (self.root, self.list, self.record) if tag)
+    tags: frozenset[str]
+    """Tags that hold columns and are none themselves."""
 
 
 @cache
@@ -86,6 +83,7 @@ def _table(name: str, facts: dict[str, object]) -> Table:
         str(record) if record else None,
         MappingProxyType({column.name: column for column in columns}),
         MappingProxyType(other_names if isinstance(other_names, dict) else {}),
+        frozenset(str(tag) for tag in (root, inner, record) if tag),
     )
 
 

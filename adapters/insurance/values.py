@@ -38,7 +38,16 @@ class Moment:
     @property
     def spoken(self) -> str:
         """As a Vietnamese reader expects it."""
-        return f"{self.at:%d/%m/%Y}" if self.day_only else f"{self.at:%d/%m/%Y %H:%M}"
+        return spoken_day(self.at) if self.day_only else f"{spoken_day(self.at)} {spoken_time(self.at)}"
+
+
+def spoken_day(at: datetime) -> str:
+    """Day, month, year; a page of results has fifty of them, and the C library takes its time over each."""
+    return f"{at.day:02}/{at.month:02}/{at.year:04}"
+
+
+def spoken_time(at: datetime) -> str:
+    return f"{at.hour:02}:{at.minute:02}"
 
 
 @lru_cache(maxsize=4096)

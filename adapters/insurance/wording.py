@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from adapters.insurance.forms import OUTCOMES
 from adapters.insurance.imaging import Report, performed_elsewhere
 from adapters.insurance.rows import Row
-from adapters.insurance.values import read_moment
+from adapters.insurance.values import read_moment, spoken_day, spoken_time
 from registry.clinical import Medication, Service
 from registry.identifiers import FacilityCode
 from registry.submissions import Visit
@@ -149,4 +149,4 @@ def _medicine_line(one: Medication) -> str:
 
 
 def _service_line(one: Service) -> str:
-    return f"- {one.name}" + (f" ({one.performed:%d/%m/%Y %H:%M})" if one.performed else "")
+    return f"- {one.name}" + (f" ({spoken_day(one.performed)} {spoken_time(one.performed)})" if one.performed else "")

@@ -21,6 +21,7 @@ from registry.documents import DocumentStatus
 from registry.identifiers import DICOM_UID, INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
 from registry.studies import Series, Study
 from tests.house.hospital import SYSTEM, Hospital, code, error, make_house, written
+from tests.processes import exit_code
 
 FOLDER = Path(__file__).parents[1] / "samples" / "hl7v2"
 UID = "1.2.840.99999.1"
@@ -211,6 +212,14 @@ def test_a_merge_without_a_usable_number_changes_nothing(hospital: Hospital, res
 
 
 # ---- reports ----
+
+
+def test_a_report_says_which_visit_it_came_of(hospital: Hospital) -> None:
+    visit = "PV1|1|O" + "|" * 17 + "V7\nORC|RE|P1|F1"
+    assert code(hospital.tell(sample("oru_ct", **{"ORC|RE|P1|F1": visit}))) == "AA"
+    numbers = {entry.encounters for entry in hospital.documents("A1")}
+    ((number,),) = numbers
+    assert number.system.startswith("urn:hie-node:visit:") and number.value == "V7"
 
 
 def test_a_report_becomes_documents_that_a_doctor_can_read(hospital: Hospital) -> None:
@@ -462,7 +471,7 @@ def test_killed_between_the_commit_and_the_answer_the_resend_changes_nothing(tmp
     if child == 0:
         hospital.handled(sample("oru_ct"))
         os.kill(os.getpid(), signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert exit_code(child) == -signal.SIGKILL
     rows, documents = hospital.rows(), hospital.documents("A1")
     assert len(documents) == 2
     again = hospital.handled(sample("oru_ct"))

@@ -25,7 +25,7 @@ def knocks(one: Hospital, method: str, target: str, *, door: str = "house", **he
 
 def test_an_unknown_address_is_told_in_the_language_of_its_door(lab: Lab) -> None:
     node = lab.hospital("bac-ninh")
-    for path in ("/fhir/Foo", "/network/fhir/Foo", "/fhir/Patient/x/_history"):
+    for path in ("/fhir/Foo", "/network/fhir/Foo", "/fhir/ImagingStudy/x/_history"):
         answer = knocks(node, "GET", path)
         assert (answer.status, json.loads(answer.body)["resourceType"]) == (404, "OperationOutcome")
     for door, path in (("house", "/dicomweb/foo"), ("house", "/oauth/foo"), ("peer", "/"), ("peer", "/metrics")):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hie_node import publishing
+from adapters.dicom.client import parts
+from hie_node import drop_folder, publishing
 from hie_node.drop_folder import DropFolder
-from hie_node.publishing import publish_paths
+from hie_node.house import House
+from hie_node.publishing import Published, publish_paths
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, CtStudy, ct_report
 
@@ -50,7 +52,7 @@ def test_pipes_links_and_strange_names_are_refused_and_the_report_behind_them_is
     put_report(drop)
     looks(node)
     assert len(node.holds()) == 1
-    assert sorted(path.name for path in drop.iterdir()) == ["done", "refused"]
+    assert sorted(path.name for path in drop.iterdir()) == ["done", "refused", "rejected"]
     assert "put the file itself here" in reason(drop, "a-pipe.dcm") + reason(drop, "b-link.pdf")
     assert reason(drop, "d-folder").count("put the file itself here") == 2
     assert len(reason(drop, "e\nf.xml").splitlines()) == 1
@@ -65,6 +67,26 @@ def test_a_fault_of_ours_with_one_file_refuses_that_one_only(lab: Lab, monkeypat
     looks(node)
     assert len(node.holds()) == 1
     assert "reference" in reason(drop, "aa.xml") and "no such thing" not in reason(drop, "aa.xml")
+
+
+@pytest.mark.parametrize("content", [b"<GIAMDINHHS/>", b"nothing that anybody knows"])
+def test_a_file_that_its_sender_takes_away_while_it_is_read_stands_in_nobodys_way(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    (drop / "aa.xml").write_bytes(content)
+    put_report(drop)
+
+    def publishes(house: House, paths: list[Path], *, who: str) -> list[Published]:
+        done = list(publish_paths(house, paths, who=who))
+        (drop / "aa.xml").unlink(missing_ok=True)
+        return done
+
+    monkeypatch.setattr(drop_folder, "publish_paths", publishes)
+    looks(node)
+    assert len(node.holds()) == 1
+    assert reason(drop, "aa.xml") and not (drop / "refused" / "aa.xml").exists()
 
 
 def test_a_refused_file_explains_itself_without_its_patient(lab: Lab) -> None:
@@ -116,3 +138,31 @@ def test_the_same_report_twice_at_once_is_one_report(lab: Lab) -> None:
     assert [one.reason for (one,) in outcomes] == [""] * 4
     assert sorted(one.outcome for (one,) in outcomes) == ["stored", "unchanged", "unchanged", "unchanged"]
     assert len(node.holds()) == 1
+
+
+def test_old_devices_files_without_a_head_are_published_and_go_out_as_whole_files(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    bac_ninh.registers(LAN)
+    study = CtStudy(LAN)
+    whole = study.slices("bac-ninh")
+    files = {"IM000001": whole[0][128:], "IM000002": whole[1][132:], "scan.dcm": whole[2]}
+    (done,) = bac_ninh.publishes_files(files)
+    assert (done.outcome, done.instances, done.reason) == ("stored", 3, "")
+    (again,) = bac_ninh.publishes_files({f"{n}.dcm": one for n, one in enumerate(whole)})
+    assert again.outcome == "unchanged", "the same objects, whoever wrote their heads"
+    with bac_ninh.house.storage.read() as unit:
+        known = unit.studies.by_uid(study.uid)
+    assert known is not None
+    got = bac_ninh.fetches(known, base="")
+    sent = [b"".join(part.chunks) for part in parts(got.content_type, iter([got.body]))]
+    assert [one[132:] for one in sent] == [one[132:] for one in whole] and {one[128:132] for one in sent} == {b"DICM"}
+
+
+def test_what_only_looks_like_an_image_is_refused_and_nothing_of_it_is_kept(lab: Lab) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    body = CtStudy(LAN).slices("bac-ninh")[0][132:]
+    (done,) = bac_ninh.publishes_files(
+        {"IM000001": body[:-9], "IM000002": b"\x08\x00\x05\x00CS\x02\x00ab" + bytes(400)}
+    )
+    assert (done.outcome, done.instances) == ("refused", 0)
+    assert bac_ninh.finds_own_studies(LAN).found == []

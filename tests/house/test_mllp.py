@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +15,7 @@ import pytest
 
 from adapters.hl7v2.framing import Framer, framed
 from adapters.hl7v2.message import MAX_MESSAGE, Message, read_message
+from hie_node.apart import USUAL, Bounds
 from hie_node.bootstrap import build
 from hie_node.house import House
 from hie_node.mllp import GARBAGE, run_mllp
@@ -25,35 +24,42 @@ from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
 from hie_node.settings import Settings, load
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
+from tests.processes import PATIENCE, ended, eventually, forked, free_port
 
-PATIENCE = 20.0
+
+def all_that_is_free() -> list[bytes]:
+    """What earlier tests left in the heap: a bound of memory counts what a process has beyond what it has."""
+
+    def has() -> int:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0])
+
+    before, held = has(), list[bytes]()
+    while has() == before:
+        held.append(bytes(1 << 20))
+    return held
 
 
 class Door:
     """The listener of one hospital, in a process of its own."""
 
-    def __init__(self, house: House) -> None:
-        self.hospital, self.settings = Hospital(house), house.settings
+    def __init__(self, house: House, bounds: Bounds = USUAL) -> None:
+        self.hospital, self.settings, self.bounds = Hospital(house), house.settings, bounds
         self.pid = 0
         self._held = ExitStack()
 
     def open(self) -> None:
         self.hospital.house.storage.close()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                run_mllp(self.settings, build)
-            finally:
-                os._exit(0)
-        deadline = time.monotonic() + PATIENCE
-        while not hl7_listens(self.settings):
-            assert time.monotonic() < deadline, "the door opens"
-            time.sleep(0.02)
+        self.pid = forked(self._serve)
+        eventually(lambda: hl7_listens(self.settings), "the door opens")
+
+    def _serve(self) -> None:
+        held = all_that_is_free()
+        run_mllp(build(self.settings), self.bounds)
+        del held
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        os.kill(self.pid, number)
         pid, self.pid = self.pid, 0
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return ended(pid, number)
 
     def connect(self) -> Sender:
         return Sender(self.socket())
@@ -62,7 +68,7 @@ class Door:
         found = socket.create_connection(("127.0.0.1", self.settings.mllp_port), PATIENCE)
         return self._held.enter_context(found)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Nothing is left."""
         self._held.close()
         if self.pid:
@@ -99,12 +105,6 @@ class Sender:
             return True
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 MakeDoor = Callable[..., Door]
 
 
@@ -120,7 +120,7 @@ def make_door(tmp_path: Path) -> Iterator[MakeDoor]:
 
     yield make
     for door in made:
-        door.clear()
+        door.close()
 
 
 @pytest.fixture
@@ -245,6 +245,7 @@ def test_an_open_door_off_loopback_is_refused() -> None:
         Mllp(host="0.0.0.0", tls=True),
         Mllp(host="10.0.0.1", senders=(Hl7Sender("HIS"),)),
         Mllp(client_authority="ca.crt"),
+        Mllp(threads=33),
         Mllp(senders=(Hl7Sender("HIS", addresses=("nowhere",)),)),
     ):
         with pytest.raises(UnsafeSettings, match="mllp"):

@@ -16,7 +16,7 @@ from adapters.insurance.submission import FileRemarks, Piece, Receiver, iter_sub
 from adapters.insurance.tables import tables
 from registry.coded import HIV, UNREVIEWED_TEXT
 from registry.errors import ForeignDomain, PatientMismatch, RegistryError, TooLarge, Unreadable
-from registry.identifiers import FacilityCode, HomeCommunityId
+from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifier
 from registry.submissions import Submission, SubmittedDocument
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "insurance"
@@ -434,3 +434,10 @@ def test_the_field_lists_are_complete() -> None:
     sizes = {name: len(table.columns) for name, table in tables().items()}
     assert len(sizes) == 16
     assert (sizes["XML1"], sizes["XML2"], sizes["XML3"], sizes["XML4"], sizes["XML13"]) == (66, 39, 47, 12, 39)
+
+
+def test_every_document_says_which_visit_it_came_of() -> None:
+    found = only(VISIT)
+    assert found.documents and {one.entry.encounters for one in found.documents} == {
+        (PatientIdentifier("urn:hie-node:visit:27001", "LK-1"),)
+    }

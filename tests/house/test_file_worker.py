@@ -1,0 +1,89 @@
+"""A file that takes too much ends with the process that reads it; the next one is published."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hie_node.apart import Bounds
+from hie_node.drop_folder import DropFolder
+from hie_node.file_worker import FILES, TOO_MUCH, FileWorker
+from hie_node.house import House
+from registry.errors import StorageUnavailable
+from registry.feeds import FeedItem, FeedSearch
+from tests.house.hospital import Hospital, make_house
+from tests.house.test_hl7_workers import LONG, SLOW
+from tests.house.test_hl7v2 import sample
+
+
+class Drop:
+    """The drop folder as the jobs look at it."""
+
+    def __init__(self, house: House, bounds: Bounds) -> None:
+        self.house, self.root = house, house.settings.drop
+        self.worker = FileWorker(house, bounds)  # nothing of it is open
+        self._folder = DropFolder(house, partial(self.worker.publish, house))
+
+    def takes(self, name: str, content: bytes) -> None:
+        (self.root / name).write_bytes(content)
+        self._folder.look()
+        self._folder.look()
+
+    def items(self) -> list[FeedItem]:
+        with self.house.storage.read() as unit:
+            return list(unit.feeds.find(FeedSearch()))
+
+
+OpenDrop = Callable[..., Drop]
+
+
+@pytest.fixture
+def drop_of(tmp_path: Path) -> Iterator[OpenDrop]:
+    made: list[Drop] = []
+
+    def open_(bounds: Bounds = FILES) -> Drop:
+        house = make_house(tmp_path)
+        house.storage.close()
+        house.settings.drop.mkdir(exist_ok=True)
+        made.append(Drop(house, bounds))
+        return made[-1]
+
+    yield open_
+    for drop in made:
+        drop.worker.close()
+        drop.house.storage.close()
+
+
+def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_published(drop_of: OpenDrop) -> None:
+    drop = drop_of(SLOW)
+    drop.takes("long.hl7", LONG)
+    assert TOO_MUCH in (drop.root / "refused" / "long.hl7.reason.txt").read_text("utf-8")
+    assert [(one.name, one.outcome, one.reasons) for one in drop.items()] == [("long.hl7", "refused", (TOO_MUCH,))]
+    drop.takes("short.hl7", sample("oru_ct"))
+    assert (drop.root / "done" / "short.hl7").exists() and len(Hospital(drop.house).documents("A1")) == 2
+
+
+def test_a_worker_that_is_killed_costs_no_file(drop_of: OpenDrop) -> None:
+    drop = drop_of()
+    drop.takes("one.hl7", sample("adt_a04"))
+    assert drop.worker._worker is not None
+    os.kill(drop.worker._worker.pid, signal.SIGKILL)
+    drop.takes("two.hl7", sample("oru_ct"))
+    assert sorted(one.name for one in (drop.root / "done").iterdir()) == ["one.hl7", "two.hl7"]
+
+
+def test_what_cannot_be_stored_now_stays_where_it_lies(drop_of: OpenDrop) -> None:
+    drop = drop_of()
+    drop.takes("one.hl7", sample("adt_a04"))
+    contents = drop.house.settings.contents
+    contents.rename(contents.with_name("away"))
+    contents.write_text("not a folder", "utf-8")
+    large = sample("oru_ct").replace(b"Kh", b"x" * 200_000 + b"Kh", 1)
+    with pytest.raises(StorageUnavailable):
+        drop.takes("two.hl7", large)
+    assert (drop.root / "two.hl7").exists()
