@@ -23,11 +23,16 @@ PORT = 6514
 PRIORITY, VERSION, MESSAGE_ID, PROGRAM = 85, 1, "IHE+RFC-3881", "hie-node"
 SECONDS = 10.0
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
-_EVENTS = {
-    ("disclosed", "R"): ("110106", "Export"),
-    ("received", "R"): ("110107", "Import"),
-}
+_EXPORT, _IMPORT = ("110106", "Export"), ("110107", "Import")
 _QUERY, _PATIENT_RECORD = ("110112", "Query"), ("110110", "Patient Record")
+_TRANSFERRED = ("110104", "DICOM Instances Transferred")
+_EVENTS = {
+    ("disclosed", "R"): _EXPORT,
+    ("received", "R"): _IMPORT,
+    ("published", "C"): _IMPORT,
+}
+_OF_TRANSACTIONS = {"ITI-57": _IMPORT, "RAD-69": _TRANSFERRED, "RAD-75": _TRANSFERRED}
+"""Where the profile of a transaction has an event of its own."""
 _SERIOUS, _MINOR, _SUCCESS = "8", "4", "0"
 
 
@@ -94,7 +99,7 @@ def syslog_line(row: Disclosure, *, home: HomeCommunityId, host: str, process: i
 def audit_message(row: Disclosure, *, home: HomeCommunityId) -> bytes:
     """The row in the form of DICOM PS3.15 A.5."""
     root = etree.Element("AuditMessage")
-    code, text = _EVENTS.get((row.direction, row.action), _QUERY if row.action == "E" else _PATIENT_RECORD)
+    code, text = _event(row)
     event = etree.SubElement(
         root,
         "EventIdentification",
@@ -111,6 +116,11 @@ def audit_message(row: Disclosure, *, home: HomeCommunityId) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>' + bytes(
         etree.tostring(root, encoding="UTF-8", xml_declaration=False)
     )
+
+
+def _event(row: Disclosure) -> tuple[str, str]:
+    own = _OF_TRANSACTIONS.get(row.transaction)
+    return own or _EVENTS.get((row.direction, row.action), _QUERY if row.action == "E" else _PATIENT_RECORD)
 
 
 def _outcome(row: Disclosure) -> str:

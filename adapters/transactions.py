@@ -13,7 +13,7 @@ from typing import Any, Literal
 from adapters.wire import WireRequest, WireResponse
 
 Door = Literal["house", "network", "peer"]
-Family = Literal["fhir", "dicomweb", "cds", "xds-registry", "xds-repository", "xca", "xcpd"]
+Family = Literal["fhir", "dicomweb", "cds", "xds-registry", "xds-repository", "xca", "xcpd", "pix", "pdq"]
 HOUSE: frozenset[Door] = frozenset({"house"})
 HOUSE_AND_NETWORK: frozenset[Door] = frozenset({"house", "network"})
 HOUSE_AND_PEER: frozenset[Door] = frozenset({"house", "peer"})
@@ -37,6 +37,8 @@ class Transaction:
     doors      where it can be asked
     discloses  whether its answer shows something of a patient, so that it must be recorded
     family     `fhir`, `dicomweb`, `cds`, or one of SOAP's services: the base path and the error language
+    bundle     of a FHIR Bundle sent to the base: its type; several share the address. A scope without a name means
+               that each entry needs its own
     action     of a SOAP message (wsa:Action): several transactions share one address
     open_to_all  answered without a token: what a client has to know before it can get one
     form       accepts the same parameters as application/x-www-form-urlencoded (FHIR `_search`)
@@ -55,5 +57,6 @@ class Transaction:
     discloses: bool = True
     family: Family = "fhir"
     action: str = ""
+    bundle: str = ""
     form: bool = False
     open_to_all: bool = False

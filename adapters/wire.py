@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+from urllib.parse import parse_qsl
 
-from registry.errors import TooLarge
+from registry.errors import TooLarge, Unreadable
 from registry.identifiers import HomeCommunityId
 
 Pairs = tuple[tuple[str, str], ...]
+MOST_PARAMETERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class WireRequest:
         if len(content) > limit:
             raise TooLarge("request body", limit=limit)
         return content
+
+
+def query_pairs(raw: str) -> Pairs:
+    """The decoded parameters of a URL's query, in order. Raises Unreadable."""
+    try:
+        return tuple(parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS))
+    except ValueError as error:
+        raise Unreadable("query", f"not well-formed, or more than {MOST_PARAMETERS} parameters") from error
 
 
 @dataclass(frozen=True, slots=True)

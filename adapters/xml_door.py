@@ -22,6 +22,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
+from xml.etree import ElementTree
 
 from lxml import etree
 
@@ -47,7 +48,8 @@ _ENCODINGS = frozenset(("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be", "c
 _DECLARATION = re.compile(
     r"""\s*+<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]{0,100}>"""
 )
-_BEFORE_ROOT = re.compile(rb"(?:\s++|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL)
+# One at a time: Python 3.11.2 (Debian 12) misreads a possessive group that holds a lookahead.
+_BEFORE_ROOT = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _OPENING = re.compile(rb"<[^\s<>/!?]++\s")
 _QUOTED = rb"""(?:"[^"<]*+"|'[^'<]*+')"""
 _ATTRIBUTE = rb"\s++[^\s=<>/]++\s*+=\s*+" + _QUOTED
@@ -104,6 +106,29 @@ def parse_xml_bytes(
     _refuse_doctype(text)
     _refuse_attribute_floods(text, max_attributes)
     return _parse(text, max_depth=max_depth, max_elements=max_elements)
+
+
+def utf8_of(body: bytes) -> bytes:
+    """The same text in UTF-8, without its mark; a declaration inside it no longer counts. Raises XmlRefused."""
+    return _as_utf8(body)
+
+
+def parse_table(text: bytes, *, max_bytes: int, max_depth: int, max_elements: int = MAX_ELEMENTS) -> XmlElement:
+    """Like `parse_xml_bytes`, of text in UTF-8, with elements that are walked three times as fast.
+
+    They have `tag`, `text` and children; the depth is for who walks them to watch, which costs nothing on the way.
+    What the quick parser does not take, a prefix that nobody has declared say, the other one may.
+    """
+    if len(text) > max_bytes:
+        raise XmlTooLarge(f"the body has {len(text)} bytes; at most {max_bytes} are read")
+    _refuse_doctype(text)
+    _refuse_attribute_floods(text, MAX_ATTRIBUTES)
+    if text.count(b"<") - text.count(b"</") > max_elements:
+        raise XmlTooLarge(f"more than {max_elements} elements")
+    try:
+        return ElementTree.XML(text, ElementTree.XMLParser(encoding="utf-8"))  # noqa: S314
+    except (ElementTree.ParseError, ValueError):
+        return _parse(text, max_depth=max_depth, max_elements=max_elements)
 
 
 def stream_xml(
@@ -295,8 +320,9 @@ def _declared_encoding(start: str) -> str:
 
 
 def _refuse_doctype(text: bytes) -> None:
-    before = _BEFORE_ROOT.match(text)
-    start = before.end() if before else 0
+    start = 0
+    while before := _BEFORE_ROOT.match(text, start):
+        start = before.end()
     if text.startswith(b"<!", start) and not text.startswith(b"<!--", start):
         line, column = _place(text, start)
         raise DoctypeRefused("a DOCTYPE is not accepted", line=line, column=column)
@@ -304,6 +330,8 @@ def _refuse_doctype(text: bytes) -> None:
 
 def _refuse_attribute_floods(text: bytes, at_most: int) -> None:
     # Before the parser, because it hands an element over only when all its attributes are in memory.
+    if text.count(b"=") <= at_most:
+        return
     flood = re.search(rb"<[^\s<>/!?]++(?:%b){%d}" % (_ATTRIBUTE, at_most + 1), text)
     if flood:
         line, column = _place(text, flood.start())

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from adapters.store.unit import UnitOfWork
 from adapters.trust.peer_tokens import new_token_id
-from consent.consents import Consent, labels_of
+from consent.consents import Consent, Provision, labels_of
 from consent.decide import AccessRequest, Decision, Item, decide, may_show_something
 from consent.disclosures import Action, Direction, Disclosure
 from consent.emergency import EmergencyAccess, begun, is_declared
@@ -22,6 +22,7 @@ from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
 from hie_node.house import House, new_id
+from registry.coded import CodedValue
 from registry.documents import DocumentEntry
 from registry.errors import Gone, NotFound, NotUnique, RegistryError
 from registry.identifiers import HomeCommunityId, PatientIdentifier
@@ -38,12 +39,16 @@ class Caller:
 
     token_expires  set for a one-use token: it is spent with the first unit of work
     receipts       written requests that the question carried, verified, with their signed form
+    residual       rules that came with the token and narrow what is shown
+    only_record    the record of the one patient that a token of this node is for
     """
 
     requester: Requester
     door: str
     token_expires: datetime | None = None
     receipts: tuple[tuple[ConsentReceipt, str], ...] = ()
+    residual: tuple[Provision, ...] = ()
+    only_record: str | None = None
 
     @property
     def is_peer(self) -> bool:
@@ -57,6 +62,7 @@ class Act:
     exchange  the id of the question between hospitals, the same in the records of both: at the holder the id of the
               token that came, at the asking hospital that of the tokens it sends
     also   what becomes durable together with the effect, and only with it
+    only_records  the records of the one patient that the caller's token is for, once a unit is open
     """
 
     house: House
@@ -76,7 +82,9 @@ class Act:
     extra_rows: list[Disclosure] = field(default_factory=list)
     token_spent: bool = False
     also: Callable[[UnitOfWork], None] | None = None
+    only_records: frozenset[str] = frozenset()
     recorded: bool = field(default=False, init=False)
+    _by_labels: dict[tuple[datetime, tuple[CodedValue, ...]], Decision] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.now = self.house.now()
@@ -94,6 +102,7 @@ class Act:
         refusal: RegistryError | None = None
         with self.house.storage.begin() as unit:
             self._spend_token(unit)
+            self._bind(unit)
             try:
                 yield unit
             except (NotFound, NotUnique, Gone) as error:
@@ -102,9 +111,14 @@ class Act:
             self.write_down(unit)
             if self.also is not None and refusal is None:
                 self.also(unit)
-        self.recorded = True
+        self.recorded = self.token_spent = True
         if refusal is not None:
             raise refusal
+
+    def begin_anew(self) -> None:
+        """Its unit was undone: forget what it had noted."""
+        self.items.clear()
+        self.extra_rows.clear()
 
     @contextmanager
     def about_nobody(self) -> Iterator[UnitOfWork]:
@@ -112,6 +126,7 @@ class Act:
         with self.house.storage.begin() as unit:
             self._spend_token(unit)
             yield unit
+        self.token_spent = True
 
     def fork(self) -> Act:
         """An act of the same caller about another patient: it gets a row of its own."""
@@ -123,7 +138,12 @@ class Act:
         requester = self.caller.requester
         if self.caller.token_expires and not self.token_spent:
             unit.tokens.spend(str(requester.home), requester.token_id, expires=self.caller.token_expires)
-            self.token_spent = True
+
+    def _bind(self, unit: UnitOfWork) -> None:
+        """A token for one patient is for each record of that person, as they are linked now."""
+        person_id = unit.patients.person_of(self.caller.only_record) if self.caller.only_record else None
+        if person_id is not None:
+            self.only_records = frozenset(record.id for record in unit.patients.records_of(person_id))
 
     def write_down(self, unit: UnitOfWork) -> None:
         """The row of this act, and of each other patient it touched; emergency access also waits for a review."""
@@ -185,10 +205,20 @@ class Act:
 
     def weigh(self, item: DocumentEntry | Study, consents: Sequence[Consent]) -> Decision:
         """Decide on one item without writing it down."""
-        return self.decide(item_of(item), consents)
+        if consents or self.caller.residual or self.caller.only_record is not None:
+            return self.decide(item_of(item), consents, record_id=item.record_id)
+        # while nobody has said anything, rules look at nothing but its labels
+        key = (self.now, item.sensitivity)
+        known = self._by_labels.get(key)
+        if known is None:
+            known = self._by_labels[key] = self.decide(Item(labels_of(item.sensitivity)), consents)
+        return known
 
-    def decide(self, item: Item, consents: Sequence[Consent]) -> Decision:
-        ask = AccessRequest(self.caller.requester, self.house.home, item)
+    def decide(self, item: Item, consents: Sequence[Consent], *, record_id: str | None = None) -> Decision:
+        """On what may be no item at all but what several have in common; of whom this act is about."""
+        if self.caller.only_record is not None and (record_id or self.record_id) not in self.only_records:
+            return Decision(False, Reason.OUTSIDE)
+        ask = AccessRequest(self.caller.requester, self.house.home, item, self.caller.residual)
         return decide(ask, consents, self.house.policy, now=self.now)
 
     def may_show_something(self, consents: Sequence[Consent]) -> bool:
@@ -224,4 +254,5 @@ def item_of(item: DocumentEntry | Study) -> Item:
     if isinstance(item, Study):
         return Item(labels_of(item.sensitivity), item.id, item.study_instance_uid, item.started)
     authors = {a.person for a in item.authors if a.person} | {a.institution for a in item.authors if a.institution}
-    return Item(labels_of(item.sensitivity), item.id, item.unique_id, item.performed, frozenset(authors))
+    encounters = frozenset(f"{one.system}|{one.value}" for one in item.encounters)
+    return Item(labels_of(item.sensitivity), item.id, item.unique_id, item.performed, frozenset(authors), encounters)

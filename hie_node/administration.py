@@ -5,32 +5,28 @@ Nothing here is about a patient. The diagnosis may be given to somebody outside:
 
 from __future__ import annotations
 
-import contextlib
-import os
 import platform
 import statistics
-import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.store.migrations import expected
 from hie_node import checks
-from hie_node.drop_folder import LONGEST_STEM, OWN
+from hie_node.dropped_files import refused_files, waiting_files
 from hie_node.flows.describe import software_version
 from hie_node.house import House
 from hie_node.ordering_tables import FILES
 from registry.answers import OutcomeKind
 from registry.directory import Peer
-from registry.errors import NotFound
 
 QUESTIONS = 300
 """How many of the last questions the figures of a peer are made from."""
-MOST_FILES = 200
+MOST_NOTICES = 1000
+"""How many of the last notices of changed identities are counted."""
 MASK = "••••"
 SECRETS = frozenset({"client_secret_file"})
 
@@ -66,68 +62,6 @@ def peers(house: House) -> tuple[PeerFigures, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """One file or folder in the drop folder, and why it was refused."""
-
-    name: str
-    changed: datetime
-    size: int
-    reason: str = ""
-
-
-def waiting_files(house: House) -> tuple[Dropped, ...]:
-    """What lies in the drop folder and was not taken yet."""
-    return tuple(_listed(entry for entry in _entries(house.settings.drop) if entry.name not in OWN))
-
-
-def refused_files(house: House) -> tuple[Dropped, ...]:
-    """What was refused, with its reason, the newest first."""
-    folder = house.settings.drop / "refused"
-    entries = [entry for entry in _entries(folder) if not entry.name.endswith(".reason.txt")]
-    return tuple(sorted(_listed(entries), key=lambda one: one.changed, reverse=True))[:MOST_FILES]
-
-
-def replay(house: House, name: str) -> None:
-    """Put a refused file back, so that it is looked at again. Raises NotFound for one that is not there."""
-    folder = house.settings.drop / "refused"
-    known = {entry.name for entry in _entries(folder)}
-    if name not in known:
-        raise NotFound("file")
-    back = folder / name
-    for reason in (folder / f"{name[:LONGEST_STEM]}.reason.txt", folder / f"{name}.reason.txt"):
-        reason.unlink(missing_ok=True)
-    target = house.settings.drop / name
-    if os.path.lexists(target):
-        target = target.with_name(f"{time.time_ns()}-{name[:120]}")
-    sidecar = back.with_suffix(".json")
-    if sidecar.name in known and sidecar != back:
-        sidecar.rename(house.settings.drop / sidecar.name)
-    back.rename(target)
-
-
-def _entries(folder: Path) -> list[Path]:
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return []
-
-
-def _listed(entries: Iterable[Path]) -> Iterator[Dropped]:
-    for entry in entries:
-        with contextlib.suppress(FileNotFoundError):
-            seen = entry.lstat()
-            changed = datetime.fromtimestamp(seen.st_mtime, UTC)
-            yield Dropped(entry.name, changed, seen.st_size, _reason(entry))
-
-
-def _reason(entry: Path) -> str:
-    """What lies beside it; the drop folder shortens long names."""
-    for stem in (entry.name[:LONGEST_STEM], entry.name):
-        with contextlib.suppress(OSError):
-            return entry.with_name(f"{stem}.reason.txt").read_text("utf-8", errors="replace")[:2000]
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """One setting: where it stands, its value as it may be shown, and where it comes from (`node.toml`, `default`)."""
 
@@ -159,9 +93,23 @@ def _value(name: str, value: object) -> str:
         return str(value).replace(parts.password, MASK) if parts.password else str(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} = {one}" for key, one in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+    if is_dataclass(value) and not isinstance(value, type) and type(value).__str__ is object.__str__:
+        inside = ((each.name, getattr(value, each.name)) for each in fields(value))
+        return ", ".join(f"{key} = {_value(key, one)}" for key, one in inside if one not in (None, "", (), frozenset()))
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(map(str, value)) if isinstance(value, frozenset) else map(str, value))
     return str(value)
+
+
+def changes_told(house: House) -> dict[str, dict[str, int]]:
+    """By hospital, how many notices of changed identities came from it, wait, were told, were acknowledged."""
+    with house.storage.read() as unit:
+        found = unit.identities.notices(limit=MOST_NOTICES)
+    counted: dict[str, dict[str, int]] = {}
+    for one in found:
+        states = counted.setdefault(str(one.home), dict.fromkeys(("received", "waiting", "told", "acknowledged"), 0))
+        states[one.state] += 1
+    return counted
 
 
 def diagnosis(house: House) -> dict[str, Any]:
@@ -195,6 +143,7 @@ def diagnosis(house: House) -> dict[str, Any]:
             }
             for one in figures
         ],
+        "identity_changes": changes_told(house),
         "jobs": [
             {
                 "kind": j.kind,

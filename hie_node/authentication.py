@@ -26,6 +26,7 @@ from hie_node.acts import Caller
 from hie_node.clients import registered
 from hie_node.flows.peer_call import RECEIPT_HEADER
 from hie_node.house import House
+from hie_node.patient_tokens import record_of
 from registry.directory import Peer
 
 CERTIFICATE_HEADER = "x-hie-client-certificate"
@@ -45,7 +46,9 @@ def at_the_house_door(house: House, headers: Mapping[str, str]) -> tuple[Caller,
     access = house.access_tokens.read(
         bearer(headers), keys=house.keys.ever(), base=house.settings.house.url, home=house.home, now=house.now()
     )
-    return Caller(access.requester, "house"), access.scopes
+    basis = access.basis
+    residual = basis.residual if basis else ()
+    return Caller(access.requester, "house", residual=residual, only_record=record_of(house, basis)), access.scopes
 
 
 def at_a_cds_service(house: House, headers: Mapping[str, str], *, path: str) -> tuple[Caller, Scopes]:
@@ -102,7 +105,7 @@ def at_the_peer_door(
         now=house.now(),
     )
     receipts = _receipts(house, headers.get(RECEIPT_HEADER.lower(), ""), token.receipts)
-    return Caller(token.requester, "peer", token.expires, receipts)
+    return Caller(token.requester, "peer", token.expires, receipts, token.basis.residual if token.basis else ())
 
 
 def introduced(house: House, request: WireRequest) -> None:

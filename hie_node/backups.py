@@ -117,8 +117,9 @@ def _copy_contents(source: Path, target: Path) -> tuple[int, int]:
 
 def _files_of(folder: Path) -> Iterator[Path]:
     """All but what is still on its way in."""
+    on_the_way = {"incoming", "arrived"}
     for file in folder.rglob("*"):
-        if file.is_file() and "incoming" not in file.relative_to(folder).parts and file.suffix != ".part":
+        if file.is_file() and on_the_way.isdisjoint(file.relative_to(folder).parts) and file.suffix != ".part":
             yield file
 
 
@@ -192,7 +193,10 @@ def mark_returned(settings: Settings) -> int:
         with storage.begin() as unit:
             last = unit.disclosures.last_seal()
             kept = last.size if last else 0
-            unit.restores.add(Restore(datetime.now(UTC), kept))
+            now = datetime.now(UTC)
+            unit.restores.add(Restore(now, kept))
+            for one in unit.subscriptions.all(heard=True):
+                unit.subscriptions.save(one.after_restore(now))
     finally:
         storage.close()
     # the head beside the keys is of the record that was lost; the others' heads say what was

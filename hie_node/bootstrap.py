@@ -18,9 +18,12 @@ from adapters.store.unit import Storage
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.files import read_private
 from adapters.trust.keys import SigningKeys, key_encryption_key
+from consent import closed_lists
+from consent.closed_lists import ClosedLists
 from consent.policy import VIET_NAM
 from hie_node.dimse.archive import DimseArchive
 from hie_node.house import House
+from hie_node.lines import Lines
 from hie_node.mappings import LiveMappings
 from hie_node.quotas import Quotas
 from hie_node.setting_tables import DicomSystem, Pacs, UnsafeSettings
@@ -34,6 +37,7 @@ from registry.ports import Archive, Matcher
 from registry.weighing import Weighing
 
 MODEL_FILE = "matching_model.json"
+CLOSED_LISTS = "closed_lists.json"
 
 
 def build(settings: Settings) -> House:
@@ -61,12 +65,18 @@ def build(settings: Settings) -> House:
         transport=_transport(settings),
         matcher=_matcher(settings),
         # emergency access needs somebody who is told of it (Law 91/2025 Art. 19: the burden of proof is ours)
-        policy=replace(VIET_NAM, emergency_access=bool(settings.data_protection_officer)),
+        policy=replace(
+            VIET_NAM,
+            emergency_access=bool(settings.data_protection_officer),
+            honoured=frozenset(settings.honoured_requests),
+        ),
         quotas=Quotas(storage, settings.limits),
+        lines=Lines(settings.ahead, settings.run / "lines"),
         page_key=_derived(kek, b"page tokens"),
         archives={each.name: _archive(settings, each) for each in settings.pacs},
         mappings=LiveMappings(settings.home),
         code_maps=_code_maps(settings),
+        closed_lists=_closed_lists(settings),
     )
 
 
@@ -112,6 +122,20 @@ def _code_maps(settings: Settings) -> CodeMaps:
         except (InvalidValue, UnicodeDecodeError) as error:
             raise UnsafeSettings(f"{file}: {error}") from error
     return CodeMaps(tuple(maps))
+
+
+def _closed_lists(settings: Settings) -> ClosedLists:
+    """Those of the law, and what this hospital closes besides."""
+    file = settings.home / CLOSED_LISTS
+    if not file.exists():
+        return closed_lists.shipped()
+    try:
+        own = closed_lists.read_lists(file.read_text("utf-8"))
+    except (InvalidValue, UnicodeDecodeError) as error:
+        raise UnsafeSettings(f"{file}: {error}") from error
+    if own.tables or own.columns or own.routes or own.medicines:
+        raise UnsafeSettings(f"{file}: expected codes and words; the other lists are the program's")
+    return closed_lists.shipped().and_more(own)
 
 
 def _transport(settings: Settings) -> PeerTransport:

@@ -18,6 +18,7 @@ from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from hie_node.operations import dicom_listens, hl7_listens
 from hie_node.settings import Settings
+from hie_node.unsure_files import how_many_files
 
 State = Literal["ok", "warning", "failed"]
 WARN_DAYS = 30
@@ -69,6 +70,8 @@ def _settings(house: House) -> Iterator[Check]:
     )
     if s.lab:
         yield Check("lab", "warning", "this is a lab node: invented people only", "lab")
+    lists = house.closed_lists.version
+    yield Check("closed lists", "ok", f"version {lists}", "closed", {"version": lists})
     if not s.lab and not s.sign_in.demands_second_factor(lab=False):
         yield Check("second factor", "warning", "off: second_factor is not-demanded in node.toml", "no-second-factor")
     if not s.data_protection_officer:
@@ -80,29 +83,48 @@ def _settings(house: House) -> Iterator[Check]:
 def _hl7(house: House) -> Iterator[Check]:
     settings, door = house.settings, house.settings.mllp
     if not settings.mllp_port:
-        yield Check("hl7 v2", "ok", "off: mllp_port is 0")
+        yield Check("hl7 v2", "ok", "off: mllp_port is 0", "port-off")
         return
-    how = "mutual TLS" if door.client_authority else "TLS" if door.tls else "no TLS"
-    who = f"{len(door.senders)} senders listed" if door.senders else "any sender that reaches it"
-    at = f"MLLP at {door.host}:{settings.mllp_port}, {how}, {who}"
-    if hl7_listens(settings):
-        yield Check("hl7 v2", "ok", at)
-    else:
-        yield Check("hl7 v2", "warning", f"{at}; nobody answers there now")
+    tls = _tls(door.client_authority, door.tls)
+    yield _door(
+        "hl7 v2",
+        f"MLLP at {door.host}:{settings.mllp_port}, {tls}",
+        f"{len(door.senders)} senders listed" if door.senders else "any sender that reaches it",
+        answers=hl7_listens(settings),
+        found="mllp" if door.senders else "mllp-any",
+        facts={"at": f"{door.host}:{settings.mllp_port}", "tls": tls, "n": len(door.senders)},
+    )
 
 
 def _dicom(house: House) -> Iterator[Check]:
     settings, port = house.settings, house.settings.dicom
     if not settings.dicom_port:
-        yield Check("dicom", "ok", "off: dicom_port is 0")
+        yield Check("dicom", "ok", "off: dicom_port is 0", "port-off")
         return
-    how = "mutual TLS" if port.client_authority else "TLS" if port.tls else "no TLS"
-    who = f"{len(port.systems)} systems listed" if port.systems else "any system that reaches it may store"
-    at = f"{settings.dicom_aet} at {port.host}:{settings.dicom_port}, {how}, {who}"
-    if dicom_listens(settings):
-        yield Check("dicom", "ok", at)
-    else:
-        yield Check("dicom", "warning", f"{at}; nobody answers there now")
+    tls = _tls(port.client_authority, port.tls)
+    yield _door(
+        "dicom",
+        f"{settings.dicom_aet} at {port.host}:{settings.dicom_port}, {tls}",
+        f"{len(port.systems)} systems listed" if port.systems else "any system that reaches it may store",
+        answers=dicom_listens(settings),
+        found="dicom" if port.systems else "dicom-any",
+        facts={
+            "at": f"{settings.dicom_aet} {port.host}:{settings.dicom_port}",
+            "tls": tls,
+            "n": len(port.systems),
+        },
+    )
+
+
+def _tls(client_authority: object, tls: object) -> str:
+    """The same word in every language: both sides prove who they are, one does, neither."""
+    return "mTLS" if client_authority else "TLS" if tls else "TCP"
+
+
+def _door(name: str, at: str, who: str, *, answers: bool, found: str, facts: Mapping[str, object]) -> Check:
+    if answers:
+        return Check(name, "ok", f"{at}, {who}", found, facts)
+    return Check(name, "warning", f"{at}, {who}; nobody answers there now", "port-silent", facts)
 
 
 def _certificates(house: House) -> Iterator[Check]:
@@ -127,6 +149,7 @@ def _database(house: House) -> Iterator[Check]:
         waiting = unit.jobs.waiting()
         reviews = len(unit.patients.reviews())
         aside = len(unit.quarantine.waiting())
+        pairs = unit.pairs.how_many_wait()
     kind = house.settings.database_url.split(":")[0]
     yield Check("database", "ok", f"{kind}, {waiting} jobs waiting", "database", {"kind": kind, "n": waiting})
     if reviews:
@@ -139,7 +162,13 @@ def _database(house: House) -> Iterator[Check]:
         )
     if aside:
         text = f"images of {aside} studies wait for the registrar, their patient is in doubt: hie quarantine list"
-        yield Check("quarantine", "warning", text)
+        yield Check("quarantine", "warning", text, "quarantine", {"n": aside})
+    if pairs:
+        text = f"{pairs} pairs of a report and images wait for the registrar: hie pairs list PATIENT"
+        yield Check("pairs", "warning", text, "pairs", {"n": pairs})
+    if files := how_many_files(house):
+        text = f"{files} papers of the drop folder wait for the registrar, nobody could place them"
+        yield Check("files", "warning", text, "files", {"n": files})
 
 
 def _alarms(house: House) -> Iterator[Check]:
@@ -147,7 +176,7 @@ def _alarms(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         found = unit.alarms.open()
     for alarm in found[:20]:
-        yield Check(f"alarm {alarm.kind}", "warning", f"{alarm.found}; hie audit alarms")
+        yield Check(f"alarm {alarm.kind}", "warning", f"{alarm.found}; hie audit alarms", "alarm")
 
 
 def record(house: House) -> Iterator[Check]:
@@ -171,13 +200,16 @@ def peers(house: House) -> Iterator[Check]:
         try:
             answer = call_peer(house, Asking(asker), peer, method="GET", path="/fhir/metadata")
         except PeerError as failure:
-            yield Check(name, "warning", str(failure), "silent", {"reason": failure.reason})
+            hint = UNTRUSTED if failure.reason == "certificate" else ""
+            yield Check(name, "warning", str(failure) + hint, "silent", {"reason": failure.reason})
             continue
         seconds = time.monotonic() - started
         state: State = "ok" if answer.status == 200 else "failed"
         took = {"status": answer.status, "ms": f"{seconds * 1000:.0f}"}
         yield Check(name, state, f"answered {answer.status} in {took['ms']} ms", "answered", took)
 
+
+UNTRUSTED = ": it ended, names another address, or its authority is not in tls/federation-ca.crt"
 
 NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database, _alarms)
 """What is looked at in milliseconds and without asking anybody."""

@@ -13,18 +13,22 @@ from hie_node.commands import (
     codes,
     consent,
     feeds,
+    held,
     lab,
     ledger,
     mpi,
     node,
     pacs,
+    pairs,
     patients,
     peers,
     quarantine,
     records,
     referrals,
+    subscriptions,
 )
-from hie_node.commands.output import complain, confess, home_option
+from hie_node.commands.output import home_option, seal_what_is_left
+from hie_node.complaints import end_with
 
 app = typer.Typer(
     name="hie",
@@ -37,11 +41,14 @@ app = typer.Typer(
 node.add_to(app)
 records.add_to(app)
 referrals.add_to(app)
+subscriptions.add_to(app)
 app.add_typer(patients.app, name="patients")
 app.add_typer(mpi.app, name="mpi")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(pairs.app, name="pairs")
 app.add_typer(pacs.app, name="pacs")
 app.add_typer(consent.app, name="consent")
+app.add_typer(held.app, name="held")
 app.add_typer(peers.app, name="peers")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
@@ -52,30 +59,32 @@ lab.add_to(app)
 
 @app.callback()
 def home(
+    context: typer.Context,
     home: Annotated[
         Path | None, typer.Option("--home", envvar="HIE_HOME", help="The node's folder; by default the current one.")
     ] = None,
 ) -> None:
     """The command line of a health information exchange node."""
     home_option.set(home)
+    context.call_on_close(seal_what_is_left)
 
 
 def main() -> None:
-    """Run; whatever goes wrong is one line on standard error, never a stack trace: exit code 1, or 2 for the usage."""
+    """Run; whatever goes wrong is one line on standard error: exit code 1, or 2 for the usage."""
+    end_with(_run)
+
+
+def _run() -> int:
     try:
-        sys.exit(app(prog_name="hie", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
+        return int(app(prog_name="hie", standalone_mode=False) or 0)
+    except typer.Abort:
+        return 130
     except Exception as error:
         usage = getattr(error, "format_message", None)
-        if usage is not None:
-            context = getattr(error, "ctx", None)
-            where = context.command_path if context else "hie"
-            if usage():  # a group without a command has printed its help already
-                sys.stderr.write(f"hie: {usage().rstrip('.')}; see: {where} --help\n")
-            sys.exit(2)
-        if not complain(error):
-            confess(error)
-        sys.exit(1)
+        if usage is None:
+            raise
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "hie"
+        if usage():  # a group without a command has printed its help already
+            sys.stderr.write(f"hie: {usage().rstrip('.')}; see: {where} --help\n")
+        return 2

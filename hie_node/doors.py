@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from flask import Flask, Response, request
@@ -23,8 +22,9 @@ from adapters.fhir import outcome
 from adapters.fhir.issues import FhirError, Issue
 from adapters.fhir.issues import NotFound as NoSuchInteraction
 from adapters.transactions import Transaction
-from adapters.wire import WireRequest, WireResponse
+from adapters.wire import WireRequest, WireResponse, query_pairs
 from hie_node import cross_origin, log, operations, tokens_door
+from hie_node.batches import handle_bundle
 from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
@@ -47,6 +47,8 @@ BASES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("house", "xds-registry", "/xds/registry"),
         ("house", "xds-repository", "/xds/repository"),
         ("network", "xca", "/xca/initiating"),
+        ("house", "pix", "/pix"),
+        ("house", "pdq", "/pdq"),
     ),
     "peer": (
         ("peer", "fhir", "/fhir"),
@@ -82,12 +84,14 @@ def _door(house: House, listener: str) -> Flask:
     app.url_map.merge_slashes = False
     for door, family, base in BASES[listener]:
         offered = [one for one in TRANSACTIONS if one.family == family and door in one.doors]
-        messages = [one for one in offered if one.action]
-        for transaction in offered:
-            if not transaction.action:
-                _mount(app, house, transaction, door=door, base=base)
+        messages, bundles = [one for one in offered if one.action], [one for one in offered if one.bundle]
+        single = [one for one in offered if not one.action and not one.bundle]
+        for transaction in single:
+            _mount(app, house, transaction, door=door, base=base)
         if messages:
             _mount_messages(app, house, messages, door=door, base=base)
+        if bundles:
+            _mount_bundles(app, house, bundles, single, door=door, base=base)
     if listener == "house":
         tokens_door.mount(app, house)
         pages.mount(app, house)
@@ -128,13 +132,32 @@ def _mount_messages(app: Flask, house: House, offered: list[Transaction], *, doo
     app.add_url_rule(base, f"{door} {base}", view, methods=["POST"], provide_automatic_options=False)
 
 
+def _mount_bundles(
+    app: Flask, house: House, bundles: list[Transaction], single: list[Transaction], *, door: str, base: str
+) -> None:
+    """The base of FHIR takes Bundles; which transaction one is stands inside."""
+
+    def view() -> Response:
+        asked = wire_request(house, door, base, {})
+        return _with_query(asked, bundles[0], lambda one: handle_bundle(house, bundles, single, one))
+
+    app.add_url_rule(base, f"{door} {base}", view, methods=["POST"], provide_automatic_options=False)
+
+
 def _answer(house: House, transaction: Transaction, door: str, base: str, **params: str) -> Response:
     asked = wire_request(house, door, base, params)
+    return _with_query(asked, transaction, lambda one: handle(house, transaction, one))
+
+
+def _with_query(
+    asked: WireRequest, transaction: Transaction, answer: Callable[[WireRequest], WireResponse]
+) -> Response:
+    """The answer to a request whose query is read; one that cannot be is told so in the transaction's own language."""
     try:
-        asked = replace(asked, query=_pairs(request.environ.get("QUERY_STRING", "")))
+        asked = replace(asked, query=query_pairs(request.environ.get("QUERY_STRING", "")))
     except Unreadable as error:
         return flask_response(transaction.error(error, asked))
-    return flask_response(handle(house, transaction, asked))
+    return flask_response(answer(asked))
 
 
 def wire_request(house: House, door: str, base: str, params: dict[str, str]) -> WireRequest:
@@ -159,13 +182,6 @@ def wire_request(house: House, door: str, base: str, params: dict[str, str]) -> 
 
 def _headers() -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
-
-
-def _pairs(raw: str) -> tuple[tuple[str, str], ...]:
-    try:
-        return tuple(parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=200))
-    except ValueError as error:
-        raise Unreadable("query", "not well-formed, or more than 200 parameters") from error
 
 
 def flask_response(answer: WireResponse) -> Response:

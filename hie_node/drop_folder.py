@@ -11,6 +11,8 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from hie_node import log, metrics
@@ -18,7 +20,8 @@ from hie_node.house import House
 from hie_node.publishing import Published, is_plain, printable, publish_paths
 from registry.errors import StorageUnavailable
 
-OWN = frozenset({"done", "refused"})
+OWN = frozenset({"done", "refused", "rejected"})
+"""Folders of ours: published, could not be used, and what a registrar said is nobody's here."""
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 LONGEST_STEM = 60
 """Characters of a name that get an ending of ours: a name may have 255 bytes, and a letter four of them."""
@@ -27,11 +30,16 @@ WAIT_FOR_SIDECAR = 60.0
 """Seconds that a document may lie without its sidecar, and the other way round, before it is refused."""
 
 
+Publish = Callable[[Path], Sequence[Published]]
+
+
 class DropFolder:
     """One look after the other; `look` publishes what is complete."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, publish: Publish | None = None) -> None:
+        """`publish` says what became of an entry; by default it is read in this process (`published`)."""
         self._house, self._root = house, house.settings.drop
+        self._publish = publish or partial(published, house)
         self._seen: dict[Path, tuple[int, int]] = {}
         for name in ("", *OWN):
             (self._root / name).mkdir(mode=0o700, exist_ok=True)
@@ -61,28 +69,17 @@ class DropFolder:
     def _take(self, entry: Path) -> None:
         if entry.suffix.lower() == ".json" and any(entry.with_suffix(e).is_file() for e in (".pdf", ".txt")):
             return
-        results = self._published(entry)
+        results = self._publish(entry)
         refused = [result for result in results if result.outcome == "refused" or result.reason]
         moved = [entry]
         if entry.suffix.lower() in (".pdf", ".txt") and entry.with_suffix(".json").is_file():
             moved.append(entry.with_suffix(".json"))
-        lies = [_move(path, self._root / ("refused" if refused else "done")) for path in moved]
+        folder = self._root / ("refused" if refused else "done")
+        lies = [_move(path, folder) for path in moved]
         if refused:
             self._explain(lies[0], refused)
         metrics.DROPPED.labels("refused" if refused else "published").inc()
         log.event("dropped", kind=results[0].kind if results else "empty", refused=len(refused), files=len(results))
-
-    def _published(self, entry: Path) -> list[Published]:
-        """What became of it. A fault of ours refuses this one, so that it does not stand in the way of the others."""
-        try:
-            return list(publish_paths(self._house, [entry], who="drop-folder"))
-        except StorageUnavailable:
-            raise
-        except Exception as error:
-            reference = secrets.token_hex(6)
-            log.fault("drop folder", error, reference)
-            reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
-            return [Published(entry, "unknown", "refused", reason=reason)]
 
     def _explain(self, lies: Path, refused: list[Published]) -> None:
         lines = [f"{printable(result.path.name)}: {result.reason}" for result in refused]
@@ -90,11 +87,24 @@ class DropFolder:
         beside.write_text("\n".join(lines) + "\n", "utf-8", errors="backslashreplace")
 
     def _clear_out(self) -> None:
-        """Accepted files are patients' data lying open: they go after a few days."""
+        """Files that were dealt with are patients' data lying open: they go after a few days."""
         oldest = time.time() - self._house.settings.limits.keep_dropped * 86400
-        for entry in (self._root / "done").iterdir():
+        for entry in (*(self._root / "done").iterdir(), *(self._root / "rejected").iterdir()):
             if entry.lstat().st_mtime < oldest:
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def published(house: House, entry: Path) -> list[Published]:
+    """What became of it. A fault of ours refuses this one, so that it does not stand in the way of the others."""
+    try:
+        return list(publish_paths(house, [entry], who="drop-folder"))
+    except (StorageUnavailable, MemoryError):
+        raise
+    except Exception as error:
+        reference = secrets.token_hex(6)
+        log.fault("drop folder", error, reference)
+        reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
+        return [Published(entry, "unknown", "refused", reason=reason)]
 
 
 def _measure(entry: Path) -> tuple[int, int]:
@@ -105,9 +115,14 @@ def _measure(entry: Path) -> tuple[int, int]:
 
 
 def _move(path: Path, folder: Path) -> Path:
+    """Where it lies now, or would lie if its sender had not taken it away while it was read."""
     target = folder / path.name
     if os.path.lexists(target):
         target = folder / f"{path.stem[:LONGEST_STEM]}.{time.time_ns()}{path.suffix[:20]}"
-    path.rename(target)
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        log.warning("a file was taken out of the drop folder while it was read")
+        return target
     os.utime(target, follow_symlinks=False)
     return target

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.store.unit import UnitOfWork
+from consent.ports import Seal
 from hie_node.flows.heads import KeptElsewhere, ask_keepers
 from hie_node.house import House
 
@@ -35,7 +36,7 @@ def export_record(house: House, folder: Path) -> Exported:
     folder.mkdir(mode=0o700, parents=True)
     asked = ask_keepers(house)
     with house.storage.read() as unit:
-        seals = [seal.signature for seal in unit.disclosures.seals()]
+        seals = [seal.signature for seal in unit.disclosures.seals() if isinstance(seal, Seal)]
         last = unit.disclosures.last_seal()
         size = last.size if last else 0
         rows = _lines(folder / "rows.jsonl", unit.disclosures.sealed_bodies(0, size))

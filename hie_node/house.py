@@ -15,7 +15,9 @@ from adapters.store.unit import Storage
 from adapters.trust.directory import LiveDirectory
 from adapters.trust.keys import SigningKeys
 from adapters.trust.smart import AccessTokens
+from consent.closed_lists import ClosedLists
 from consent.policy import BasePolicy
+from hie_node.lines import Lines
 from hie_node.quotas import Quotas
 from hie_node.settings import Settings
 from registry.answers import Community
@@ -52,8 +54,10 @@ class House:
     matcher: Matcher
     policy: BasePolicy
     quotas: Quotas
+    lines: Lines
     mappings: Mappings
     code_maps: CodeMaps
+    closed_lists: ClosedLists
     page_key: bytes = field(repr=False)
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from hie_node.setting_tables import Listener, UnsafeSettings
 from hie_node.settings import Settings
 from registry.answers import Community
 from registry.directory import Peer
+from registry.errors import InvalidValue
 from registry.identifiers import FacilityCode, HomeCommunityId
 
 FOLDERS = ("contents", "keys", "tls", "drop", "spool", "run", "network")
@@ -45,6 +47,9 @@ class NewNode:
     lab: bool = False
 
 
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
+
+
 def derived_community(facility_code: str) -> HomeCommunityId:
     """A community id for a hospital that has no OID of its own yet: 2.25 and a UUID (X.667)."""
     return HomeCommunityId(
@@ -56,17 +61,23 @@ def create(home: Path, node: NewNode, *, authority: Credential | None = None) ->
     """Make the home. `authority` issues the node's certificate; without one the node makes its own, to begin with."""
     if (home / "node.toml").exists():
         raise UnsafeSettings(f"{home} is a node already; nothing was changed")
+    made = _settings(home.resolve(), node)
+    made.check_ports()
+    if not _HOST.fullmatch(node.public_host):
+        raise InvalidValue(
+            "public host", expected="a name or address alone, such as hie.example.vn", found=node.public_host
+        )
     for folder in FOLDERS:
         (home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
-    made = _settings(home.resolve(), node)
+    # first what can fail and be tried again: keys are made once
+    engine = make_engine(made.database_url)
+    migrate(engine)
+    engine.dispose()
     keys = SigningKeys.create(made.keys)
     create_key_encryption_key(made.keys)
     _certificates(made, node, authority)
     write_by_hand(made.network, [own_entry(made, keys)])
-    engine = make_engine(made.database_url)
-    migrate(engine)
-    engine.dispose()
     settings_file.write(made)
     return made
 

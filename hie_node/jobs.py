@@ -10,20 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from threading import Thread
 
 import orjson
 
 from adapters.peers.errors import PeerError
 from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import feeds, log, metrics
+from hie_node import feeds, log, metrics, telling
 from hie_node.acts import EMERGENCY_NOTICE
 from hie_node.archives import look
 from hie_node.atna import deliver_record
-from hie_node.drop_folder import DropFolder
+from hie_node.drop_folder import DropFolder, Publish
+from hie_node.flows.ahead import bring_ahead
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
+from hie_node.flows.copies import FORGET, drop_expired, erase_contents
+from hie_node.flows.deferred import DEFERRED, answer_deferred
 from hie_node.flows.heads import offer_head
+from hie_node.flows.held import TELL, tell_holder
+from hie_node.flows.identity_changes import NOTIFY_IDENTITY
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.flows.referrals import announce_referrals
 from hie_node.house import House
@@ -35,6 +41,10 @@ from registry.identifiers import HomeCommunityId
 LEASE = 60
 LONGEST_PAUSE = timedelta(minutes=10)
 TICK = 0.25
+_ANSWERED = "status-"
+"""Begins the reason where the other hospital heard it and did not acknowledge."""
+BRINGERS = 2
+"""Slips whose records are fetched at once: one slow line must not hold up the others."""
 
 
 @dataclass(slots=True)
@@ -47,13 +57,18 @@ class Task:
     due: float = 0.0
 
 
-def run(house: House, stopping: Callable[[], bool]) -> None:
-    """Until told to stop. A database that is away is waited for; anything unexpected is logged and tried again."""
-    drop = DropFolder(house)
+def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None = None) -> None:
+    """Until told to stop. A database that is away is waited for; anything unexpected is logged and tried again.
+
+    publish  reads what lies in the drop folder, by default in this process
+    """
+    drop = DropFolder(house, publish)
     tasks = [
         Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
         Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
+        Task("changes of identity", 0.5, lambda: carry_identity_changes(house)),
+        Task("deferred answers", 0.5, lambda: carry_deferred(house)),
         Task("notices", 1.0, lambda: carry_notices(house)),
         Task("heads", house.settings.limits.heads_every, lambda: _heads(house)),
         Task("atna", 5.0, lambda: _atna(house)),
@@ -61,12 +76,17 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
         Task("reviews", 600.0, lambda: watch_reviews(house)),
         Task("canary", house.settings.limits.canary_every, lambda: _canary(house)),
         Task("referrals", 1.0, lambda: announce_referrals(house)),
+        Task("ahead", 1.0, lambda: look_after_copies(house)),
         Task("forget", 600.0, lambda: forget(house)),
     ]
     tasks += [
         Task(f"pacs {each.name}", each.look_every, partial(look, house, each.name, days=each.days))
         for each in house.settings.pacs
     ]
+    told = Thread(target=telling.run, args=(house, stopping), name="telling", daemon=True)
+    told.start()
+    for _ in range(BRINGERS):
+        Thread(target=_bring, args=(house, stopping), name="ahead", daemon=True).start()
     while not stopping():
         now = time.monotonic()
         for task in tasks:
@@ -74,15 +94,26 @@ def run(house: House, stopping: Callable[[], bool]) -> None:
                 _do(task)
                 task.due = time.monotonic() + task.every
         time.sleep(TICK)
+    told.join()
 
 
-def _do(task: Task) -> None:
+def _bring(house: House, stopping: Callable[[], bool]) -> None:
+    """Beside the rounds, since a study takes as long as its line needs. What is left in the middle is claimed again."""
+    at_once = Task("ahead", 0.0, lambda: bring_ahead(house))
+    while not stopping():
+        if not _do(at_once):
+            time.sleep(1.0)
+
+
+def _do(task: Task) -> object:
+    """What the task gives; nothing where it failed."""
     try:
-        task.run()
+        return task.run()
     except StorageUnavailable as failure:
         log.storage_unavailable(f"job {task.name}", failure)
     except Exception as error:
         log.fault(f"job {task.name}", error, "")
+    return None
 
 
 def _seal(house: House) -> None:
@@ -119,13 +150,38 @@ def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> N
 
 def carry_withdrawals(house: House) -> None:
     """Tell each hospital that keeps a request that the patient took it back, until it acknowledged."""
-    carry(house, NOTIFY_WITHDRAWAL, lambda at, job: _tell(at, HomeCommunityId(job.payload["home"]), job.payload["jws"]))
+    carry(house, NOTIFY_WITHDRAWAL, lambda at, job: _tell(at, job, "withdrawal", "/fhir/Consent/$withdraw-receipt"))
+
+
+def carry_identity_changes(house: House) -> None:
+    """Tell each hospital that was shown something of a patient that this one is another now, until it acknowledged."""
+    carry(house, NOTIFY_IDENTITY, _tell_of_change)
+
+
+def _tell_of_change(house: House, job: Job) -> str | None:
+    why_not = _tell(house, job, "notice", "/fhir/Patient/$identity-changed")
+    if why_not is None or why_not.startswith(_ANSWERED):
+        with house.storage.begin() as unit:
+            unit.identities.answered(job.payload["notice"], now=house.now(), acknowledged=why_not is None)
+    return why_not
+
+
+def carry_deferred(house: House) -> None:
+    """Answer other gateways' questions that were to be answered later."""
+    carry(house, DEFERRED, answer_deferred)
 
 
 def carry_notices(house: House) -> None:
     """Tell the officer, and the patient where that is wanted, of each emergency; and of each alarm."""
     carry(house, EMERGENCY_NOTICE, _tell_of_emergency)
     carry(house, ALARM_NOTICE, lambda at, job: notify(at, job.payload))
+
+
+def look_after_copies(house: House) -> None:
+    """Erase copies of other hospitals whose time is over; tell holders what was shown while they were silent."""
+    drop_expired(house)
+    carry(house, FORGET, erase_contents)
+    carry(house, TELL, tell_holder)
 
 
 def _tell_of_emergency(house: House, job: Job) -> str | None:
@@ -146,20 +202,21 @@ def _tell_of_emergency(house: House, job: Job) -> str | None:
     return None
 
 
-def _tell(house: House, home: HomeCommunityId, jws: str) -> str | None:
-    """None when it is acknowledged, else why not."""
-    peer = house.directory.current().peer(home)
+def _tell(house: House, job: Job, what: str, path: str) -> str | None:
+    """Hand over what the job carries, signed; None when it is acknowledged, else why not."""
+    peer = house.directory.current().peer(HomeCommunityId(job.payload["home"]))
     if peer is None:
         return "not-in-the-directory"
-    body = orjson.dumps({"resourceType": "Parameters", "parameter": [{"name": "withdrawal", "valueString": jws}]})
-    requester = Requester("withdrawals", Role.SYSTEM, house.home, purpose=PurposeOfUse.TREAT)
+    if "fhir" not in peer.speaks:
+        return "speaks-no-fhir"
+    parameter = {"name": what, "valueString": job.payload["jws"]}
+    body = orjson.dumps({"resourceType": "Parameters", "parameter": [parameter]})
+    requester = Requester(f"{what}s", Role.SYSTEM, house.home, purpose=PurposeOfUse.TREAT)
     try:
-        answer = call_peer(
-            house, Asking(requester), peer, method="POST", path="/fhir/Consent/$withdraw-receipt", body=body
-        )
+        answer = call_peer(house, Asking(requester), peer, method="POST", path=path, body=body)
     except PeerError as failure:
         return type(failure).__name__
-    return None if answer.status == 200 else f"status-{answer.status}"
+    return None if answer.status == 200 else f"{_ANSWERED}{answer.status}"
 
 
 def forget(house: House) -> None:
@@ -169,6 +226,9 @@ def forget(house: House) -> None:
         unit.tokens.forget_before(now - timedelta(minutes=5))
         unit.remote.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
         unit.correlations.forget_before(now)
+        unit.deferred.forget_before(now)
+        unit.open_queries.forget_before(now)
+        unit.identities.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
         unit.heads.thin(now - timedelta(days=2))
         unit.orders.forget_before(
             answers=now - timedelta(days=house.settings.limits.remember_remote),
@@ -176,3 +236,4 @@ def forget(house: House) -> None:
         )
         unit.messages.forget_before(now - timedelta(days=house.settings.limits.remember_messages))
     feeds.forget(house)
+    telling.forget(house)

@@ -1,4 +1,4 @@
-"""The matcher over a file: read once, decided line by line, written out when all is decided.
+"""The matcher over a file: decided line by line, looked at once more when all is in, then written.
 
 Ids and decisions are kept in flat arrays, so that a million registrations fit into less than a gigabyte. Results appear
 under their names when they are complete; a run that was broken off leaves none.
@@ -7,17 +7,18 @@ under their names when they are complete; a run that was broken off leaves none.
 from __future__ import annotations
 
 import csv
+import gc
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from hie_node.patient_lists import count_lines, read_list
 from registry.linking import Linker, Placed
 from registry.matching import Zone
+from registry.settling import Doubt, settle
 from registry.weighing import Weighing
 from registry.weights import Model
 
@@ -37,10 +38,6 @@ class LinkedList:
     seconds: float
 
 
-class _Writer(Protocol):
-    def writerow(self, row: tuple[object, ...], /) -> object: ...
-
-
 class _Ids:
     """The ids of all lines, one after the other in one block of bytes."""
 
@@ -58,20 +55,35 @@ class _Ids:
 class _Run:
     """One file on its way."""
 
-    def __init__(self, model: Model, pairs: _Writer | None) -> None:
-        self.linker, self.ids, self.reviews = Linker(Weighing(model)), _Ids(), 0
-        self._zones, self._scores, self._pairs = bytearray(), array("h"), pairs
+    def __init__(self, model: Model) -> None:
+        self._weighing = Weighing(model)
+        self.linker, self.ids = Linker(self._weighing), _Ids()
+        self._zones, self._scores = bytearray(), array("h")
+        self.doubts: tuple[Doubt, ...] = ()
 
     def take(self, record_id: str, placed: Placed) -> None:
         score = placed.verdict.score
         self.ids.append(record_id)
         self._zones.append(_ZONES.index(placed.zone))
-        self._scores.append(_NO_SCORE if score is None else max(-32_000, min(32_000, score)))
-        if placed.asked is not None:
-            self.reviews += 1
-            if self._pairs is not None:
-                reasons = "; ".join(placed.verdict.evidence)
-                self._pairs.writerow((record_id, self.ids[placed.asked], _bits(score), reasons))
+        self._scores.append(_NO_SCORE if score is None else _bounded(score))
+
+    def settle(self) -> None:
+        """Look at all once more; zones say how it ended."""
+        settled = settle(self.linker, self._weighing)
+        for record in range(len(self._zones)):
+            first = self.linker.person(record) == record
+            self._zones[record] = _ZONES.index(Zone.NEW if first else Zone.LINK)
+        for record, score in settled.joined:
+            self._scores[record] = _bounded(score)
+        for doubt in settled.doubts:
+            self._zones[doubt.record] = _ZONES.index(Zone.REVIEW)
+            if doubt.score is not None:
+                self._scores[doubt.record] = _bounded(doubt.score)
+        self.doubts = settled.doubts
+
+    def pairs(self) -> Iterator[tuple[str, str, str, str]]:
+        for doubt in self.doubts:
+            yield self.ids[doubt.record], self.ids[doubt.other], _bits(doubt.score), "; ".join(doubt.evidence)
 
     def lines(self) -> Iterator[tuple[str, str, str, str]]:
         for record, (zone, score) in enumerate(zip(self._zones, self._scores, strict=True)):
@@ -83,6 +95,10 @@ class _Run:
         return self._zones.count(_ZONES.index(Zone.LINK))
 
 
+def _bounded(score: int) -> int:
+    return max(-32_000, min(32_000, score))
+
+
 def link_list(
     source: Path, out: Path, review: Path | None, model: Model, *, tell: Callable[[str], None] = lambda _: None
 ) -> LinkedList:
@@ -91,18 +107,29 @@ def link_list(
     Raises InvalidValue where the file is no list, before anything is written.
     """
     total, started = count_lines(source), time.monotonic()
-    with _written(review, ("record_a", "record_b", "score", "reasons")) as pairs:
-        run, told = _Run(model, pairs), started
+    run, told = _Run(model), started
+    with without_collector():
         for done, line in enumerate(read_list(source), start=1):
             run.take(line.record_id, run.linker.add(line.traits))
             if done % 1000 == 0 and time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 tell(_progress(done, total, told - started))
-        with _written(out, ("record_id", "cluster_id", "zone", "score")) as clusters:
-            if clusters is not None:
-                for row in run.lines():
-                    clusters.writerow(row)
-    return LinkedList(total, len(set(run.linker.persons)), run.linked, run.reviews, time.monotonic() - started)
+        run.settle()
+    _write(review, ("record_a", "record_b", "score", "reasons"), run.pairs())
+    _write(out, ("record_id", "cluster_id", "zone", "score"), run.lines())
+    return LinkedList(total, len(set(run.linker.persons)), run.linked, len(run.doubts), time.monotonic() - started)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Deciding leaves no circles behind; looking for some among millions of small things would stop it for seconds."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _progress(done: int, total: int, seconds: float) -> str:
@@ -114,18 +141,16 @@ def _bits(tenths: int | None) -> str:
     return "" if tenths is None else f"{tenths / 10:.1f}"
 
 
-@contextmanager
-def _written(path: Path | None, head: tuple[str, ...]) -> Iterator[_Writer | None]:
+def _write(path: Path | None, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """A file that is there when it is complete, or not at all."""
     if path is None:
-        yield None
         return
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(head)
-            yield writer
+            writer.writerows(rows)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

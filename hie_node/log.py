@@ -17,6 +17,7 @@ from consent.requesters import Requester
 from registry.errors import StorageUnavailable
 
 _LOG = logging.getLogger("hie")
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 class _Line(logging.Formatter):
@@ -27,7 +28,7 @@ class _Line(logging.Formatter):
         line: dict[str, object] = {"time": moment, "level": record.levelname.lower(), "event": record.getMessage()}
         facts: dict[str, object] = getattr(record, "facts", {})
         line |= {name: value for name, value in facts.items() if value is not None}
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _JSON.encode(line)
 
 
 def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:

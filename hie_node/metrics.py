@@ -22,6 +22,7 @@ ALARMS = Counter("hie_alarms_total", "What somebody has to look at", ["kind"])
 DICOM_ENDED = Counter("hie_dicom_ended_total", "DICOM associations that did not end in order", ["reason"])
 DICOM_OPEN = Gauge("hie_dicom_associations", "DICOM associations that are open", multiprocess_mode="livesum")
 ARCHIVED = Counter("hie_archived_studies_total", "Studies seen in the hospital's own PACS", ["outcome"])
+AHEAD = Counter("hie_ahead_bytes_total", "Bytes fetched ahead of referred patients, and shown from there", ["way"])
 SEALED = Counter("hie_sealed_rows_total", "Rows of the record of disclosures brought under a seal")
 
 

@@ -111,6 +111,16 @@ def read_list(path: Path) -> Iterator[ListedPatient]:
         )
 
 
+def read_truth(path: Path) -> list[ListedPatient]:
+    """A list whose truth is known. Raises InvalidValue where it is none: without the column, without a line, or with an
+    id twice, every figure would be about nothing."""
+    if "person" not in {name for _, name in _form(path).places}:
+        raise InvalidValue("line 1", expected="the column person beside those of a list: who each line really is")
+    if not count_lines(path):
+        raise InvalidValue("line 2", expected="a registration")
+    return list(read_list(path))
+
+
 def _rows(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
     """The lines below the head that hold anything, with their numbers."""
     with path.open(encoding=form.encoding, errors="replace", newline="") as file:
@@ -128,8 +138,7 @@ def _rows(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
 def _form(path: Path) -> _Form:
     """Told by the first line, which has to name the columns."""
     with path.open("rb") as file:
-        start = file.read(2)
-    encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        encoding = _encoding(file.read(_LONGEST_FIELD))
     with path.open(encoding=encoding, errors="replace", newline="") as lines:
         head = lines.readline(_LONGEST_FIELD)
     for delimiter in _DELIMITERS:
@@ -140,6 +149,27 @@ def _form(path: Path) -> _Form:
                 raise InvalidValue("line 1", expected="every column once")
             return _Form(encoding, delimiter, known)
     raise InvalidValue("line 1", expected=f"names of columns, record_id among them: {', '.join(COLUMNS)}")
+
+
+def _encoding(start: bytes) -> str:
+    """UTF-16 by its mark, else UTF-8 unless most that is not ASCII is no UTF-8: then Windows-1258, where tones stand
+    behind vowels as marks of their own, else Windows-1252, as which older tables are known to arrive."""
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    text = start.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    if broken <= sum(letter > "\x7f" for letter in text) - broken:
+        return "utf-8-sig"
+    after = [normalize("NFD", before)[0].lower() in _VOWELS for before in _TONED.findall(_as_windows_1258(start))]
+    return "cp1258" if after and sum(after) > 0.9 * len(after) else "cp1252"
+
+
+def _as_windows_1258(start: bytes) -> str:
+    return start.decode("cp1258", errors="replace")
+
+
+_TONED = re.compile("(.)[\u0300\u0301\u0303\u0309\u0323]")
+_VOWELS = frozenset("aeiouy")
 
 
 def _printable(lines: Iterable[str]) -> Iterator[str]:

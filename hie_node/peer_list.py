@@ -9,12 +9,14 @@ from typing import Any
 from adapters.trust.directory import load, read_entry, write_by_hand
 from hie_node.settings import Settings
 from registry.directory import Peer
-from registry.errors import NotFound
+from registry.errors import InvalidValue, NotFound
 
 
 def admit(settings: Settings, entry: Mapping[str, Any]) -> Peer:
-    """Add a hospital, or replace what was known of it."""
+    """Add a hospital, or replace what was known of it; raises InvalidValue for an entry that claims to be this node."""
     peer = read_entry(entry)
+    if peer.home == settings.home_community_id or peer.community.facility == settings.facility_code:
+        raise InvalidValue("entry", expected="another hospital's", found="the id or the facility code of this node")
     others = [p for p in _known(settings) if p.home != peer.home and p.community.facility != peer.community.facility]
     write_by_hand(settings.network, [*others, peer])
     return peer

@@ -146,9 +146,14 @@ def _limit_time() -> None:
     signal.alarm(2 * SECONDS)
 
 
-def _lock_away() -> None:
+def bound_memory(more: int) -> None:
+    """So many bytes of address space beyond what this process has now; the kernel gives no more."""
     taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()  # noqa: PTH123, SIM115
-    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + more, taken + more))
+
+
+def _lock_away() -> None:
+    bound_memory(MEMORY)
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(limit, (0, 0))
     known = _FORBIDDEN.get(platform.machine())

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+from adapters.fhir.issues import UnsupportedMediaType
+from adapters.fhir.negotiation import MediaType
 from adapters.interpreter import waiting
 from adapters.soap import faults
 from adapters.soap.envelope import open_message
@@ -48,6 +50,9 @@ UNKNOWN_ASKER = 401
 UNEXPECTED = 500
 """What each language answers to an error that is in no table."""
 
+_ITEM_BY_ITEM = frozenset({"fhir", "dicomweb"})
+"""Where every answer is decided item by item, so that a token for one patient can be enforced."""
+
 _ACTIONS: Mapping[str, Action] = {"c": "C", "r": "R", "u": "U", "d": "D", "s": "E"}
 
 
@@ -55,19 +60,19 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     """Answer one request of one transaction; whatever goes wrong is answered in the transaction's own language."""
     started = time.perf_counter()
     caller: Caller | None = None
-    refused, shown = "", False
+    why, shown = "", False
     try:
         request, caller = _authenticated(house, transaction, request)
         request = _with_form(house, transaction, request)
         response, shown = _answered(house, transaction, request, caller)
     except Exception as error:
-        response = _refused(transaction, request, error)
-        refused = error.reason if isinstance(error, TokenRefused) else ""
+        response = refused(transaction, request, error)
+        why = error.reason if isinstance(error, TokenRefused) else ""
     if request.door == "peer" and not shown and response.status != UNKNOWN_ASKER:
         _even_out(started, house.settings.limits.refusal_pace)
     seconds = time.perf_counter() - started
     metrics.observe(transaction.name, request.door, response.status, seconds)
-    log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None, refused)
+    log.request(transaction.name, request.door, response.status, seconds, caller.requester if caller else None, why)
     return response
 
 
@@ -120,12 +125,13 @@ def _with_form(house: House, transaction: Transaction, request: WireRequest) -> 
     """Parameters of a POST _search count like those of the URL; a page token becomes the search it stands for."""
     pairs: Pairs = request.query
     if transaction.form and request.method == "POST":
-        if not request.header("content-type").startswith("application/x-www-form-urlencoded"):
-            raise Unreadable("_search", "the body has to be application/x-www-form-urlencoded")
+        if MediaType.parse(request.header("content-type")).name != "application/x-www-form-urlencoded":
+            raise UnsupportedMediaType("The Content-Type of a search must be application/x-www-form-urlencoded.")
         pairs += _form_pairs(request.read(FORM_BODY))
     token = next((value for name, value in pairs if name == "_page"), None)
     if token is not None:
-        pairs = open_page(house, token)
+        # the format may be said anew with a link that is followed
+        pairs = (*(pair for pair in pairs if pair[0] == "_format"), *open_page(house, token))
     return replace(request, query=pairs)
 
 
@@ -149,6 +155,8 @@ def _answered(
     house: House, transaction: Transaction, request: WireRequest, caller: Caller
 ) -> tuple[WireResponse, bool]:
     """The answer, and whether it shows something of a patient."""
+    if caller.only_record is not None and (request.door != "house" or transaction.family not in _ITEM_BY_ITEM):
+        raise ScopeMissing
     command = transaction.decode(request)
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
     if transaction.discloses and act.action in ("R", "E") and house.quotas.stops(caller.requester, act.now):
@@ -176,7 +184,7 @@ def _query(transaction: Transaction, request: WireRequest) -> str:
     return base64.b64encode(f"{request.path}?{text}".encode()).decode()
 
 
-def _refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
+def refused(transaction: Transaction, request: WireRequest, error: Exception) -> WireResponse:
     """Known errors in the standard's form; anything else is ours, and only its place is written down."""
     if isinstance(error, StorageUnavailable):
         log.storage_unavailable(transaction.name, error)

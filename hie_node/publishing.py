@@ -9,8 +9,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from adapters.dicom.headless import missing_head
 from adapters.dicom.part10 import read_instance
 from adapters.dropped.cda import MAX_BYTES as MAX_CDA_BYTES
 from adapters.dropped.cda import read_cda
@@ -24,11 +26,12 @@ from hie_node.acts import Act, Caller
 from hie_node.flows.publish import publish
 from hie_node.flows.store_instances import store_instances
 from hie_node.house import House
+from hie_node.image_feeds import feed_of, note_refused
 from registry.commands import ProvideSubmission, Stored, StoreInstances
 from registry.errors import RegistryError, StorageUnavailable, TooLarge
 from registry.feeds import REFUSED
 from registry.studies import ReadInstance
-from registry.submissions import Content, FilePart, StudySubmission, Submission
+from registry.submissions import Content, FilePart, Headed, StudySubmission, Submission
 
 BATCH = 500
 """Instances stored together: few enough to begin early, enough to share the wait for the disk."""
@@ -36,6 +39,9 @@ BATCH = 500
 PIECE = 1 << 16
 LARGEST_SIDECAR = 1 << 20
 HEAD = 4096
+HL7_TOGETHER = 50
+"""Messages of a file that share one wait for the disk."""
+
 HL7_FILE = 256 << 20
 """Bytes of a file of HL7 messages, which is read as a whole."""
 
@@ -110,7 +116,7 @@ def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Ite
     images: list[Path] = []
     for file in files:
         try:
-            kind = _kind(file)
+            kind = file_kind(file)
         except OSError as error:
             yield _unreadable(file, error)
             continue
@@ -135,7 +141,17 @@ def _noted(house: House, result: Published) -> Published:
     return result
 
 
-def _kind(file: Path) -> str:
+def note_unread(house: House, path: Path, reason: str) -> Published:
+    """A file that nobody could finish reading: in the log of feeds as refused."""
+    try:
+        kind = file_kind(path) if path.is_file() else "unknown"
+    except OSError:
+        kind = "unknown"
+    return _noted(house, Published(path, kind, "refused", reason=reason))
+
+
+def file_kind(file: Path) -> str:
+    """What it is, by its first bytes. Raises OSError."""
     if not is_plain(file):
         return "link or device"
     with file.open("rb") as opened:
@@ -195,7 +211,7 @@ def _insurance_file(house: House, file: Path, who: str) -> Published:
         done.outcome,
         documents=done.documents,
         warnings=done.warnings,
-        reason=_few(done.refused),
+        reason=_few(done.refused, done.refusals),
         noted=True,
     )
 
@@ -246,12 +262,15 @@ def _hl7_file(house: House, file: Path) -> Published:
         raise TooLarge("file", limit=HL7_FILE)
     result = Published(file, "hl7", "unchanged", files=0, noted=True)
     refused = []
-    for number, message in enumerate(iter_messages(file.read_bytes()), start=1):
-        handled = hl7v2.handle(house, message)
+    messages = iter_messages(file.read_bytes())
+    groups = iter(lambda: list(islice(messages, HL7_TOGETHER)), [])
+    for handled in (one for group in groups for one in hl7v2.handle_together(house, group)):
         result.files += 1
         result.warnings += handled.notes
+        if handled.verdict.transient:
+            raise StorageUnavailable("file of messages", handled.verdict.text)  # it stays, and is read again
         if handled.verdict.code != "AA":
-            refused.append(f"message {number}: {handled.verdict.location} {handled.verdict.text}")
+            refused.append(f"message {result.files}: {handled.verdict.location} {handled.verdict.text}")
         elif handled.commands and not handled.again:
             result.outcome = "stored"
     if refused or not result.files:
@@ -260,8 +279,10 @@ def _hl7_file(house: House, file: Path) -> Published:
     return result
 
 
-def _few(reasons: Sequence[str]) -> str:
-    return "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more" if len(reasons) > 5 else "")
+def _few(reasons: Sequence[str], count: int = 0) -> str:
+    """The first five, and how many more there are."""
+    more = max(count, len(reasons)) - 5
+    return "; ".join(reasons[:5]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _document(house: House, file: Path, who: str) -> Published:
@@ -284,7 +305,9 @@ def _document(house: House, file: Path, who: str) -> Published:
 
 def _instances(house: House, files: Sequence[Path], who: str) -> Published:
     """DICOM files that lie together; each is read, and each failure is named by its file."""
-    result = Published(files[0].parent if len(files) > 1 else files[0], "dicom", "unchanged", files=len(files))
+    result = Published(
+        files[0].parent if len(files) > 1 else files[0], "dicom", "unchanged", files=len(files), noted=True
+    )
     read: list[tuple[ReadInstance, Content]] = []
     names: dict[str, Path] = {}
     refused: list[str] = []
@@ -292,17 +315,20 @@ def _instances(house: House, files: Sequence[Path], who: str) -> Published:
         try:
             size = file.stat().st_size
             with file.open("rb") as opened:
-                instance = read_instance(opened, size=size, own_issuer=house.settings.patient_id_system)
+                head = missing_head(opened)
+                own = house.settings.patient_id_system
+                instance = read_instance(opened, size=size, own_issuer=own, head=head)
         except (RegistryError, OSError) as refusal:
             text = f"cannot be read: {refusal.strerror}" if isinstance(refusal, OSError) else str(refusal)
             refused.append(f"{printable(file.name)}: {text}")
             continue
-        read.append((instance, FilePart(str(file), 0, size)))
+        whole = FilePart(str(file), 0, size)
+        read.append((instance, Headed(head, whole) if head else whole))
         names[instance.instance.sop_instance_uid] = file
+    act = Act(house, publisher(house, who), "publish")
+    note_refused(house, feed_of(act.transaction, act.caller), refused, study=printable(result.path.name))
     if read:
-        stored = store_instances(
-            Act(house, publisher(house, who), "publish"), StoreInstances(StudySubmission(tuple(read)))
-        )
+        stored = store_instances(act, StoreInstances(StudySubmission(tuple(read))))
         _count(result, stored)
         refused += [f"{printable(names[f.sop_instance_uid].name)}: {f.text}" for f in stored.failed]
         result.warnings += [

@@ -12,13 +12,16 @@ from typing import TypeVar
 from adapters.store.unit import Storage, UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import LEAST_STRANGERS
+from hie_node.flows.identity_changes import records_of_persons, tell_learners
 from hie_node.flows.register import look_alike, separate
 from hie_node.flows.reviews import BY_A_RULE
 from hie_node.house import new_id
 from registry.blocking import KEYS_VERSION
-from registry.linking import Linker, Placed
+from registry.identity_changes import IdentityChange
+from registry.linking import Linker
 from registry.people import Link
 from registry.ports import Patients
+from registry.settling import Doubt, settle
 from registry.traits import traits_of_record
 from registry.weighing import Weighing
 from registry.weights import Model
@@ -50,16 +53,16 @@ class Differences:
 
 
 def differences(patients: Patients, model: Model) -> Differences:
-    """Every record once more, in the order they came."""
-    linker, persons, ids, doubts = Linker(Weighing(model), least=LEAST_STRANGERS), [], [], []
+    """Every record once more, in the order they came, and a second look when all are in."""
+    weighing = Weighing(model)
+    linker, persons, ids = Linker(weighing, least=LEAST_STRANGERS), [], []
     for person_id, record in patients.everybody():
         persons.append(person_id)
         ids.append(record.id)
-        placed = linker.add(traits_of_record(record))
-        if placed.asked is not None:
-            doubts.append(placed)
+        linker.add(traits_of_record(record))
+    settled = settle(linker, weighing)
     joined, parted = _moved(patients, linker, persons, ids)
-    asked = tuple(_asked(patients, linker, one, persons, ids) for one in doubts)
+    asked = tuple(_asked(patients, one, persons, ids) for one in settled.doubts)
     return Differences(f"weighing/{model.version}", len(ids), joined, parted, tuple(c for c in asked if c is not None))
 
 
@@ -93,14 +96,11 @@ def _undone_by_a_person(link: Link) -> bool:
     return link.undone_by is not None and not link.undone_by.startswith("rule ")
 
 
-def _asked(
-    patients: Patients, linker: Linker, doubt: Placed, persons: Sequence[str], ids: Sequence[str]
-) -> Change | None:
-    assert doubt.asked is not None
-    record_id, other_id = ids[doubt.record], ids[doubt.asked]
-    if persons[doubt.record] == persons[doubt.asked] or other_id in patients.apart_from(record_id):
+def _asked(patients: Patients, doubt: Doubt, persons: Sequence[str], ids: Sequence[str]) -> Change | None:
+    record_id, other_id = ids[doubt.record], ids[doubt.other]
+    if persons[doubt.record] == persons[doubt.other] or other_id in patients.apart_from(record_id):
         return None
-    return Change(record_id, other_id, doubt.verdict.evidence)
+    return Change(record_id, other_id, doubt.evidence)
 
 
 def apply(act: Act, found: Differences) -> int:
@@ -122,6 +122,7 @@ def _part(act: Act, unit: UnitOfWork, change: Change) -> int:
     person = unit.patients.person_of(change.record_id)
     for link in unit.patients.links_of(person) if person else ():
         if link.record_id == change.record_id and link.undone is None and link.rule.startswith(BY_A_RULE):
+            tell_learners(act, unit, IdentityChange.SEPARATED, records_of_persons(unit, (person,)))
             separate(act, unit, link.id)
             _ask(act, unit, change)
             return 1
@@ -135,6 +136,7 @@ def _join(act: Act, unit: UnitOfWork, change: Change, rule: str) -> int:
     records, others = unit.patients.records_of(mine), {one.id for one in unit.patients.records_of(theirs)}
     if any(others & unit.patients.apart_from(record.id) for record in records):
         return 0
+    tell_learners(act, unit, IdentityChange.MERGED, records_of_persons(unit, (mine, theirs)))
     author, together = act.caller.requester.subject, new_id()
     for record in records:
         link = Link(new_id(), record.id, theirs, change.evidence, rule, author, act.now, decision=together)

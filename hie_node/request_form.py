@@ -14,7 +14,7 @@ from typing import Literal
 
 from adapters.pdf import Block, Bullets, Facts, Heading, Paragraph, Signatures, write_pdf
 from consent.representation import Signers, signers
-from registry.directory import Peer
+from registry.answers import Community
 from registry.people import SourceRecord
 
 Language = Literal["vi", "en"]
@@ -27,16 +27,18 @@ class RequestForm:
 
     holders    whose records; `everybody` for all hospitals of the network; neither: the list with empty boxes
     recipient  the hospital that may see them
+    signed_at  where it is signed, and can be taken back
     explained_by  who explained it
     """
 
     patient: SourceRecord
     recipient: str
-    holders: Sequence[Peer] = ()
+    holders: Sequence[Community] = ()
     everybody: bool = False
-    known: Sequence[Peer] = ()
+    known: Sequence[Community] = ()
     days: int | None = None
     explained_by: str = ""
+    signed_at: str = ""
 
 
 def request_form(form: RequestForm, *, language: Language, now: datetime) -> bytes:
@@ -66,7 +68,9 @@ def _blocks(form: RequestForm, words: Mapping[str, str], now: datetime) -> Itera
     yield Heading(words["6"])
     yield Paragraph(words["until"].format(days=form.days or LINE))
     yield Heading(words["7"])
-    yield Bullets(tuple(words[f"told.{n}"].format(hospital=form.recipient) for n in range(1, 7)), mark="1.")
+    yield Bullets(
+        tuple(words[f"told.{n}"].format(hospital=form.signed_at or form.recipient) for n in range(1, 7)), mark="1."
+    )
     yield Paragraph(words["yes"])
     yield Signatures(tuple(_signatures(form, words, now)))
 
@@ -86,13 +90,13 @@ def _holders(form: RequestForm, words: Mapping[str, str]) -> Iterator[Block]:
     if form.everybody:
         yield Bullets((words["everybody"],), mark="☒")
     elif form.holders:
-        yield Bullets(tuple(_named(peer, words) for peer in form.holders), mark="☒")
+        yield Bullets(tuple(_named(one, words) for one in form.holders), mark="☒")
     else:
-        yield Bullets((*(_named(peer, words) for peer in form.known), words["everybody"]), mark="☐")
+        yield Bullets((*(_named(one, words) for one in form.known), words["everybody"]), mark="☐")
 
 
-def _named(peer: Peer, words: Mapping[str, str]) -> str:
-    return f"{peer.community.name} ({words['code']} {peer.community.facility})"
+def _named(one: Community, words: Mapping[str, str]) -> str:
+    return f"{one.name} ({words['code']} {one.facility})"
 
 
 def _signatures(form: RequestForm, words: Mapping[str, str], now: datetime) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,13 +20,16 @@ from adapters.fhir.record_between_peers import read_strings
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.store.restores import Restore
 from adapters.store.unit import UnitOfWork
+from adapters.trust.errors import SealBroken
 from adapters.trust.receipts import read_withdrawal
+from adapters.trust.seals import Head
 from consent.disclosures import Disclosure
 from consent.errors import InvalidReceipt
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import log
-from hie_node.flows.audit import lost_before
+from hie_node import log, witness
+from hie_node.flows import copies
 from hie_node.flows.heads import ask_keepers
+from hie_node.flows.losses import lost_before
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House, new_id
 from hie_node.setting_tables import UnsafeSettings
@@ -56,7 +60,8 @@ def recognise(house: House) -> Restore | None:
     with house.storage.read() as unit:
         last, known = unit.disclosures.last_seal(), unit.restores.all()
     size = last.size if last else 0
-    longer = [one.head for one in ask_keepers(house).kept if one.head.size > size and not lost_before(one.head, known)]
+    heads = [one.head for one in ask_keepers(house).kept] + _beside_the_keys(house)
+    longer = [head for head in heads if head.size > size and not lost_before(head, known)]
     if not longer:
         return None
     log.warning("this node is older than what others hold of its record", rows=size, known=longer[0].size)
@@ -64,6 +69,14 @@ def recognise(house: House) -> Restore | None:
     with house.storage.begin() as unit:
         unit.restores.add(found)
     return found
+
+
+def _beside_the_keys(house: House) -> list[Head]:
+    """The head that the machine itself remembers: a database alone that was put back is recognised by it."""
+    with suppress(SealBroken):
+        head = witness.known_head(house)
+        return [head] if head else []
+    return []
 
 
 def catch_up(house: House, restore: Restore, *, without: Iterable[str] = ()) -> CaughtUp:
@@ -154,4 +167,6 @@ def _write_down(house: House, restore: Restore, applied: int, missing: list[str]
     row = Disclosure(new_id(), house.now(), "changed", "U", "restore", requester, reasons=reasons)
     with house.storage.begin() as unit:
         unit.disclosures.add(row)
+        # copies from before: their holders decided on them since, and this node has not heard it
+        copies.drop(unit, unit.ahead.all(), copies.by_itself(house))
         unit.restores.caught_up(restore, house.now())

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import closing
 from functools import partial
 from types import FrameType
+
+from werkzeug.test import Client
 
 from hie_node import jobs, log
 from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
-from hie_node.doors import application
+from hie_node.dimse.landing import Landing
+from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
+from hie_node.file_worker import FileWorker
+from hie_node.house import House
 from hie_node.mllp import run_mllp
 from hie_node.returning import before_serving
 from hie_node.setting_tables import UnsafeSettings
@@ -24,6 +30,8 @@ from hie_node.workers import WorkerLimits, listen, run_worker
 UNLIMITED_BODIES = ("/dicomweb/studies",)
 DOCUMENTS = "/xds/repository"
 SCANS = "/consents/"
+WARMED = (("ops", "/health/ready"), ("house", "/nowhere"), ("house", "/fhir/nowhere"), ("peer", "/fhir/nowhere"))
+"""Requests that show nobody anything, and that are neither counted nor logged: by door and path."""
 
 
 def serve(settings: Settings) -> int:
@@ -31,53 +39,76 @@ def serve(settings: Settings) -> int:
     settings.check()
     _refuse_taken_ports(settings)
     _prepare(settings)
+    _catch_up(settings)
+    # once for all processes, which share its memory; and with nothing open that a fork would give to two
     house = build(settings)
-    before_serving(house)
-    house.transport.close()
-    house.storage.close()
+    serving = application(house)
+    warm_up(house, serving)
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
     listening = listen(settings.run / "workers.sock")
-    worker = partial(_worker, settings, workers, listening)
+    worker = partial(_worker, house, serving, workers, listening)
     children = [
         *(Child(f"worker {number}", worker) for number in range(1, workers.processes + 1)),
         Child("edge", partial(_edge, settings, workers), front=True),
-        Child("jobs", partial(_jobs, settings)),
+        Child("jobs", partial(_jobs, house)),
     ]
     if settings.mllp_port:
-        children.append(Child("mllp", partial(_mllp, settings)))
+        children.append(Child("mllp", partial(_mllp, house)))
     if settings.dicom_port:
-        children.append(Child("dicom", partial(_dicom, settings)))
+        children.append(Child("dicom", partial(_dicom, house)))
     return Supervisor(children).run()
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
     """Said once and clearly, where the edge would only die and be started again."""
-    for name, at in (("house", settings.house), ("peer", settings.peer), ("ops", settings.ops)):
+    doors = [
+        ("[house]", settings.house.host, settings.house.port),
+        ("[peer]", settings.peer.host, settings.peer.port),
+        ("[ops]", settings.ops.host, settings.ops.port),
+        ("mllp_port", settings.mllp.host, settings.mllp_port),
+        ("dicom_port", settings.dicom.host, settings.dicom_port),
+    ]
+    for name, host, port in doors:
+        if not port:
+            continue
         try:
-            socket.create_server((at.host, at.port)).close()
+            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         except OSError as error:
             raise UnsafeSettings(
-                f"[{name}] cannot listen on {at.host}:{at.port} ({error.strerror}); "
+                f"{name} cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
                 "stop what uses it, or change it in node.toml"
             ) from error
 
 
 def _prepare(settings: Settings) -> None:
     """Folders that only this user may enter; counters of an earlier run are gone."""
-    metrics_folder = settings.run / "metrics"
-    for folder in (settings.run, settings.spool, settings.drop, settings.contents, metrics_folder):
+    for folder in (settings.run, settings.spool, settings.drop, settings.contents, settings.counters):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in metrics_folder.glob("*.db"):
+    for file in settings.counters.glob("*.db"):
         file.unlink()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_folder)
     (settings.run / "pid").write_text(f"{os.getpid()}\n", "ascii")
 
 
-def _worker(settings: Settings, limits: WorkerLimits, listening: socket.socket) -> None:
-    log.configure()
+def _catch_up(settings: Settings) -> None:
+    """With connections of its own, which are closed before a process is forked."""
     house = build(settings)
-    run_worker(partial(application, house), listening=listening, limits=limits, in_each=partial(keep_warm, house))
+    before_serving(house)
+    house.transport.close()
+    house.storage.close()
+
+
+def warm_up(house: House, serving: Wsgi) -> None:
+    """What each process would change in its own copy of the memory at its first request is changed before they part."""
+    visitor = Client(serving)
+    for door, path in WARMED * 2:
+        visitor.get(path, headers={"X-Hie-Door": door}).close()
+    house.storage.close()
+
+
+def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket) -> None:
+    log.configure()
+    run_worker(lambda: serving, listening=listening, limits=limits, in_each=partial(keep_warm, house))
 
 
 def _edge(settings: Settings, workers: WorkerLimits) -> None:
@@ -109,17 +140,17 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     return settings.limits.fhir_body
 
 
-def _mllp(settings: Settings) -> None:
+def _mllp(house: House) -> None:
     log.configure()
-    run_mllp(settings, build)
+    run_mllp(house)
 
 
-def _dicom(settings: Settings) -> None:
+def _dicom(house: House) -> None:
     log.configure()
-    run_dicom(settings, build)
+    run_dicom(house)
 
 
-def _jobs(settings: Settings) -> None:
+def _jobs(house: House) -> None:
     log.configure()
     stopping = False
 
@@ -128,4 +159,7 @@ def _jobs(settings: Settings) -> None:
         stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    jobs.run(build(settings), lambda: stopping)
+    with closing(FileWorker(house)) as reader:  # forked before there is a thread or a connection
+        if not house.settings.dicom_port:
+            Landing(house).recover()  # the port was taken away after a crash
+        jobs.run(house, lambda: stopping, publish=partial(reader.publish, house))

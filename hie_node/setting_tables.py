@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
+HL7_AT_ONCE = 32
+"""Lines of one worker: it is given all of them at its start, and what it may take of memory is for all of them."""
 AE_TITLE = 16
 """Characters of an AE title. Source: DICOM PS3.5: 6.2."""
 
@@ -44,7 +46,9 @@ class Limits:
     document_body       bytes of one dropped document, which is read whole
     answer_budget       seconds until an answer over the network leaves, whoever is missing; a doctor waits no longer
     open_budget         seconds until the first byte of a document or study from a peer
-    peer_answer         bytes that a peer may answer to a search
+    peer_answer         bytes that a peer may answer to a search, or one page of it
+    peer_entries        entries that a peer may list in answer to one question, on all its pages; a list has at most
+                        four times the bytes of an answer. What is more is said to be there
     ask_everyone_up_to  peers up to which everyone is asked; beyond, those where the patient is known to have been
     refusal_pace        seconds; answers to peers that show nothing leave in this beat, so that their time tells nothing
     recheck             seconds between two looks at the consent while content flows
@@ -58,7 +62,7 @@ class Limits:
     patients_a_day_person  the same for one login, here or elsewhere; a declared emergency is not stopped
     quota_look          seconds between two looks at who has reached it
     canary_every        seconds between two rounds of questions that must be refused
-    keep_dropped        days that an accepted file stays in the drop folder's `done`
+    keep_dropped        days that a file stays in the drop folder's `done` or `rejected`
     remember_messages   days that an HL7 message is known when it is sent again; queues are emptied sooner
     order_budget        seconds that a card at the moment of ordering waits for other hospitals: less than a glance
     order_fresh         seconds for which what other hospitals listed is shown without asking again
@@ -78,6 +82,7 @@ class Limits:
     answer_budget: float = 2.0
     open_budget: float = 10.0
     peer_answer: int = 5 << 20
+    peer_entries: int = 2000
     ask_everyone_up_to: int = 34
     refusal_pace: float = 0.02
     recheck: float = 2.0
@@ -131,7 +136,7 @@ class Mllp:
     idle_seconds      s that a connection may be silent between messages
     frame_seconds     s for one message to arrive
     connections       at once; beyond, the one that was silent longest makes room
-    threads           messages worked on at once, those of one connection one after the other
+    threads           messages worked on at once, those of one connection one after the other; at most 32
     """
 
     host: str = "127.0.0.1"
@@ -158,6 +163,8 @@ class Mllp:
             raise UnsafeSettings(f"[[mllp.senders]] addresses: {error}") from error
         if self.client_authority and not self.tls:
             raise UnsafeSettings("[mllp] client_authority needs tls = true")
+        if self.threads > HL7_AT_ONCE:
+            raise UnsafeSettings(f"[mllp] threads: at most {HL7_AT_ONCE} messages are worked on at once")
         listed = bool(self.senders) and all(sender.addresses for sender in self.senders)
         if not (self.is_loopback or listed or self.client_authority):
             raise UnsafeSettings(
@@ -229,6 +236,14 @@ class DicomSystem:
         return title == self.ae_title and listed
 
 
+def check_ae_title(setting: str, title: str) -> None:
+    """Raise UnsafeSettings for a title that no association can carry. Source: DICOM PS3.5 6.2, AE."""
+    plain = title.isascii() and title.isprintable() and "\\" not in title and title == title.strip()
+    if not plain or not 0 < len(title) <= AE_TITLE:
+        wanted = f"1 to {AE_TITLE} ASCII characters, no backslash, no space around them"
+        raise UnsafeSettings(f"{setting}: expected {wanted}; found {title!r} ({len(title)} characters)")
+
+
 @dataclass(frozen=True, slots=True)
 class Dicom:
     """The DICOM port; its number is `dicom_port` of [node], 0 for none, its name `dicom_aet`.
@@ -268,8 +283,8 @@ class Dicom:
                     ip_network(each)
         except ValueError as error:
             raise UnsafeSettings(f"[[dicom.systems]] addresses: {error}") from error
-        if any(not 0 < len(system.ae_title) <= AE_TITLE or not system.ae_title.isascii() for system in self.systems):
-            raise UnsafeSettings(f"[[dicom.systems]] ae_title: expected 1 to {AE_TITLE} ASCII characters")
+        for system in self.systems:
+            check_ae_title("[[dicom.systems]] ae_title", system.ae_title)
         if self.client_authority and not self.tls:
             raise UnsafeSettings("[dicom] client_authority needs tls = true")
         listed = bool(self.systems) and all(system.addresses for system in self.systems)
@@ -284,7 +299,7 @@ class Dicom:
 class Pacs:
     """An archive of this hospital whose studies are indexed here and stay there.
 
-    url            of its DICOMweb service; empty for one that speaks only DIMSE (C-FIND and C-GET)
+    url            of its DICOMweb service; empty for one that speaks only DIMSE (C-FIND, and C-GET or C-MOVE)
     ae_title       of an archive without DICOMweb, at host and port
     password_file  `user:password` for the DICOMweb service, a file that nobody else may read
     authority      PEM file of who signed its certificate; empty: the authorities of this machine
@@ -306,6 +321,8 @@ class Pacs:
         """Raise UnsafeSettings for an archive that cannot be reached, or only in the clear."""
         if bool(self.url) == bool(self.ae_title and self.host and self.port):
             raise UnsafeSettings(f"[[pacs]] {self.name}: give either url, or ae_title, host and port")
+        if self.ae_title:
+            check_ae_title(f"[[pacs]] {self.name} ae_title", self.ae_title)
         place = urlsplit(self.url)
         if self.url and place.scheme != "https" and not Listener(place.hostname or "", 0, "").is_loopback:
             raise UnsafeSettings(f"[[pacs]] {self.name}: url must begin with https:// off this machine")
@@ -354,6 +371,34 @@ class SignIn:
             )
         if not self.provider and not self.local_accounts:
             raise UnsafeSettings("[sign_in] local_accounts = false needs a provider, or nobody could sign in")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """Where systems of this hospital may have themselves told of what happens (FHIR Subscriptions).
+
+    endpoints   `name` or `name:port` each (443 where none is said); `"*"`: any on the internet, never a private
+                address that is not listed by its name. Empty: nobody is told, and no subscription is taken
+    authority   PEM file of who signed the endpoints' certificates; empty: the authorities of this machine
+    most        subscriptions of one system that are heard at once
+    seconds     that an endpoint has to answer
+    give_up     hours that an endpoint is tried again; then its subscription is in error, and `$events` tells the rest
+    keep        days that what was told can be asked for again, and that a subscription in error is heard on
+    """
+
+    endpoints: tuple[str, ...] = ()
+    authority: str = ""
+    most: int = 200
+    seconds: float = 10.0
+    give_up: float = 24.0
+    keep: int = 30
+
+    def check(self) -> None:
+        """Raise UnsafeSettings for what is no place."""
+        for each in self.endpoints:
+            host, _, port = each.partition(":")
+            if each != "*" and (not host or "/" in each or (port and not port.isdigit())):
+                raise UnsafeSettings(f'[subscriptions] endpoints: expected "name", "name:port" or "*", found {each}')
 
 
 PEOPLES_ROLES = frozenset({"doctor", "nurse", "registrar", "consent-desk", "administrator", "data-protection-officer"})

@@ -13,7 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+from consent.policy import EVERYBODY
 from consent.working_days import Calendar
+from hie_node.ahead_tables import Line, TransfersAhead
 from hie_node.setting_tables import (
     Atna,
     Dicom,
@@ -25,7 +27,9 @@ from hie_node.setting_tables import (
     Notices,
     Pacs,
     SignIn,
+    Subscriptions,
     UnsafeSettings,
+    check_ae_title,
 )
 from registry.errors import InvalidIdentifier
 from registry.identifiers import FacilityCode, HomeCommunityId
@@ -56,6 +60,9 @@ class Settings:
                              facility code and name
     cds_origins              `https://…` origins whose browsers may call the CDS services; usually none: systems call
     data_protection_officer  who is told of emergency access; without one there is none
+    honoured_requests        hospitals whose desks are trusted to record a patient's request, by facility code or
+                             community; "*": each of the network
+    mado                     imaging manifests in the form of IHE MADO as well, which is a draft and may change
     strict_matching          link patients by shared numbers only, instead of weighing all that is known of them
     holidays                 days that are not worked beside the fixed ones (Tết, Hùng Kings), as "2027-02-08": the
                              clock of reviews stands still on them
@@ -66,6 +73,8 @@ class Settings:
     dicom                    who may call over DICOM, and how
     pacs                     archives of this hospital whose studies stay where they are
     sign_in                  how people sign in
+    subscriptions            where systems may have themselves told of what happens
+    ahead                    what is fetched ahead of referred patients
     """
 
     home: Path
@@ -86,6 +95,8 @@ class Settings:
     issuers: tuple[str, ...] = ()
     cds_origins: tuple[str, ...] = ()
     data_protection_officer: str = ""
+    honoured_requests: tuple[str, ...] = (EVERYBODY,)
+    mado: bool = False
     strict_matching: bool = False
     holidays: tuple[str, ...] = ()
     notices: Notices = field(default_factory=Notices)
@@ -95,6 +106,8 @@ class Settings:
     dicom: Dicom = field(default_factory=Dicom)
     pacs: tuple[Pacs, ...] = ()
     sign_in: SignIn = field(default_factory=SignIn)
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    ahead: TransfersAhead = field(default_factory=TransfersAhead)
 
     @property
     def contents(self) -> Path:
@@ -121,6 +134,10 @@ class Settings:
         return self.home / "run"
 
     @property
+    def counters(self) -> Path:
+        return self.run / "metrics"
+
+    @property
     def outbox(self) -> Path:
         return self.home / "outbox"
 
@@ -132,17 +149,27 @@ class Settings:
     def network(self) -> Path:
         return self.home / "network"
 
+    def check_ports(self) -> None:
+        """Raise UnsafeSettings where two doors share a port."""
+        ports = [p for p in (self.house.port, self.peer.port, self.ops.port, self.mllp_port, self.dicom_port) if p]
+        if twice := [port for port in ports if ports.count(port) > 1]:
+            raise UnsafeSettings(f"port {twice[0]} is that of two doors; give each its own")
+
     def check(self) -> None:
         """Raise UnsafeSettings unless this node may run with these settings."""
         for name, listener in (("house", self.house), ("peer", self.peer)):
             if not listener.url.startswith("https://"):
                 raise UnsafeSettings(f"[{name}] url must begin with https://: records never travel in the clear")
+        self.check_ports()
         if not self.ops.is_loopback:
             raise UnsafeSettings("[ops] host must be a loopback address: health and metrics have no login")
         self.sign_in.check()
+        self.ahead.check()
         if self.mllp_port:
             self.mllp.check()
         self.notices.check()
+        self.subscriptions.check()
+        check_ae_title("[node] dicom_aet", self.dicom_aet)
         if self.dicom_port:
             self.dicom.check()
         for archive in self.pacs:
@@ -171,7 +198,7 @@ def load(home: Path) -> Settings:
     try:
         values = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        raise UnsafeSettings(f"{file} is not there; make a node with: hie init {home}") from None
+        raise UnsafeSettings(f"{file} is not there; give --home, or make a node with: hie init {home}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnsafeSettings(f"{file}: {error}") from error
     try:
@@ -184,21 +211,26 @@ def load(home: Path) -> Settings:
 
 def _settings(home: Path, values: dict[str, Any]) -> Settings:
     node = dict(values["node"])
-    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs", "sign_in"}
+    tables = {"house", "peer", "ops", "limits", "mllp", "notices", "atna", "dicom", "pacs"}
+    tables |= {"sign_in", "subscriptions", "ahead"}
     known = {f.name for f in fields(Settings)} - tables - {"home"}
     unknown = set(node) - known
     if unknown or set(values) - tables - {"node"}:
         names = sorted(unknown | (set(values) - tables - {"node"}))
         raise ValueError(f"unknown setting: {', '.join(names)}")
+    for name in ("name", "facility_code", "home_community_id", "patient_id_system"):
+        if not isinstance(node[name], str):
+            raise ValueError(f"[node] {name}: expected {_WORDS['str']}")
     made = Settings(
         home=home,
         **node
         | {
             "facility_code": FacilityCode(node["facility_code"]),
             "home_community_id": HomeCommunityId(node["home_community_id"]),
-            "issuers": tuple(node.get("issuers", ())),
+            "issuers": _texts("issuers", node.get("issuers", ())),
             "holidays": _days(node.get("holidays", ())),
-            "cds_origins": tuple(node.get("cds_origins", ())),
+            "honoured_requests": _hospitals(node.get("honoured_requests", (EVERYBODY,))),
+            "cds_origins": _texts("cds_origins", node.get("cds_origins", ())),
             "database_url": node.get("database_url") or f"sqlite:///{home / 'node.db'}",
         },
         house=_table(Listener, "house", values["house"]),
@@ -211,6 +243,8 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
         dicom=_dicom(dict(values.get("dicom", {}))),
         pacs=tuple(_table(Pacs, "pacs", each) for each in values.get("pacs", ())),
         sign_in=_table(SignIn, "sign_in", values.get("sign_in", {})),
+        subscriptions=_subscriptions(dict(values.get("subscriptions", {}))),
+        ahead=_ahead(dict(values.get("ahead", {}))),
     )
     for table, name in ((made, "node"), (made.house, "house"), (made.peer, "peer"), (made.ops, "ops")):
         _check_kinds(table, name)
@@ -219,6 +253,10 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
     _check_kinds(made.notices, "notices")
     _check_kinds(made.atna, "atna")
     _check_kinds(made.sign_in, "sign_in")
+    _check_kinds(made.subscriptions, "subscriptions")
+    _check_kinds(made.ahead, "ahead")
+    for line in made.ahead.lines:
+        _check_kinds(line, "ahead.lines")
     for sender in made.mllp.senders:
         _check_kinds(sender, "mllp.senders")
     _check_kinds(made.dicom, "dicom")
@@ -230,8 +268,34 @@ def _settings(home: Path, values: dict[str, Any]) -> Settings:
 
 
 def _days(values: Any) -> tuple[str, ...]:
+    days = _texts("holidays", values)
+    for one in days:
+        try:
+            date.fromisoformat(one)
+        except ValueError:
+            raise ValueError(f'[node] holidays: expected days such as "2027-02-08", found {one}') from None
+    return days
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    """A list: the letters of a text would count as its members."""
+    if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
+        raise ValueError(f"[node] {name}: expected a list of texts in quotes")
+    return tuple(values)
+
+
+def _hospitals(values: Any) -> tuple[str, ...]:
+    """Facility codes, communities, or "*"; raises UnsafeSettings for a name that could be nobody's."""
+    if not isinstance(values, list | tuple):
+        raise UnsafeSettings('honoured_requests: expected a list, such as ["01929", "urn:oid:1.2.3"]')
     for one in values:
-        date.fromisoformat(one)
+        try:
+            if one != EVERYBODY:
+                HomeCommunityId(one) if str(one).startswith("urn:") else FacilityCode(one)
+        except (InvalidIdentifier, TypeError) as error:
+            raise UnsafeSettings(
+                f'honoured_requests: expected facility codes, communities or "*"; found {one}'
+            ) from error
     return tuple(values)
 
 
@@ -244,12 +308,26 @@ def _mllp(values: dict[str, Any]) -> Mllp:
     return _table(Mllp, "mllp", {**values, "senders": senders, "authorities": authorities})
 
 
+def _subscriptions(values: dict[str, Any]) -> Subscriptions:
+    endpoints = values.pop("endpoints", ())
+    if not isinstance(endpoints, list | tuple) or not all(isinstance(each, str) for each in endpoints):
+        # the letters of a text would count as names, and one of them may be *
+        raise ValueError("[subscriptions] endpoints: expected a list of texts")
+    endpoints = tuple(endpoints)
+    return _table(Subscriptions, "subscriptions", {**values, "endpoints": endpoints})
+
+
 def _dicom(values: dict[str, Any]) -> Dicom:
     systems = tuple(
         _table(DicomSystem, "dicom.systems", {**each, "addresses": tuple(each.get("addresses", ()))})
         for each in values.pop("systems", ())
     )
     return _table(Dicom, "dicom", {**values, "systems": systems})
+
+
+def _ahead(values: dict[str, Any]) -> TransfersAhead:
+    lines = tuple(_table(Line, "ahead.lines", each) for each in values.pop("lines", ()))
+    return _table(TransfersAhead, "ahead", {**values, "lines": lines})
 
 
 def _table(kind: Callable[..., T], name: str, values: dict[str, Any]) -> T:
@@ -283,6 +361,7 @@ _LEAST = (
         "patients_a_day_peer": 0,
         "patients_a_day_person": 0,
     }
+    | {"seconds": 0.1, "most": 1, "keep": 1}
 )
 _MOST = {"port": 65535, "smtp_port": 65535, "mllp_port": 65535, "dicom_port": 65535, "workers": 64, "threads": 512}
 

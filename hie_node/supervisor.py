@@ -100,6 +100,7 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+            gc.enable()
             child.run()
             status = 0
         except SystemExit as end:

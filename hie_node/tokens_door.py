@@ -13,10 +13,12 @@ from flask import Flask, Response, request
 from adapters.catalogue import TRANSACTIONS
 from adapters.trust import smart
 from adapters.trust.errors import OAuthError
+from adapters.trust.scopes import narrowed
 from consent.errors import TokenReplayed
 from hie_node import log
 from hie_node.clients import registered
 from hie_node.house import House
+from hie_node.patient_tokens import RECORD_BY_RECORD, basis_of
 from registry.errors import StorageUnavailable
 
 FORM_LIMIT = 32 << 10
@@ -51,8 +53,8 @@ def mount_keys(app: Flask, house: House) -> None:
 def _scopes() -> list[str]:
     letters: dict[str, set[str]] = {}
     for transaction in TRANSACTIONS:
-        if transaction.doors == {"peer"}:
-            continue  # peers have no scopes
+        if transaction.doors == {"peer"} or transaction.bundle == "batch":
+            continue  # peers have no scopes, and each entry of a batch has its own
         resource, letter = transaction.scope
         letters.setdefault(resource, set()).add(letter)
     return sorted(f"system/{r}.{''.join(x for x in 'cruds' if x in found)}" for r, found in letters.items())
@@ -103,16 +105,28 @@ def _exchange(house: House) -> dict[str, object]:
             token_url=f"{house.settings.house.url}/oauth/token",
             now=now,
         )
+        if (form.get("client_id") or assertion.client.client_id) != assertion.client.client_id:
+            raise OAuthError("invalid_client", 401, reason="client_id is another one")  # RFC 7521 section 4.2
         try:
             unit.tokens.spend(assertion.client.client_id, assertion.token_id, expires=assertion.expires)
         except TokenReplayed as replay:
             raise OAuthError("invalid_client", 401, reason="replayed") from replay
+    asker, scope, basis = (
+        assertion.requester(home=house.home, organization=house.settings.name),
+        form.get("scope", ""),
+        None,
+    )
+    if assertion.patient:
+        scope = narrowed(scope, RECORD_BY_RECORD)
+        with house.storage.read() as unit:
+            basis = basis_of(house, unit, asker, assertion.patient)
     token = smart.issue_access_token(
         house.keys,
-        assertion.requester(home=house.home, organization=house.settings.name),
-        scope=form.get("scope", ""),
+        asker,
+        scope=scope,
         allowed=assertion.client.scopes,
         base=house.settings.house.url,
         now=now,
+        basis=basis,
     )
     return token.answer()

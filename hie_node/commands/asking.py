@@ -17,6 +17,7 @@ Number = Annotated[
 Name = Annotated[str | None, typer.Option("--name", help="Full name.")]
 BirthDay = Annotated[str | None, typer.Option("--birth-date", help="YYYY-MM-DD, or the year.")]
 Sex = Annotated[str | None, typer.Option("--gender", help="male or female.")]
+DaysBack = Annotated[int, typer.Option("--days", min=1, max=36_500, help="How far back.")]
 
 
 def patient_number(text: str, own_system: str) -> PatientIdentifier:

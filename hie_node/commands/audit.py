@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hie_node.commands.asking import Number, selector
+from hie_node.commands.asking import DaysBack, Number, selector
 from hie_node.commands.output import Json, caller_of, open_house, show, table
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def search(
     number: Number = None,
     by: Annotated[str | None, typer.Option("--by", help="Only what this person did: the login.")] = None,
     hospital: Annotated[str | None, typer.Option(help="Only with this hospital: its facility code.")] = None,
-    days: Annotated[int, typer.Option(help="How far back.")] = 30,
-    limit: int = 100,
+    days: DaysBack = 30,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Who saw what, newest first; with --number of one patient, with --by of one person, with --hospital of one."""
@@ -49,7 +49,7 @@ def search(
 def opened_patients(
     by: Annotated[str | None, typer.Option("--by", help="A person: the login.")] = None,
     hospital: Annotated[str | None, typer.Option(help="A hospital: its facility code.")] = None,
-    days: Annotated[int, typer.Option(help="How far back.")] = 30,
+    days: DaysBack = 30,
     as_json: Json = False,
 ) -> None:
     """Which patients did this person, or this hospital, open: how often, first and last."""
@@ -123,6 +123,23 @@ def verify(
     lines += [f"FOUND: {f.text}" for f in result.findings] or ["intact"]
     show(document, lines, as_json=as_json)
     raise typer.Exit(1 if result.findings else 0)
+
+
+@app.command()
+def answer(
+    because: Annotated[str, typer.Option("--because", help="What happened: which disk, which backup.")],
+    as_user: Annotated[str, typer.Option("--as", help="The data protection officer.")],
+    as_json: Json = False,
+) -> None:
+    """Answer for rows that were lost when this node came back from a backup: verify says your name with the loss."""
+    from hie_node.acts import Act
+    from hie_node.flows.losses import answer_losses
+
+    house = open_house()
+    found = answer_losses(Act(house, caller_of(house, as_user), "hie audit"), because=because)
+    document = [{"restored": one.restored.isoformat(), "kept": one.kept} for one in found]
+    lines = [f"answered for the return on {_local(one.restored)}, to {one.kept} rows" for one in found]
+    show(document, lines, as_json=as_json)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -23,22 +24,31 @@ def list_maps(as_json: Json = False) -> None:
 
 @app.command()
 def gaps(
-    limit: Annotated[int, typer.Option(help="How many at most, the most frequent first.")] = 50,
+    days: Annotated[float, typer.Option(min=0, help="How many days back.")] = 30.0,
+    limit: Annotated[int, typer.Option(min=1, help="How many of each feed at most, the most frequent first.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Results of visits that no LOINC code names: what a map should hold next. Nothing is ever guessed."""
-    from registry.code_maps import gaps as gaps_of
+    """What a map should hold next: codes of results without LOINC, units without UCUM, by sender. None is guessed."""
+    from hie_node.feeds import gaps as gaps_of
 
     house = open_house()
-    with house.storage.read() as unit:
-        found = gaps_of(result for visit in unit.documents.all_visits() for result in visit.results)
-    rows = [[code.code if code else "-", number, name] for code, name, number in found[:limit]]
+    found = gaps_of(house, since=house.now() - timedelta(days=days))
+    listed = [(feed, one) for feed, every in found.items() for one in every[:limit]]
+    rows = [[feed, one.kind, one.code or "-", one.system or "-", one.times, one.name] for feed, one in listed]
     document = {
         "gaps": [
-            {"code": code.code if code else None, "system": code.system if code else None, "name": name, "times": times}
-            for code, name, times in found[:limit]
+            {
+                "feed": feed,
+                "kind": one.kind,
+                "code": one.code or None,
+                "system": one.system,
+                "name": one.name,
+                "times": one.times,
+            }
+            for feed, one in listed
         ],
-        "more": max(0, len(found) - limit),
+        "more": sum(max(0, len(every) - limit) for every in found.values()),
     }
-    lines = [*table(rows, head=["code", "times", "name"]), f"{len(found)} codes without LOINC"]
-    show(document, lines, as_json=as_json)
+    counts = [sum(one.kind == kind for every in found.values() for one in every) for kind in ("code", "unit")]
+    lines = table(rows, head=["feed", "kind", "code", "system", "times", "name"])
+    show(document, [*lines, f"{counts[0]} codes without LOINC, {counts[1]} units without UCUM"], as_json=as_json)

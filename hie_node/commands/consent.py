@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
+from hie_node.commands.asking import BirthDay, DaysBack, Name, Number, Sex, selector
 from hie_node.commands.output import Json, caller_of, one_of, open_house, show, table
 
 if TYPE_CHECKING:
     from consent.consents import Consent
     from consent.emergency import EmergencyAccess
-    from hie_node.house import House
-    from registry.searches import PatientSelector
 
 app = typer.Typer(help="The written requests of patients.", no_args_is_help=True)
 As = Annotated[str | None, typer.Option("--as", help="Who records it: a user of this hospital.")]
@@ -30,7 +28,7 @@ def record(
     gender: Sex = None,
     holder: Annotated[str | None, typer.Option("--from", help="Whose records: facility code; absent: all.")] = None,
     recipient: Annotated[str | None, typer.Option("--to", help="Who may see them: facility code; absent: we.")] = None,
-    days: Annotated[int, typer.Option(help="For how many days.")] = 180,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="For how many days.")] = 180,
     kind: Annotated[str, typer.Option(help="paper (signed by hand), electronic (a signed PDF), witnessed.")] = "paper",
     represented_by: Annotated[str, typer.Option(help="Who signed for a child, or for who cannot.")] = "",
     explained_by: Annotated[str, typer.Option(help="Who explained it.")] = "",
@@ -41,16 +39,16 @@ def record(
     """Record what a patient asked for in writing."""
     from consent.commands import RecordConsent
     from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
+    from consent.errors import RepresentativeMissing
     from consent.requesters import PurposeOfUse
     from hie_node.acts import Act
-    from hie_node.flows.consents import record_consent, signed_paper
+    from hie_node.flows.consents import record_consent
+    from hie_node.flows.signed_papers import signed_paper
     from registry.identifiers import PatientIdentifier
 
     house = open_house()
     now = datetime.now(UTC)
     who = selector(number, name, birth_date, gender, own_system=house.settings.patient_id_system)
-    if not represented_by:
-        _check_representation(house, who, now)
     to = recipient or str(house.settings.facility_code)
     consent = Consent(
         id="",
@@ -72,21 +70,11 @@ def record(
     )
     body = signed_paper(evidence.read_bytes(), kind)
     act = Act(house, caller_of(house, as_user), "hie consent")
-    made = record_consent(act, RecordConsent(consent, patient=who, evidence=body))
+    try:
+        made = record_consent(act, RecordConsent(consent, patient=who, evidence=body))
+    except RepresentativeMissing as refusal:
+        raise ValueError("--represented-by: this patient is a child; name who signed as representative") from refusal
     show(_consent(made), [f"recorded {made.id}, in force for {days} days"], as_json=as_json)
-
-
-def _check_representation(house: House, who: PatientSelector, now: datetime) -> None:
-    """A child does not sign alone."""
-    from consent.representation import Signers, signers
-    from hie_node.acts import Act
-    from hie_node.flows.identify import identify
-
-    with house.storage.read() as unit:
-        person = identify(Act(house, caller_of(house, None), "hie consent"), unit, who)
-    born = person.first.demographics.birth_date if person else None
-    if signers(born, now.date()) is not Signers.PATIENT:
-        raise ValueError("--represented-by: this patient is a child; name who signed as representative")
 
 
 @app.command()
@@ -97,7 +85,9 @@ def form(
     birth_date: BirthDay = None,
     gender: Sex = None,
     holder: Annotated[list[str] | None, typer.Option("--from", help="Whose records: facility codes, or *.")] = None,
-    days: Annotated[int | None, typer.Option(help="For how many days; absent: a line to write on.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="For how many days; absent: a line to write on.")
+    ] = None,
     language: Annotated[str, typer.Option(help="vi or en")] = "vi",
     as_user: As = None,
     as_json: Json = False,
@@ -120,10 +110,10 @@ def form(
             raise NotFound("this patient")
         act.about(person.first)
     codes = holder or []
-    holders = [peer for code in codes if code != "*" and (peer := peer_by_name(house, code))]
+    holders = [peer.community for code in codes if code != "*" and (peer := peer_by_name(house, code))]
     if len(holders) != len([code for code in codes if code != "*"]):
         raise NotFound("a hospital with one of these codes")
-    known = [peer for peer in house.directory.current().active if peer.home != house.home]
+    known = [peer.community for peer in house.directory.current().active if peer.home != house.home]
     wanted = RequestForm(
         person.first, house.settings.name, holders, "*" in codes, known, days, act.caller.requester.name
     )
@@ -140,7 +130,7 @@ def evidence(
 ) -> None:
     """The signed request behind a consent, as it was scanned; that it was opened is on record."""
     from hie_node.acts import Act
-    from hie_node.flows.consents import signed_request
+    from hie_node.flows.signed_papers import signed_request
 
     house = open_house()
     content = signed_request(Act(house, caller_of(house, as_user), "hie consent"), consent_id)
@@ -245,7 +235,9 @@ def emergency(
 
 @app.command()
 def emergencies(
-    days: Annotated[int, typer.Option(help="With those reviewed of the last days; 0: only what waits.")] = 0,
+    days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="With those reviewed of the last days; 0: only what waits.")
+    ] = 0,
     as_user: As = None,
     as_json: Json = False,
 ) -> None:
@@ -287,7 +279,7 @@ def review_emergency(
 
 
 @app.command("statistics")
-def emergency_statistics(days: Annotated[int, typer.Option(help="How far back.")] = 90, as_json: Json = False) -> None:
+def emergency_statistics(days: DaysBack = 90, as_json: Json = False) -> None:
     """How often emergency access was used, for what, by whom, and what the reviews found."""
     from dataclasses import asdict
 

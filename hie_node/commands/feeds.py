@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from registry.feeds import FeedItem
 
 app = typer.Typer(help="What the hospital's own systems sent, and what became of it.", no_args_is_help=True)
-Feed = Annotated[str, typer.Option(help="Only this feed, or those whose name begins so: insurance, hl7v2.")]
-Days = Annotated[float, typer.Option(help="How many days back.")]
+Feed = Annotated[str, typer.Option(help="Only this feed, or those whose name begins so: insurance, hl7v2, dicom.")]
+Days = Annotated[float, typer.Option(min=0, help="How many days back.")]
 Item = Annotated[str, typer.Argument(help="The id that `hie feeds list` shows.")]
 
 
@@ -24,12 +24,12 @@ Item = Annotated[str, typer.Argument(help="The id that `hie feeds list` shows.")
 def show_senders(days: Days = 1.0, as_json: Json = False) -> None:
     """Each feed: how much came, what became of it, and what its system does differently from its standard."""
     from hie_node.feeds import senders
+    from registry.feeds import OUTCOMES
 
     house = open_house()
     found = senders(house, since=house.now() - timedelta(days=days))
-    outcomes = ("stored", "replaced", "unchanged", "refused")
-    rows = [[one.feed, *(one.outcomes.get(name, 0) for name in outcomes), len(one.deviations)] for one in found]
-    lines = table(rows, head=["feed", *outcomes, "deviations"])
+    rows = [[one.feed, *(one.outcomes.get(name, 0) for name in OUTCOMES), len(one.deviations)] for one in found]
+    lines = table(rows, head=["feed", *OUTCOMES, "deviations"])
     for one in found:
         lines += [f"{one.feed}: {text} ({number})" for text, number in one.deviations.items()]
     document = [{"feed": one.feed, "outcomes": one.outcomes, "deviations": one.deviations} for one in found]
@@ -41,18 +41,23 @@ def list_items(
     feed: Feed = "",
     outcome: Annotated[str, typer.Option(help="stored, replaced, unchanged or refused.")] = "",
     days: Days = 1.0,
-    limit: Annotated[int, typer.Option(help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """What came, newest first."""
-    from registry.feeds import FeedSearch
+    from registry.feeds import OUTCOMES, FeedSearch
 
+    if outcome and outcome not in OUTCOMES:
+        raise ValueError(f"--outcome: expected one of {', '.join(OUTCOMES)}; found {outcome}")
     house = open_house()
     since = house.now() - timedelta(days=days)
     with house.storage.read() as unit:
         items = list(unit.feeds.find(FeedSearch(feed, outcome, since, limit + 1)))
-    rows = [[i.id, f"{i.received:%d/%m %H:%M:%S}", i.feed, i.outcome, i.name, "; ".join(i.reasons)] for i in items]
-    lines = table(rows[:limit], head=["id", "when", "feed", "outcome", "name", "why"])
+    rows = [
+        [i.id, f"{i.received:%d/%m %H:%M:%S}", i.feed, i.outcome, i.objects or "", i.name, "; ".join(i.reasons)]
+        for i in items
+    ]
+    lines = table(rows[:limit], head=["id", "when", "feed", "outcome", "objects", "name", "why"])
     more = ["there is more; ask with a larger --limit"] if len(items) > limit else []
     show({"items": [_item(i) for i in items[:limit]], "more": bool(more)}, [*lines, *more], as_json=as_json)
 
@@ -135,6 +140,8 @@ def _item(item: FeedItem) -> dict[str, Any]:
         "received": item.received.isoformat(),
         "outcome": item.outcome,
         "documents": item.documents,
+        "objects": item.objects,
+        "refused": item.refused,
         "size": item.size,
         "digest": item.digest,
         "reasons": list(item.reasons),

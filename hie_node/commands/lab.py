@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def up(
 @lab.command()
 def seed(
     home: Home = Path("lab"),
-    people: Annotated[int, typer.Option(help="About how many patients in all.")] = 300,
+    people: Annotated[int, typer.Option(min=1, help="About how many patients in all.")] = 300,
     as_json: Json = False,
 ) -> None:
     """Publish a year of an invented province."""
@@ -97,8 +98,8 @@ def status(home: Home = Path("lab"), as_json: Json = False) -> None:
 def demo(
     home: Annotated[Path | None, typer.Option("--home", help="Keep the lab here; by default a new folder.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Play the story and end.")] = False,
-    people: Annotated[int, typer.Option(help="About how many patients in all.")] = 300,
-    slices: Annotated[int, typer.Option(help="Images of the story's CT.")] = 120,
+    people: Annotated[int, typer.Option(min=1, help="About how many patients in all.")] = 300,
+    slices: Annotated[int, typer.Option(min=1, help="Images of the story's CT.")] = 120,
     as_json: Json = False,
 ) -> None:
     """Three hospitals, one patient: play the whole story, then stay up to be used."""
@@ -116,7 +117,9 @@ def demo(
             played.stay()
             _wait_for_the_end()
     finally:
-        nodes.down(folder)
+        # where it ended before a hospital was made, its own error is the one to be read
+        with suppress(nodes.LabFailed):
+            nodes.down(folder)
         if home is None and ok:
             shutil.rmtree(folder, ignore_errors=True)
     if not ok:

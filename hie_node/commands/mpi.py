@@ -8,13 +8,16 @@ import typer
 
 from hie_node.commands import mpi_model
 from hie_node.commands.output import Json, caller_of, open_house, settings_of_node, show, table
+from registry.doubts import most_pressing_first
 from registry.errors import NotFound
 from registry.identifiers import mask
 
 if TYPE_CHECKING:
     from adapters.store.unit import UnitOfWork
     from registry.people import Link, SourceRecord
+    from registry.ports import Review
 
+_MOST_NOTICES = 1000
 ReviewId = Annotated[str, typer.Argument(help="As `hie mpi review` shows it.")]
 app = typer.Typer(help="The patient index: doubts and decisions.", no_args_is_help=True)
 mpi_model.add_to(app)
@@ -23,32 +26,66 @@ mpi_model.add_to(app)
 @app.command()
 def review(
     review_id: Annotated[str | None, typer.Argument(help="One doubt, side by side; without it all.")] = None,
+    kind: Annotated[str, typer.Option(help="Only these: look-alike, overlay or changed-elsewhere.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    page: Annotated[int, typer.Option(min=1, help="Which page of so many.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """What waits for a person: look-alikes, overwritten records, free text to be read."""
+    """What waits for a person, the most dangerous first: overwritten records (one number of two patients), then those
+    whom another hospital changed, then look-alikes, then free text to be read; the newest of each kind first."""
     house = open_house()
     with house.storage.read() as unit:
         if review_id is not None:
             _side_by_side(unit, review_id, as_json=as_json)
             return
-        found = unit.patients.reviews()
+        waiting = most_pressing_first(r for r in unit.patients.reviews() if kind in ("", r.kind))
+    found, after = waiting[(page - 1) * limit : page * limit], len(waiting) - page * limit
+    document = {"waiting": len(waiting), "items": [_listed(r) for r in found], "more": after > 0}
+    rows = [[r.id, r.kind, r.opened.strftime("%Y-%m-%d"), "; ".join(r.evidence)] for r in found]
+    lines = table(rows, head=["review", "kind", "since", "evidence"]) if rows else ["nothing waits"]
+    more = [f"{after} more of {len(waiting)}: --page {page + 1}"] if after > 0 else []
+    show(document, [*lines, *more], as_json=as_json)
+
+
+def _listed(review: Review) -> dict[str, object]:
+    return {
+        "id": review.id,
+        "kind": review.kind,
+        "record": review.subject,
+        "other": review.other,
+        "evidence": list(review.evidence),
+        "opened": review.opened.isoformat(),
+    }
+
+
+@app.command()
+def notices(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that are not acknowledged yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Which hospitals were told that a patient is another one, or one with another, and which of them acknowledged."""
+    house = open_house()
+    with house.storage.read() as unit:
+        found = unit.identities.notices(limit=_MOST_NOTICES)
+    shown = [one for one in found if not waiting or one.state in ("waiting", "told")]
     document = [
         {
-            "id": r.id,
-            "kind": r.kind,
-            "record": r.subject,
-            "other": r.other,
-            "evidence": list(r.evidence),
-            "opened": r.opened.isoformat(),
+            "id": one.id,
+            "hospital": str(one.home),
+            "state": one.state,
+            "change": one.change.value,
+            "records": list(one.record_ids),
+            "made": one.made.isoformat(),
+            "acknowledged": one.acknowledged.isoformat() if one.acknowledged else None,
         }
-        for r in found
+        for one in shown
     ]
-    rows = [[r.id, r.kind, r.opened.strftime("%Y-%m-%d"), "; ".join(r.evidence)] for r in found]
-    show(
-        document,
-        table(rows, head=["review", "kind", "since", "evidence"]) if rows else ["nothing waits"],
-        as_json=as_json,
-    )
+    rows = [
+        [f"{one.made:%Y-%m-%d %H:%M}", str(one.home), one.state, one.change.value, " ".join(one.record_ids)]
+        for one in shown
+    ]
+    head = ["when", "hospital", "state", "change", "records here"]
+    show(document, table(rows, head=head) if rows else ["no notices"], as_json=as_json)
 
 
 def _side_by_side(unit: UnitOfWork, review_id: str, *, as_json: bool) -> None:

@@ -35,12 +35,13 @@ def evaluate(
         Path | None, typer.Option("--truth", help="A list of registrations with the column `person`.")
     ] = None,
     lab: str = typer.Option(None, "--lab", help="Invented registrations instead: clean, realistic or hostile."),
-    count: int = typer.Option(10_000, "--count", help="How many invented registrations."),
-    seed: int = typer.Option(1, "--seed"),
+    count: int = typer.Option(10_000, "--count", min=1, help="How many invented registrations."),
+    seed: int = typer.Option(1, "--seed", help="The same number makes the same again."),
     model: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that is shipped.")
     ] = None,
-    region: str = typer.Option("first", "--region", help="Which of the two invented regions: first or second."),
+    region: str = typer.Option("first", "--region", help="Which of the invented: first, second, third or abroad."),
+    harder: str = typer.Option("", "--harder", help="Every line harder: no marks, years only, local ids again, …"),
     shuffle: bool = typer.Option(False, "--shuffle", help="Also in another order: does it change the answer?"),
     as_json: Json = False,
 ) -> None:
@@ -49,7 +50,11 @@ def evaluate(
     from hie_node.lab.evaluation import shuffled_agreement
 
     weights = _model(model)
-    known = _known_from_file(truth) if truth is not None else _known_from_lab(lab or "realistic", count, seed, region)
+    known = (
+        _known_from_file(truth)
+        if truth is not None
+        else _known_from_lab(lab or "realistic", count, seed, region=region, way=harder)
+    )
     found = measured(known, weights)
     document = _figures(found, weights.version)
     if shuffle:
@@ -65,12 +70,12 @@ def evaluate(
 
 def _known_from_file(path: Path) -> list[Known]:
     from hie_node.lab.evaluation import Known
-    from hie_node.patient_lists import read_list
+    from hie_node.patient_lists import read_truth
 
-    return [Known(one.traits, one.person, one.applied) for one in read_list(path)]
+    return [Known(one.traits, one.person, one.applied) for one in read_truth(path)]
 
 
-def _known_from_lab(level: str, count: int, seed: int, region: str) -> list[Known]:
+def _known_from_lab(level: str, count: int, seed: int, *, region: str, way: str) -> list[Known]:
     from hie_node.lab.evaluation import Known
     from hie_node.lab.registrations import LEVELS, registrations
     from hie_node.patient_lists import listed
@@ -78,10 +83,8 @@ def _known_from_lab(level: str, count: int, seed: int, region: str) -> list[Know
 
     if level not in LEVELS:
         raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}", param_hint="--lab")
-    if region not in ("first", "second"):
-        raise typer.BadParameter("expected first or second", param_hint="--region")
-    if region == "second":
-        lines = (listed(row) for row in _exported(level, count, seed))
+    if region != "first" or way:
+        lines = (listed(row) for row in _exported(level, count, seed, region=region, way=way))
         return [Known(one.traits, one.person, one.applied) for one in lines]
     return [
         Known(
@@ -118,24 +121,29 @@ def _figures(found: Evaluation, version: str) -> dict[str, Any]:
 
 
 def train(
-    pairs: int = typer.Option(50_000, "--pairs", help="How many pairs of records are looked at."),
+    pairs: int = typer.Option(50_000, "--pairs", min=1, help="How many pairs of records are looked at."),
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the model goes; by default into the node's folder, unused yet.")
     ] = None,
-    seed: int = typer.Option(1, "--seed"),
+    seed: int = typer.Option(1, "--seed", help="The same number makes the same again."),
     as_json: Json = False,
 ) -> None:
-    """Learn the weights on this hospital's own records; nobody has to say which pairs are one person."""
-    from dataclasses import replace
+    """Learn the weights on this hospital's own records; nobody has to say which pairs are one person.
 
-    from registry import training, weights
+    The present model stays in use. Both are tried on records that were held out, and what they made of them is told."""
+    from dataclasses import asdict, replace
+
+    from hie_node.bootstrap import model_of
+    from registry import held_out, training, weights
     from registry.traits import traits_of_record
 
     house = open_house()
     with house.storage.read() as unit:
         records = [traits_of_record(record) for _, record in unit.patients.everybody()]
-    learnt = training.train(records, weights.shipped(), pairs=pairs, seed=seed)
-    now = datetime.now(UTC)
+    learn, held = held_out.split(records)
+    learnt = training.train(learn, weights.shipped(), pairs=pairs, seed=seed)
+    present, now = model_of(settings_of_node()), datetime.now(UTC)
+    before, after = (held_out.measured(held, one, size=len(records)) for one in (present, learnt.model))
     record = {
         "method": "expectation and maximisation on own records",
         "trained": now.isoformat(timespec="seconds"),
@@ -145,15 +153,20 @@ def train(
         "rounds": learnt.rounds,
         "seed": seed,
         "share_same_person": round(learnt.same, 4),
+        "held_out": {"present": present.version, "before": asdict(before), "after": asdict(after)},
     }
     model = replace(learnt.model, version=f"{weights.shipped().version}+{now:%Y%m%d%H%M}", record=record)
     path = out or house.settings.home / "matching_model.new.json"
     path.write_text(weights.written(model), "utf-8")
+    worse = after.worse_than(before)
     text = f"{path}: {learnt.pairs} pairs of {learnt.records} records, {learnt.rounds} rounds"
-    then = (
-        f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
-    )
-    show({"file": str(path), **record}, [text, then], as_json=as_json)
+    use = f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
+    then = "WORSE than the present model on records that were held out; better not used" if worse else use
+    tried = [
+        f"{name}: {one.found} of {one.same} pairs of one person found, {one.mistaken} of {one.other} others linked"
+        for name, one in (("present model", before), ("learnt model", after))
+    ]
+    show({"file": str(path), **record, "worse": worse}, [text, *tried, then], as_json=as_json)
 
 
 def relink(
@@ -256,6 +269,8 @@ def invent(
     lab: str = typer.Option("realistic", "--lab", help="clean, realistic or hostile."),
     count: int = typer.Option(10_000, "--count"),
     seed: int = typer.Option(1, "--seed"),
+    region: str = typer.Option("second", "--region", help="second, third or abroad."),
+    harder: str = typer.Option("", "--harder", help="Every line harder: no marks, years only, local ids again, …"),
     as_json: Json = False,
 ) -> None:
     """Write a list of invented registrations with the truth beside, for `link` and `evaluate --truth`."""
@@ -265,15 +280,29 @@ def invent(
     with out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
-        for row in _exported(lab, count, seed):
+        for row in _exported(lab, count, seed, region=region, way=harder):
             writer.writerow(row)
             written += 1
     show({"file": str(out), "registrations": written}, [f"{out}: {written} registrations"], as_json=as_json)
 
 
-def _exported(level: str, count: int, seed: int) -> Iterator[dict[str, str]]:
+def _exported(level: str, count: int, seed: int, *, region: str, way: str) -> Iterator[dict[str, str]]:
+    from hie_node.lab.abroad import listed_abroad
     from hie_node.lab.exports import LEVELS, exported
+    from hie_node.lab.harder import WAYS, harder
+    from hie_node.lab.stations import listed_by_stations
 
     if level not in LEVELS:
         raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}", param_hint="--lab")
-    return exported(count, seed, LEVELS[level])
+    if region not in ("second", "third", "abroad"):
+        raise typer.BadParameter("expected second, third or abroad", param_hint="--region")
+    if way and way not in WAYS:
+        raise typer.BadParameter(f"expected one of {', '.join(WAYS)}", param_hint="--harder")
+    rows = (
+        listed_abroad(count, seed)
+        if region == "abroad"
+        else listed_by_stations(count, seed, level)
+        if region == "third"
+        else exported(count, seed, LEVELS[level])
+    )
+    return harder(rows, way) if way else rows

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hie_node.commands.output import Json, one_of, open_house, read_json, settings_of_node, show, table
+from hie_node.commands.output import (
+    Json,
+    caller_of,
+    home_of_node,
+    new_password,
+    one_of,
+    open_house,
+    read_json,
+    settings_of_node,
+    show,
+    table,
+)
+
+if TYPE_CHECKING:
+    from hie_node.acts import Act
 
 ClientId = Annotated[str, typer.Argument(help="The system's name in its assertions: their `iss` and `sub`.")]
+Username = Annotated[str, typer.Argument(help="The login.")]
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
 
@@ -35,9 +51,9 @@ def init(
     patient_id_system: Annotated[str | None, typer.Option(help="URI of the hospital's patient numbers.")] = None,
     public_host: Annotated[str, typer.Option(help="The name under which others reach this node.")] = "localhost",
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    house_port: int = 8443,
-    peer_port: int = 9443,
-    ops_port: int = 8081,
+    house_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the door for systems and people.")] = 8443,
+    peer_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the door for other hospitals.")] = 9443,
+    ops_port: Annotated[int, typer.Option(min=1, max=65535, help="Of health and metrics, on loopback.")] = 8081,
     database_url: Annotated[str, typer.Option(help="postgresql://…; by default SQLite in the folder.")] = "",
     data_protection_officer: Annotated[str, typer.Option(help="Who is told of emergency access.")] = "",
     lab: Annotated[bool, typer.Option(help="A node for training: invented people only.")] = False,
@@ -45,8 +61,13 @@ def init(
 ) -> None:
     """Make a new node: settings, keys, certificates, database."""
     from hie_node.init import NewNode, create, derived_community
+    from hie_node.setting_tables import UnsafeSettings
     from registry.identifiers import FacilityCode, HomeCommunityId
 
+    if os.geteuid() == 0 and not lab:
+        raise UnsafeSettings(
+            f"make the node as the user that will run it, not as root: it owns {directory} and its keys"
+        )
     home = HomeCommunityId(home_community_id) if home_community_id else derived_community(facility_code)
     made = create(
         directory,
@@ -75,11 +96,9 @@ def init(
 
 def serve() -> None:
     """Run the node until it is told to stop."""
-    from hie_node import log
-    from hie_node.serve import serve as run
+    from hie_node.__main__ import serve_home
 
-    log.configure()
-    sys.exit(run(settings_of_node()))
+    sys.exit(serve_home(home_of_node()))
 
 
 def upgrade(as_json: Json = False) -> None:
@@ -88,8 +107,13 @@ def upgrade(as_json: Json = False) -> None:
     from adapters.store.migrations import current, migrate
     from adapters.store.unit import Storage
     from hie_node.relinking import reindexed
+    from hie_node.running import running
+    from hie_node.setting_tables import UnsafeSettings
 
-    engine = make_engine(settings_of_node().database_url)
+    settings = settings_of_node()
+    if (number := running(settings)) is not None:
+        raise UnsafeSettings(f"the node runs (process {number}); stop it first; nothing was changed")
+    engine = make_engine(settings.database_url)
     before = current(engine)
     migrate(engine)
     after, found = current(engine), reindexed(Storage(engine))
@@ -186,10 +210,11 @@ def add_client(
     jwks: Annotated[Path, typer.Argument(help="File with the system's public keys (a JWK set).")],
     scopes: Annotated[str, typer.Option(help="What it may ask for, as SMART scopes.")] = "system/*.rs",
     purposes: Annotated[str, typer.Option(help="Purposes of use, by commas.")] = "TREAT",
-    name: str = "",
+    name: Annotated[str, typer.Option(help="What people call it.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="It is admitted already: these take the place.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Admit one of the hospital's own systems."""
+    """Admit one of the hospital's own systems, or change its keys and what it may do."""
     from adapters.store.people import Client
     from adapters.trust.scopes import granted
     from consent.requesters import PurposeOfUse, Role
@@ -202,7 +227,9 @@ def add_client(
     house = open_house()
     with house.storage.begin() as unit:
         client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
-        unit.people_of_the_house.add_client(client)
+        if not replace and unit.people_of_the_house.client(client_id) is not None:
+            raise ValueError(f"{client_id} is admitted already; --replace gives it these keys and scopes")
+        unit.people_of_the_house.add_client(client, replace=replace)
     show({"client_id": client_id}, [f"admitted {client_id}: {scopes}"], as_json=as_json)
 
 
@@ -220,29 +247,49 @@ def list_clients(as_json: Json = False) -> None:
 @clients.command("disable")
 def disable_client(client_id: ClientId, as_json: Json = False) -> None:
     """Give this system no more tokens; those it has end within five minutes."""
-    house = open_house()
-    with house.storage.begin() as unit:
-        unit.people_of_the_house.disable_client(client_id)
+    from hie_node.flows import accounts
+
+    accounts.disable_client(_changing("clients"), client_id)
     show({"client_id": client_id, "disabled": True}, [f"disabled {client_id}"], as_json=as_json)
+
+
+@clients.command("enable")
+def enable_client(client_id: ClientId, as_json: Json = False) -> None:
+    """Give a disabled system tokens again, for what it was admitted for."""
+    from hie_node.flows import accounts
+
+    accounts.enable_client(_changing("clients"), client_id)
+    show({"client_id": client_id, "disabled": False}, [f"enabled {client_id}"], as_json=as_json)
+
+
+def _changing(what: str) -> Act:
+    """A change of accounts from this command line; it is on record."""
+    from hie_node.acts import Act
+
+    house = open_house()
+    return Act(house, caller_of(house, None, "HOPERAT"), f"hie {what}")
 
 
 @users.command("add")
 def add_user(
-    username: str,
-    role: Annotated[str, typer.Option(help="doctor, nurse, registrar, consent-desk, administrator, …")],
+    username: Username,
+    role: Annotated[
+        str, typer.Option(help="doctor, nurse, registrar, consent-desk, administrator, data-protection-officer.")
+    ],
     name: Annotated[str, typer.Option(help="As the patient reads it in the record of who looked.")],
     as_json: Json = False,
 ) -> None:
-    """Add somebody of this hospital; the password is asked for."""
+    """Add somebody of this hospital; the password is asked for, or is the first line of standard input."""
     from adapters.store.people import User
     from consent.requesters import Role
     from hie_node.passwords import hasher
 
     chosen = one_of(Role, role, "--role")
-    password = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
-    if len(password) < 14:
-        raise ValueError("password: at least 14 characters")
     house = open_house()
+    with house.storage.read() as unit:
+        if unit.people_of_the_house.user(username) is not None:
+            raise ValueError(f"there is a user {username} already; nothing was changed; see: hie users list")
+    password = new_password()
     with house.storage.begin() as unit:
         unit.people_of_the_house.add_user(User(username, hasher(house.settings.lab).hash(password), chosen, name))
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
@@ -260,26 +307,38 @@ def list_users(as_json: Json = False) -> None:
 
 
 @users.command("disable")
-def disable_user(username: str, as_json: Json = False) -> None:
+def disable_user(username: Username, as_json: Json = False) -> None:
     """Let somebody in no more; their sessions end at once."""
-    house = open_house()
-    with house.storage.begin() as unit:
-        unit.people_of_the_house.disable_user(username)
-        unit.sessions.end_all_of(username)
+    from hie_node.flows import accounts
+
+    accounts.disable_user(_changing("users"), username)
     show({"username": username, "disabled": True}, [f"disabled {username}; all sessions ended"], as_json=as_json)
 
 
+@users.command("enable")
+def enable_user(username: Username, as_json: Json = False) -> None:
+    """Let somebody in again who was disabled, with the role, password and second factor they had."""
+    from hie_node.flows import accounts
+
+    accounts.enable_user(_changing("users"), username)
+    show({"username": username, "disabled": False}, [f"enabled {username}"], as_json=as_json)
+
+
 @users.command("end-sessions")
-def end_sessions(username: str, as_json: Json = False) -> None:
+def end_sessions(username: Username, as_json: Json = False) -> None:
     """Sign somebody out everywhere, at once."""
+    from registry.errors import NotFound
+
     house = open_house()
     with house.storage.begin() as unit:
+        if unit.people_of_the_house.user(username) is None:
+            raise NotFound("account")
         unit.sessions.end_all_of(username)
     show({"username": username}, [f"all sessions of {username} ended"], as_json=as_json)
 
 
 @users.command("reset-second-factor")
-def reset_second_factor(username: str, as_json: Json = False) -> None:
+def reset_second_factor(username: Username, as_json: Json = False) -> None:
     """For a lost phone: the next sign-in sets up a new one. Make sure by telephone that it is the person."""
     from dataclasses import replace
 

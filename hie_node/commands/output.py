@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Choice = TypeVar("Choice", bound=Enum)
 home_option: ContextVar[Path | None] = ContextVar("home", default=None)
+_opened: ContextVar[House | None] = ContextVar("opened", default=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -36,22 +39,41 @@ def settings_of_node() -> Settings:
 
 
 def open_house() -> House:
-    """The node's own parts in this process; works beside a running node."""
+    """The node's own parts in this process; works beside a running node.
+
+    What a command records is sealed when it ends: a node that stands still has nobody else to do it.
+    """
     from hie_node import log
     from hie_node.bootstrap import build
 
     log.configure()
-    return build(settings_of_node())
+    house = build(settings_of_node())
+    _opened.set(house)
+    return house
+
+
+def seal_what_is_left() -> None:
+    """At the end of a command, however it ends."""
+    house = _opened.get()
+    if house is None:
+        return
+    from hie_node.flows.audit import seal
+    from hie_node.running import running
+    from registry.errors import VersionConflict
+
+    _opened.set(None)
+    # a node that was started this moment may be the faster one
+    with suppress(VersionConflict):
+        while running(house.settings) is None and seal(house):
+            pass
 
 
 def caller_of(house: House, username: str | None, purpose: str = "TREAT", reason: str = "") -> Caller:
     """Somebody of this hospital at the command line: a registered user, or the administrator's own account."""
-    import getpass
-
     from consent.requesters import PurposeOfUse, Requester, Role
     from hie_node.acts import Caller
 
-    name, role, subject = "", Role.SYSTEM, f"cli:{getpass.getuser()}"
+    name, role, subject = "", Role.SYSTEM, f"cli:{account()}"
     if username is not None:
         with house.storage.read() as unit:
             user = unit.people_of_the_house.user(username)
@@ -70,6 +92,25 @@ def caller_of(house: House, username: str | None, purpose: str = "TREAT", reason
     return Caller(requester, "house")
 
 
+def account() -> str:
+    """Whose shell this is; a container may run under a number that no account of it has."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def new_password() -> str:
+    """Asked for twice at a terminal; otherwise the first line of standard input. At least 14 characters."""
+    if sys.stdin.isatty():
+        password: str = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if len(password) < 14:
+        raise ValueError("password: at least 14 characters")
+    return password
+
+
 def show(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """One JSON document, or lines for a person."""
     if as_json:
@@ -84,30 +125,6 @@ def table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> list[str]
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def complain(error: Exception) -> bool:
-    """One line about an error that a person can mend; False for a fault of ours."""
-    from adapters.peers.errors import PeerError
-    from adapters.trust.errors import TrustError
-    from consent.errors import ConsentError
-    from hie_node.lab.nodes import LabFailed
-    from hie_node.setting_tables import UnsafeSettings
-    from registry.errors import RegistryError
-
-    known = (RegistryError, ConsentError, TrustError, PeerError, UnsafeSettings, LabFailed, OSError, ValueError)
-    if not isinstance(error, known):
-        return False
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    sys.stderr.write(f"hie: {text}\n")
-    return True
-
-
-def confess(error: Exception) -> None:
-    """One line about a fault of ours: what and where, without its text, which may quote a patient."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).parent.name}/{Path(last.filename).name}:{last.lineno}"
-    sys.stderr.write(f"hie: a fault of this program, {type(error).__name__} at {place}; please report it\n")
 
 
 def read_json(path: Path) -> Any:

@@ -14,7 +14,7 @@ app = typer.Typer(help="The hospital's own archives, whose studies are indexed h
 
 @app.command()
 def index(
-    name: Annotated[str, typer.Argument(help="As node.toml names it under [[pacs]].")],
+    name: Annotated[str, typer.Argument(help="The name of the archive in node.toml.")],
     since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day.")],
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; by default today.")

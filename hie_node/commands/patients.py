@@ -12,11 +12,12 @@ from hie_node.commands.output import Json, caller_of, open_house, show, table
 if TYPE_CHECKING:
     from registry.people import SourceRecord
 
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 app = typer.Typer(help="Who is known here.", no_args_is_help=True)
 
 
 @app.command("search")
-def search(number: Number = None, name: Name = None, limit: int = 20, as_json: Json = False) -> None:
+def search(number: Number = None, name: Name = None, limit: Limit = 20, as_json: Json = False) -> None:
     """Find patients of this hospital by number or name; marks and case do not matter."""
     from hie_node.acts import Act
     from hie_node.flows.patients import find_patients

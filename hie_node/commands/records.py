@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 
 from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
 from hie_node.commands.output import Json, caller_of, open_house, show, table
+from registry.ledger import VIET_NAM
 
 if TYPE_CHECKING:
     from hie_node.publishing import Published
@@ -169,7 +170,7 @@ def _find_lines(found: dict[str, Any]) -> list[str]:
 
 
 def _day(moment: str | None) -> str:
-    return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d") if moment else "          "
+    return datetime.fromisoformat(moment).astimezone(VIET_NAM).strftime("%Y-%m-%d") if moment else "          "
 
 
 def fetch(

@@ -16,10 +16,13 @@ def add_to(app: typer.Typer) -> None:
 def referrals(as_json: Json = False) -> None:
     """Patients on the way to this hospital, and patients sent on, while their slips are valid."""
     from hie_node.acts import Act
+    from hie_node.flows.copies import arrived
     from hie_node.flows.referrals import expected_patients, referred_patients
 
     house = open_house()
     coming = expected_patients(Act(house, caller_of(house, None), "open-referrals"))
+    with house.storage.read() as unit:
+        here = [arrived(unit, one) for one in coming]
     sent = referred_patients(Act(house, caller_of(house, None), "open-referrals"))
     document: dict[str, Any] = {
         "coming": [
@@ -31,8 +34,9 @@ def referrals(as_json: Json = False) -> None:
                 "diagnoses": [code.code for code in one.referral.diagnoses],
                 "reason": one.referral.reason,
                 "documents": [{"id": each.id, "title": each.title} for each in one.documents],
+                "here": {"documents": so_far.documents, "images": so_far.images, "complete": so_far.complete},
             }
-            for one in coming
+            for one, so_far in zip(coming, here, strict=True)
         ],
         "sent": [
             {

@@ -53,7 +53,7 @@ def encode(refusal: Refusal, path: bytes, *, head_only: bool = False) -> bytes:
     if speaks_fhir(path):
         media = "application/fhir+json"
         code = ISSUE_CODES.get(refusal.status, "invalid")
-        issue = {"severity": "error", "code": code, "diagnostics": refusal.reason}
+        issue = {"severity": "error", "code": code, "details": {"text": refusal.reason}}
         body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
     else:
         media = "application/problem+json"

@@ -9,12 +9,11 @@ from adapters.dicom.multipart import Spool, SpooledPart
 from hie_node.acts import Act
 from hie_node.flows.quarantine import doubt_about
 from hie_node.flows.register import resolve_mention
-from hie_node.flows.store_instances import as_numbered_here, index, owner_of
+from hie_node.flows.store_instances import index, mention_of, owner_of
 from hie_node.house import House, new_id
 from registry.errors import ArchiveUnavailable, NotFound, SubmissionRejected
 from registry.ports import Archive
 from registry.studies import Instance, ReadInstance, Study
-from registry.submissions import PatientMention
 
 
 def index_archived(act: Act, archive: str, reads: Sequence[ReadInstance]) -> str:
@@ -23,7 +22,7 @@ def index_archived(act: Act, archive: str, reads: Sequence[ReadInstance]) -> str
     first = reads[0]
     if first.patient is None:
         return "no patient id"
-    mention = PatientMention(as_numbered_here(act, first.patient), first.numbers, first.demographics)
+    mention = mention_of(act.house, first)
     same = [
         replace(read, study=replace(read.study, archive=archive)) for read in reads if read.patient == first.patient
     ]

@@ -7,24 +7,30 @@ what came back is recorded when it did. No transaction is open while the network
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic
 
 from adapters import interpreter
 from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
-from adapters.peers.fhir_client import Question, read_documents, read_studies
+from adapters.peers.fhir_client import Question
+from adapters.soap.writing import registry_uuid
 from adapters.store.unit import UnitOfWork
+from consent.consents import Consent
 from hie_node import log, metrics
 from hie_node.acts import Act
+from hie_node.flows.fhir_call import DOCUMENTS, STUDIES, NetworkQuestion, ask_over_fhir
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.gateway_call import find_over_soap
+from hie_node.flows.gateway_studies import find_studies_over_soap
 from hie_node.flows.identify import Identified, by_description, by_identifier, by_record_id
-from hie_node.flows.peer_call import Asking, Receipts, call_peer
+from hie_node.flows.last_known import with_last_known
+from hie_node.flows.page_by_page import Thing
+from hie_node.flows.peer_call import Asking, Receipts
 from hie_node.flows.remember import remember_answers
+from hie_node.flows.what_is_left import fitting, left_of
 from hie_node.flows.written_requests import addressed_to, remember_sent, signed_requests
 from hie_node.house import House
 from registry.answers import CommunityOutcome, NetworkAnswer, OutcomeKind, PeerAnswer, merge
@@ -33,28 +39,14 @@ from registry.directory import Peer
 from registry.documents import DocumentEntry
 from registry.errors import InvalidValue, NoSuchCommunity, NotUnique
 from registry.identifiers import HomeCommunityId, repository_of
+from registry.manifests import study_listed_in
 from registry.people import NOTHING_KNOWN, PatientInQuestion
 from registry.ports import RemoteEntry
 from registry.searches import DocumentSearch, PatientSelector, StudySearch
 from registry.studies import Study
 
-Thing = TypeVar("Thing", DocumentEntry, Study)
-Read = Callable[[bytes, Peer, Question], tuple[tuple[Thing, ...], OutcomeKind, str]]
-
-_EXECUTOR = ThreadPoolExecutor(max_workers=256, thread_name_prefix="ask")
+EXECUTOR = ThreadPoolExecutor(max_workers=256, thread_name_prefix="ask")
 """Threads wait on sockets; one pool for all questions, so that a burst cannot make threads without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkQuestion(Generic[Thing]):
-    """One kind of question to a peer: the resource it is about, and how its answer is read."""
-
-    resource: str
-    read: Callable[..., tuple[tuple[Thing, ...], OutcomeKind, str]]
-
-
-DOCUMENTS: NetworkQuestion[DocumentEntry] = NetworkQuestion("DocumentReference", read_documents)
-STUDIES: NetworkQuestion[Study] = NetworkQuestion("ImagingStudy", read_studies)
 
 
 def find_documents_everywhere(act: Act, command: FindDocuments, *, budget: float | None = None) -> Page[DocumentEntry]:
@@ -77,14 +69,21 @@ class Hearing(Generic[Thing]):
     answers: Iterator[PeerAnswer[Thing]]
 
 
-def hear_documents(act: Act, command: FindDocuments, *, everybody: bool = False) -> Hearing[DocumentEntry]:
+def answers_until(act: Act) -> float:
+    """The moment, on the clock that only goes on, at which who is silent is given up. Two questions share it."""
+    return time.monotonic() + act.house.settings.limits.answer_budget
+
+
+def hear_documents(
+    act: Act, command: FindDocuments, *, until: float, everybody: bool = False
+) -> Hearing[DocumentEntry]:
     """ITI-67 over the network for somebody who watches the answers come in."""
-    return _hear(act, command.search, DOCUMENTS, lambda one: find_documents(one, command), everybody=everybody)
+    return _hear(act, command.search, DOCUMENTS, lambda one: find_documents(one, command), until, everybody)
 
 
-def hear_studies(act: Act, command: FindStudies, *, everybody: bool = False) -> Hearing[Study]:
+def hear_studies(act: Act, command: FindStudies, *, until: float, everybody: bool = False) -> Hearing[Study]:
     """ImagingStudy search over the network for somebody who watches the answers come in."""
-    return _hear(act, command.search, STUDIES, lambda one: find_studies(one, command), everybody=everybody)
+    return _hear(act, command.search, STUDIES, lambda one: find_studies(one, command), until, everybody)
 
 
 def _hear(
@@ -92,15 +91,14 @@ def _hear(
     search: DocumentSearch | StudySearch,
     kind: NetworkQuestion[Thing],
     own: Callable[[Act], Page[Thing]],
-    *,
+    deadline: float,
     everybody: bool,
 ) -> Hearing[Thing]:
-    deadline = time.monotonic() + act.house.settings.limits.answer_budget
-    patient, peers, receipts = _prepare(act, search.patient, everybody=everybody)
-    question = Question(kind.resource, patient, _conditions(search))
+    patient, peers, receipts, consents = prepare(act, search.patient, everybody=everybody)
+    question = Question(kind.resource, patient, _conditions(search), _wants_manifests(search))
     body = question.body()
-    waiting = {_EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline): peer for peer in peers}
-    return Hearing(peers, _as_they_come(act, search, own, waiting, patient, deadline))
+    waiting = {EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline): peer for peer in peers}
+    return Hearing(peers, _as_they_come(act, search, own, waiting, patient, consents, deadline))
 
 
 def _as_they_come(
@@ -109,27 +107,38 @@ def _as_they_come(
     own: Callable[[Act], Page[Thing]],
     waiting: dict[Future[PeerAnswer[Thing]], Peer],
     patient: PatientInQuestion,
+    consents: tuple[Consent, ...],
     deadline: float,
 ) -> Iterator[PeerAnswer[Thing]]:
-    """Nothing is shown before it is recorded, so each answer of a hospital gets a row of its own."""
+    """Nothing is shown before it is recorded; answers that came in together become durable together."""
     yield _own_answer(act, own)[0]
     rest = dict(waiting)
-    with suppress(TimeoutError):
-        for future in as_completed(waiting, timeout=max(0.0, deadline - time.monotonic())):
-            yield _heard(act, _collect(rest.pop(future), future, act.house), patient, search)
-    for future, peer in rest.items():
-        yield _heard(act, _collect(peer, future, act.house), patient, search)
+    while rest:
+        came = wait(rest, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED).done
+        heard = [_collect(rest.pop(future), future, act.house) for future in came or tuple(rest)]
+        yield from _heard(act, [left_of(act, one, search, consents) for one in heard], patient, search)
 
 
 def _heard(
-    act: Act, answer: PeerAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
-) -> PeerAnswer[Thing]:
-    """One answer, as far as it fits the question, once it is recorded."""
-    fitting = _fitting(answer, search)
+    act: Act, answers: Sequence[PeerAnswer[Thing]], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> Iterator[PeerAnswer[Thing]]:
+    """Answers once they are recorded: each hospital's in a row of its own."""
+    first, *others = [_received(act, one) for one in answers]
+    first.extra_rows += [one.row() for one in others]
+    answer = NetworkAnswer(
+        tuple(item for one in answers for item in one.found), (_own_line(act), *(one.outcome for one in answers))
+    )
+    told = _remember(first, answer, patient, search)
+    for outcome, one in zip(told.outcomes[1:], answers, strict=True):
+        yield PeerAnswer(outcome, one.found)
+
+
+def _received(act: Act, answer: PeerAnswer[Thing]) -> Act:
+    """The act of hearing one hospital."""
     one = act.fork()
-    one.patient, one.record_id, one.other = act.patient, act.record_id, fitting.outcome.community.home
-    _remember(one, NetworkAnswer(fitting.found, (_own_line(act), fitting.outcome)), patient, search)
-    return fitting
+    one.patient, one.record_id, one.other = act.patient, act.record_id, answer.outcome.community.home
+    note(one, (answer.outcome,), _theirs(one, answer.found))
+    return one
 
 
 def _own_line(act: Act) -> CommunityOutcome:
@@ -148,30 +157,24 @@ def _ask(
     deadline = time.monotonic() + (budget or house.settings.limits.answer_budget)
     if not search.patient.is_given:
         raise InvalidValue("patient", expected="whom the question is about: patient, or patient.identifier and more")
-    only = search.home if isinstance(search, DocumentSearch) else None
-    patient, peers, receipts = _prepare(act, search.patient, only)
-    question = Question(kind.resource, patient, _conditions(search))
+    only = search.home
+    patient, peers, receipts, consents = prepare(act, search.patient, only)
+    question = Question(kind.resource, patient, _conditions(search), _wants_manifests(search))
     body = question.body()
-    asked = {peer: _EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
+    asked = {peer: EXECUTOR.submit(_ask_one, act, peer, question, body, kind, receipts, deadline) for peer in peers}
     # another community alone was asked for: then this hospital's own records are no part of the answer
     own_answer, own_total = _own_answer(act, own) if only in (None, house.home) else (None, 0)
     answers = [own_answer] if own_answer else []
     with interpreter.waiting():
         wait(asked.values(), timeout=max(0.0, deadline - time.monotonic()))
-    answers += [_collect(peer, future, house) for peer, future in asked.items()]
-    answer = merge([_fitting(one, search) for one in answers])
-    _remember(act, answer, patient, search)
+    answers += [left_of(act, _collect(peer, future, house), search, consents) for peer, future in asked.items()]
+    merged = merge([fitting(one, search) for one in answers])
+    note(act, merged.outcomes, _theirs(act, merged.found))
+    answer = _remember(act, merged, patient, search)
     # own records are listed up to the limit, and none for a mere count; all of them are counted
     listed = len(own_answer.found) if own_answer else 0
-    return _page(answer, search, total=len(answer.found) + own_total - listed)
-
-
-def _fitting(answer: PeerAnswer[Thing], search: DocumentSearch | StudySearch) -> PeerAnswer[Thing]:
-    """What meets every condition of the question; a holder may understand fewer of them than we do."""
-    if not answer.found:
-        return answer
-    found = tuple(item for item in answer.found if search.fits(item))  # type: ignore[arg-type]
-    return PeerAnswer(replace(answer.outcome, count=len(found)), found)
+    page = _page(answer, search, total=len(answer.found) + own_total - listed)
+    return page if only else replace(page, unasked=len(other_hospitals(house)) - len(peers))
 
 
 def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *, total: int) -> Page[Thing]:
@@ -184,10 +187,11 @@ def _page(answer: NetworkAnswer[Thing], search: DocumentSearch | StudySearch, *,
     return Page(shown, total=total, outcomes=outcomes)
 
 
-def _prepare(
+def prepare(
     act: Act, selector: PatientSelector, only: HomeCommunityId | None = None, *, everybody: bool = False
-) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts]:
-    """Who is meant, as far as this hospital knows; whom to ask; and the written requests that it recorded."""
+) -> tuple[PatientInQuestion, tuple[Peer, ...], Receipts, tuple[Consent, ...]]:
+    """Who is meant, as far as this hospital knows; whom to ask; the written requests that it recorded, signed; and
+    all that the patient said here."""
     act.direction, act.action = "asked", "E"
     with act.unit() as unit:
         person = _known_here(act, unit, selector)
@@ -197,12 +201,13 @@ def _prepare(
             raise InvalidValue("patient", expected="a patient of this hospital, or a description of one")
         described = _describe(selector, person)
         receipts = signed_requests(act, unit, person) if person else ()
+        consents = unit.consents.of_records(person.record_ids) if person else ()
         if only is not None:
             peers = _the_one(act.house, only)
         else:
             peers = other_hospitals(act.house) if everybody else choose_peers(act.house, described)
         remember_sent(unit, peers, receipts)
-        return described, peers, receipts
+        return described, peers, receipts, tuple(consents)
 
 
 def _known_here(act: Act, unit: UnitOfWork, selector: PatientSelector) -> Identified | None:
@@ -268,6 +273,11 @@ def _conditions(search: DocumentSearch | StudySearch) -> tuple[tuple[str, str], 
     return ()
 
 
+def _wants_manifests(search: DocumentSearch | StudySearch) -> bool:
+    """FHIR lists studies as what they are; as documents they are known to SOAP alone."""
+    return isinstance(search, DocumentSearch) and search.manifests
+
+
 def _own_answer(act: Act, own: Callable[[Act], Page[Thing]]) -> tuple[PeerAnswer[Thing], int]:
     """This node's own records answer like any other community's; and how many there are in all."""
     started = time.monotonic()
@@ -297,10 +307,10 @@ def _ask_one(
     started = time.monotonic()
     try:
         asking = Asking(act.caller.requester, addressed_to(peer, receipts), act.exchange)
-        if "fhir" not in peer.speaks:
+        if "fhir" not in peer.speaks or (question.manifests and "xca" in peer.speaks):
             found, outcome, detail = _over_soap(act, asking, peer, question, kind, deadline)
         else:
-            found, outcome, detail = _over_fhir(act, asking, peer, question, body, kind, deadline)
+            found, outcome, detail = ask_over_fhir(act, asking, peer, question, body, kind, deadline)
     except (PeerUnreachable, PeerTooSlow) as failure:
         return _failed(peer, OutcomeKind.SILENT, failure.reason, started)
     except (PeerBroken, BadAnswer) as failure:
@@ -309,39 +319,13 @@ def _ask_one(
     return PeerAnswer(CommunityOutcome(peer.community, outcome, len(found), detail, seconds), found)
 
 
-def _over_fhir(
-    act: Act,
-    asking: Asking,
-    peer: Peer,
-    question: Question,
-    body: bytes,
-    kind: NetworkQuestion[Thing],
-    deadline: float,
-) -> tuple[tuple[Thing, ...], OutcomeKind, str]:
-    answer = call_peer(
-        act.house,
-        asking,
-        peer,
-        method="POST",
-        path=f"/fhir/{question.resource}/_search",
-        body=body,
-        content_type="application/x-www-form-urlencoded",
-        deadline=deadline,
-    )
-    if answer.status != 200:
-        raise PeerBroken(f"status-{answer.status}")
-    with interpreter.computing():
-        return kind.read(answer.body, peer, question)
-
-
 def _over_soap(
     act: Act, asking: Asking, peer: Peer, question: Question, kind: NetworkQuestion[Thing], deadline: float
 ) -> tuple[tuple[Thing, ...], OutcomeKind, str]:
-    """The same question to a gateway; SOAP knows no search for studies, and that is said."""
-    if kind.resource != DOCUMENTS.resource:
-        return (), OutcomeKind.INCOMPLETE, "images of this hospital cannot be searched for over SOAP"
-    found, outcome, detail = find_over_soap(act, asking, peer, question, deadline=deadline)
-    return found, outcome, detail  # type: ignore[return-value]
+    """The same question to a gateway."""
+    find: Callable[..., tuple[tuple[Thing, ...], OutcomeKind, str]]
+    find = find_over_soap if kind.resource == DOCUMENTS.resource else find_studies_over_soap  # type: ignore[assignment]
+    return find(act, asking, peer, question, deadline=deadline)
 
 
 def _failed(peer: Peer, kind: OutcomeKind, detail: str, started: float) -> PeerAnswer[Thing]:
@@ -362,24 +346,35 @@ def _collect(peer: Peer, future: Future[PeerAnswer[Thing]], house: House) -> Pee
     return future.result()
 
 
-def _remember(
-    act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
-) -> None:
-    """Record what came back, and the way back to each entry, so that it can be opened."""
+def _theirs(act: Act, found: Sequence[Thing]) -> list[str]:
+    return [item.id for item in found if item.home and item.home != act.house.home]
+
+
+def note(act: Act, outcomes: Sequence[CommunityOutcome], items: list[str]) -> None:
+    """What is written down of what came back: `items` of other hospitals."""
     act.direction, act.action = "received", "R"
-    act.items = [item.id for item in answer.found if item.home and item.home != act.house.home]
+    act.items = items
     act.reasons.clear()
-    for outcome in answer.outcomes:
+    for outcome in outcomes:
         if outcome.community.home == act.house.home:
             continue
         metrics.OUTCOMES.labels(str(outcome.community.facility), outcome.kind.value).inc()
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
+
+
+def _remember(
+    act: Act, answer: NetworkAnswer[Thing], patient: PatientInQuestion, search: DocumentSearch | StudySearch
+) -> NetworkAnswer[Thing]:
+    """Record what came back, and the way back to each entry, so that it can be opened; what the silent ones last
+    listed goes with their lines."""
     with act.unit() as unit:
-        unit.remote.remember(_way_back(item, patient, act) for item in answer.found if item.home)
+        unit.remote.remember(way_back_of(item, patient, act) for item in answer.found if item.home)
         remember_answers(act, unit, answer, search, patient)
+        return replace(answer, outcomes=with_last_known(act, unit, answer.outcomes, search, patient))
 
 
-def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act) -> RemoteEntry:
+def way_back_of(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act) -> RemoteEntry:
+    """What is kept of an entry of another hospital, so that it can be opened from here."""
     assert item.home is not None
     _, _, remote_id = item.id.partition(".")
     if isinstance(item, Study):
@@ -396,8 +391,10 @@ def _way_back(item: DocumentEntry | Study, patient: PatientInQuestion, act: Act)
         a.content_type,
         a.size,
         a.hash,
-        None,
+        study_listed_in(item),
         act.now,
         item.unique_id,
         repository,
+        over_soap=item.repository is not None,
+        entry_uuid=registry_uuid(item),
     )

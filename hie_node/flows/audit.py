@@ -14,19 +14,23 @@ from adapters.trust.errors import SealBroken
 from adapters.trust.seals import Head
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
+from consent.limits import Alarm
 from consent.merkle import Frontier
-from consent.ports import Opened, Seal
+from consent.ports import Opened, Seal, UnreadableSeal
 from hie_node import witness
 from hie_node.acts import Act
 from hie_node.flows.heads import NOBODY_ASKED, Asked
 from hie_node.flows.identify import identify
+from hie_node.flows.losses import answer_for, continues, lost_before
 from hie_node.house import House
 from registry.commands import Page
+from registry.errors import InvalidValue
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import PatientInQuestion
 from registry.searches import Cursor, PatientSelector
 
 BATCH = 10_000
+_SPOILT = "the seal over {} rows cannot be read"
 
 
 def find_disclosures(act: Act, command: FindDisclosures) -> Page[Disclosure]:
@@ -96,17 +100,33 @@ def opened(
 
 
 def seal(house: House) -> int:
-    """Seal what was recorded since the last seal; returns how many rows. Never blocks those who write."""
+    """Seal what was recorded since the last seal; returns how many rows. Never blocks those who write.
+
+    The head beside the keys moves on only with a record that holds it: of one that was cut off or put back to an
+    earlier day it stays the witness.
+    """
     with house.storage.begin() as unit:
         rows = unit.disclosures.unsealed(BATCH)
         if not rows:
             return 0
-        last = unit.disclosures.last_seal()
+        try:
+            last = unit.disclosures.last_seal()
+        except InvalidValue:
+            _alarm(house, unit, "the newest seal cannot be read and nothing is sealed: run hie audit verify")
+            return 0
         frontier = (last.frontier if last else Frontier()).append(leaf for _, leaf in rows)
         made = seals.seal(house.keys, frontier, home=house.home, now=house.now())
         unit.disclosures.add_seal(made, [row for row, _ in rows])
-    witness.keep(house, made)
+        whole = continues(house, unit)
+        if not whole:
+            _alarm(house, unit, "the record does not hold the head that is kept beside the keys: run hie audit verify")
+    if whole:
+        witness.keep(house, made)
     return len(rows)
+
+
+def _alarm(house: House, unit: UnitOfWork, text: str) -> None:
+    unit.alarms.raise_(Alarm("own-record-conflict", str(house.home), text, house.now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +143,7 @@ class Verification:
 
     kept    heads of this record that other hospitals hold and that it was held against
     silent  hospitals that keep heads and did not answer, by facility code
-    notes   what was lost in a restore that is itself on record: no secret, and not mended either
+    notes   what was lost in a return from a backup that the officer answers for: no secret, and not mended either
     """
 
     rows: int
@@ -145,8 +165,10 @@ def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
     remembered = _remembered(house)
     wanted = {one.head.size for one in elsewhere.kept}
     with house.storage.read() as unit:
-        sealed = list(unit.disclosures.seals())
-        findings = list(_check_signatures(house, sealed))
+        stand = list(unit.disclosures.seals())
+        sealed = [one for one in stand if isinstance(one, Seal)]
+        findings = [Finding(one.size, _SPOILT.format(one.size)) for one in stand if isinstance(one, UnreadableSeal)]
+        findings += _check_signatures(house, sealed)
         frontier, rows, roots = Frontier(), 0, {0: Frontier().root.hex()}
         for one in sealed:
             leaves = []
@@ -161,14 +183,17 @@ def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
-        findings += _check_the_end(remembered, sealed)
         unsealed = unit.disclosures.unsealed(BATCH)
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:
             findings.append(Finding(None, f"{total} rows are there, {rows + len(unsealed)} are accounted for"))
         lost = unit.restores.all()
-    contradicted, notes = _check_elsewhere(elsewhere, roots, rows, lost)
-    findings += contradicted
+    told, notes = _Losses(house, lost), list[str]()
+    for found in (*_check_the_end(remembered, sealed, told), *_check_elsewhere(elsewhere, roots, rows, told)):
+        if isinstance(found, Finding):
+            findings.append(found)
+        elif found not in notes:
+            notes.append(found)
     return Verification(
         rows, len(sealed), len(unsealed), tuple(findings), len(elsewhere.kept), elsewhere.silent, tuple(notes)
     )
@@ -184,28 +209,36 @@ def _grown(frontier: Frontier, leaves: list[bytes], wanted: set[int], roots: dic
     return frontier.append(leaves[done:])
 
 
-def lost_before(head: Head, restores: Sequence[Restore]) -> Restore | None:
-    """The return from a backup that lost the rows of this head, if one did."""
-    return next((one for one in restores if one.kept < head.size and head.sealed <= one.restored), None)
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """The returns from a backup, and who answers for them."""
+
+    house: House
+    restores: Sequence[Restore]
+
+    def explain(self, head: Head, found: Finding) -> Finding | str:
+        """A note where somebody answers for the rows of this head; else what was found, with what may be behind it."""
+        restore = lost_before(head, self.restores)
+        if restore is None:
+            return found
+        back = f"this record was put back on {restore.restored:%Y-%m-%d %H:%M} to {restore.kept} rows"
+        answer = answer_for(self.house, restore)
+        if answer is None:
+            return Finding(found.position, f"{found.text}; {back}, and nobody answers for it (hie audit answer)")
+        return f"{back}; later ones are lost. {answer.by} answers for it: {answer.because}"
 
 
-def _check_elsewhere(
-    elsewhere: Asked, roots: Mapping[int, str], rows: int, lost: Sequence[Restore]
-) -> tuple[list[Finding], list[str]]:
-    """What other hospitals hold of this record must still be in it, except what a restore on record lost."""
-    findings, notes = [], {}
+def _check_elsewhere(elsewhere: Asked, roots: Mapping[int, str], rows: int, losses: _Losses) -> Iterator[Finding | str]:
+    """What other hospitals hold of this record must still be in it, except what somebody answers for."""
     for one in elsewhere.kept:
         size = one.head.size
         if roots.get(size) == one.head.root:
             continue
-        restore = lost_before(one.head, lost)
-        if restore is not None:
-            notes[restore] = f"restored {restore.restored:%Y-%m-%d %H:%M} to {restore.kept} rows; later ones are lost"
-        elif size > rows:
-            findings.append(Finding(rows, f"{one.keeper} keeps a head over {size} rows; {rows} are left"))
+        if size > rows:
+            found = Finding(rows, f"{one.keeper} keeps a head over {size} rows; {rows} are left")
         else:
-            findings.append(Finding(size, f"{one.keeper} keeps another head over {size} rows"))
-    return findings, list(notes.values())
+            found = Finding(size, f"{one.keeper} keeps another head over {size} rows")
+        yield losses.explain(one.head, found)
 
 
 def _remembered(house: House) -> Head | Finding | None:
@@ -215,7 +248,7 @@ def _remembered(house: House) -> Head | Finding | None:
         return Finding(None, f"the head kept outside the database is not ours: {broken.reason}")
 
 
-def _check_the_end(head: Head | Finding | None, sealed: list[Seal]) -> Iterator[Finding]:
+def _check_the_end(head: Head | Finding | None, sealed: list[Seal], losses: _Losses) -> Iterator[Finding | str]:
     """What is remembered outside the database must still be in it."""
     if isinstance(head, Finding):
         yield head
@@ -226,9 +259,10 @@ def _check_the_end(head: Head | Finding | None, sealed: list[Seal]) -> Iterator[
         return
     same = next((one for one in sealed if one.size == head.size), None)
     if same is None:
-        yield Finding(head.size, f"a seal over {head.size} rows is known, and the record has none of this size")
+        text = f"a seal over {head.size} rows is known, and the record has none of this size"
+        yield losses.explain(head, Finding(head.size, text))
     elif same.frontier.root.hex() != head.root:
-        yield Finding(head.size, "another record was sealed at this size")
+        yield losses.explain(head, Finding(head.size, f"another record was sealed at {head.size} rows"))
 
 
 def _check_signatures(house: House, sealed: list[Seal]) -> Iterator[Finding]:

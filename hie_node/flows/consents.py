@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from adapters.store.unit import UnitOfWork
 from adapters.trust.receipts import read_withdrawal, write_withdrawal
@@ -17,33 +17,54 @@ from consent.commands import (
     WithdrawalsListed,
     WithdrawReceipt,
 )
-from consent.consents import Consent, Evidence, Provision
+from consent.consents import Consent, Provision
 from consent.errors import InvalidConsent, InvalidReceipt
 from consent.receipts import Withdrawal
+from consent.representation import check_signers
 from hie_node.acts import Act
+from hie_node.flows import copies
+from hie_node.flows.anew import judged_anew
 from hie_node.flows.identify import Identified, by_record_id, identify
+from hie_node.flows.signed_papers import KeptPaper, file_paper, keep_paper, named_by_its_bytes
 from hie_node.house import new_id
-from registry.commands import Page
+from registry.commands import Found, Page
 from registry.directory import Directory
-from registry.errors import Gone, NotFound, UnknownPatient, VersionConflict
-from registry.identifiers import HomeCommunityId
+from registry.errors import ConditionFitsSeveral, Gone, NotFound, UnknownPatient, VersionConflict
+from registry.identifiers import HomeCommunityId, PatientIdentifier
+from registry.people import PatientInQuestion
 from registry.searches import Cursor
 
 MOST_LOOKED_AT = 10_000
 """Consents that one search goes through; whoever finds more asks too little."""
-PAPERS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-OTHER_PAPER = "application/octet-stream"
-KINDS = ("paper", "electronic", "witnessed")
 MOST_WITHDRAWALS = 5_000
 """That one answer holds, the newest first: some years of a hospital, and within what a peer may answer."""
 NOTIFY_WITHDRAWAL = "notify-withdrawal"
 """The job that carries a withdrawal to one hospital until it acknowledged."""
 
 
+def record_or_find(act: Act, command: RecordConsent) -> Consent | Found[Consent]:
+    """Record a consent unless one fits the condition; looking and recording are one."""
+    if command.unless is None:
+        return record_consent(act, command)
+    act.action = "E"
+    with act.house.storage.together():
+        with act.about_nobody() as unit:
+            # the patient's record is held from here on, so that of two that look at once only one records
+            unit.patients.record_by_id(_whose(act, unit, command).first.id)
+        found = find_consents(act, command.unless)
+        if len(found.items) > 1 or found.next is not None:
+            raise ConditionFitsSeveral("Consent")
+        return Found(found.items[0]) if found.items else record_consent(act, command)
+
+
 def record_consent(act: Act, command: RecordConsent) -> Consent:
     """ITI-108 create and update. A permission needs the written request behind it; a change is a new version."""
     act.action, act.direction = ("C" if command.create else "U"), "changed"
-    evidence = _evidence(act, command)
+    return judged_anew(act, partial(_record_once, act, command))
+
+
+def _record_once(act: Act, command: RecordConsent) -> Consent:
+    paper = _paper(act, command)
     with act.unit() as unit:
         before = None if command.create else unit.consents.consent(command.consent.id)
         if not command.create and before is None:
@@ -53,22 +74,49 @@ def record_consent(act: Act, command: RecordConsent) -> Consent:
         act.about(person.first)
         if before is not None and before.record_id not in person.record_ids:
             raise InvalidConsent("Consent.patient", "the patient of this consent")
+        filed = file_paper(act, unit, paper, person.first) if paper else command.consent.evidence
+        # of several records that are one person now, a consent stays with the one that it was recorded for
+        whose = next((one for one in person.records if before and one.id == before.record_id), person.first)
         consent = replace(
             command.consent,
             id=before.id if before else new_id(),
-            patient=person.first.identifier,
-            record_id=before.record_id if before else person.first.id,
+            patient=whose.identifier,
+            record_id=whose.id,
             provision=_with_ids(command.consent.provision),
-            evidence=_with_its_document(unit, person, evidence),
+            evidence=named_by_its_bytes(unit, person, filed),
             version=before.version + 1 if before else 1,
             updated=act.now,
             recorded_by=act.caller.requester.subject,
         ).resolved(_home_of(act.house.directory.current()))
+        _check_evidence(consent)
+        check_signers(consent, person.first.demographics.birth_date)
         unit.consents.save(consent)
         act.items = [consent.id]
+        copies.begin_at_request(act, unit, PatientInQuestion(_numbers(person), whose.demographics), consent)
+        if before is not None and before.permits_something and not consent.permits_something:
+            _forget_what_it_opened(act, unit, person)
         if before is not None and before.status == "active" and consent != before:
             _tell_the_holders(act, unit, consent)
         return consent
+
+
+def _numbers(person: Identified) -> tuple[PatientIdentifier, ...]:
+    return tuple(dict.fromkeys(number for record in person.records for number in record.identifiers))
+
+
+def _paper(act: Act, command: RecordConsent) -> KeptPaper | None:
+    if command.evidence is None:
+        return None
+    with act.house.storage.read() as unit:
+        owner = _whose(act, unit, command).first.id
+    return keep_paper(act, owner, *command.evidence, command.consent)
+
+
+def _check_evidence(consent: Consent) -> None:
+    """What lies elsewhere is told by its hash at least: a name alone proves nothing later."""
+    if consent.permits_something and (consent.evidence is None or not consent.evidence.hash):
+        expected = "a document of this patient here, or the hash of the one that lies elsewhere"
+        raise InvalidConsent("Consent.source[x]", expected)
 
 
 def _check_version(before: Consent | None, expected: int | None) -> None:
@@ -84,78 +132,21 @@ def _whose(act: Act, unit: UnitOfWork, command: RecordConsent) -> Identified:
 
 
 def _home_of(directory: Directory) -> Callable[[str], HomeCommunityId | None]:
-    """A hospital as people name it: by facility code, or by the end of its OID."""
+    return lambda name: community_named(directory, name)
 
-    def home_of(name: str) -> HomeCommunityId | None:
-        for peer in directory.peers:
-            if name in (str(peer.community.facility), str(peer.home), str(peer.home).rpartition(".")[2]):
-                return peer.home
-        return None
 
-    return home_of
+def community_named(directory: Directory, name: str) -> HomeCommunityId | None:
+    """A hospital as people name it: by community, by facility code, or by the end of its OID."""
+    for peer in directory.peers:
+        if name in (str(peer.community.facility), str(peer.home), str(peer.home).rpartition(".")[2]):
+            return peer.home
+    return None
 
 
 def _with_ids(provision: Provision) -> Provision:
     """Each provision gets an id, so that a decision can name the one that decided."""
     nested = tuple(_with_ids(one) for one in provision.provisions)
     return replace(provision, id=provision.id or new_id(), provisions=nested)
-
-
-def _evidence(act: Act, command: RecordConsent) -> Evidence | None:
-    """The signed paper itself is kept as content under the patient's key; its hash stands in the consent."""
-    if command.evidence is None:
-        return command.consent.evidence
-    body, _ = command.evidence
-    with act.house.storage.read() as unit:
-        owner = _whose(act, unit, command).first.id
-    stored = act.house.contents.put(owner, (body,))
-    given = command.consent.evidence or Evidence("paper", "")
-    return replace(given, reference=f"content:{owner}/{stored.content_hash}", hash=hashlib.sha256(body).hexdigest())
-
-
-def signed_paper(body: bytes, kind: str) -> tuple[bytes, str]:
-    """A signed paper and its media type: its first bytes say what it is, and an e-signed one has to be signed.
-
-    A scan in a format of its own is kept as it is. Whether the signature is that of the patient is for the desk to
-    see: no certificate is looked up here.
-    Raises InvalidConsent for anything else.
-    """
-    media = next((media for beginning, media in PAPERS.items() if body.startswith(beginning)), OTHER_PAPER)
-    if not body:
-        raise InvalidConsent("Consent.source[x]", "the signed request; this file is empty")
-    if kind not in KINDS:
-        raise InvalidConsent("Consent.evidence.kind", "one of " + ", ".join(KINDS))
-    if kind == "electronic" and not (media == "application/pdf" and b"/ByteRange" in body and b"/Contents" in body):
-        raise InvalidConsent("Consent.source[x]", "a PDF with an electronic signature in it (ISO 32000-1, 12.8)")
-    return body, media
-
-
-def signed_request(act: Act, consent_id: str) -> bytes:
-    """The signed paper behind a consent of this hospital, whole; raises NotFound where it lies elsewhere."""
-    with act.unit() as unit:
-        consent = unit.consents.consent(consent_id)
-        kind, _, place = (consent.evidence.reference if consent and consent.evidence else "").partition(":")
-        owner, _, content_hash = place.partition("/")
-        if consent is None or kind != "content" or not content_hash:
-            raise NotFound("a signed request of this consent here")
-        person = by_record_id(unit, consent.record_id)
-        if person is not None:
-            act.about(person.first)
-        act.items = [consent.id]
-    return b"".join(act.house.contents.open(owner, content_hash))
-
-
-def _with_its_document(unit: UnitOfWork, person: Identified, evidence: Evidence | None) -> Evidence | None:
-    """Evidence that is a document of this hospital is held to be the patient's own, and is named by its bytes."""
-    kind, _, document_id = (evidence.reference if evidence else "").partition("/")
-    if evidence is None or not (kind == "DocumentReference" or evidence.reference.startswith("urn:")):
-        return evidence
-    found = unit.documents.entry(document_id) if document_id else unit.documents.by_unique_id(evidence.reference)
-    if found is None or found.record_id not in person.record_ids or found.repository is not None:
-        if document_id:
-            raise InvalidConsent("Consent.source[x]", "a document of this patient here")
-        return evidence
-    return replace(evidence, hash=found.attachment.content_hash)
 
 
 def delete_consent(act: Act, command: DeleteConsent) -> Consent:
@@ -180,11 +171,20 @@ def take_back(act: Act, unit: UnitOfWork, before: Consent) -> Consent:
     withdrawn = replace(before, status="inactive", deleted=True, version=before.version + 1, updated=act.now)
     unit.consents.save(withdrawn)
     person = by_record_id(unit, before.record_id)
-    for record_id in person.record_ids if person else (before.record_id,):
-        unit.orders.forget_patient(record_id)
+    if person is not None:
+        _forget_what_it_opened(act, unit, person)
+    else:
+        unit.orders.forget_patient(before.record_id)
     if before.status == "active":
         _tell_the_holders(act, unit, withdrawn)
     return withdrawn
+
+
+def _forget_what_it_opened(act: Act, unit: UnitOfWork, person: Identified) -> None:
+    """Copies that were brought ahead of the patient, and what other hospitals listed."""
+    for record_id in person.record_ids:
+        unit.orders.forget_patient(record_id)
+    copies.drop_of_patient(unit, (each for one in person.records for each in one.identifiers), act)
 
 
 def _tell_the_holders(act: Act, unit: UnitOfWork, consent: Consent) -> None:
@@ -253,6 +253,7 @@ def withdraw_receipt(act: Act, command: WithdrawReceipt) -> bool:
         raise InvalidReceipt("other-signer")
     with act.unit() as unit:
         act.items = [withdrawal.receipt_id]
+        copies.drop_taken_back(unit, withdrawal.signer, withdrawal.receipt_id, act)
         return unit.receipts.withdraw(withdrawal.receipt_id, withdrawal.signer, withdrawal.withdrawn)
 
 

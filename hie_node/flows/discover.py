@@ -13,6 +13,7 @@ from adapters.store.unit import UnitOfWork
 from consent.reasons import Reason
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_description
+from hie_node.flows.identity_changes import note_learner
 from hie_node.flows.permission import carries_a_request, consents_for
 from registry.commands import Discovered, DiscoverPatient
 from registry.errors import NotUnique
@@ -34,7 +35,9 @@ def discover(act: Act, command: DiscoverPatient) -> Discovered:
         if not act.may_show_something(consents_for(act, unit, person)):
             act.refused(Reason.NO_WRITTEN_REQUEST)
             return Discovered(None)
-        return Discovered(_tell(act, unit, person).number)
+        told = _tell(act, unit, person)
+        note_learner(act, unit, person, (*command.wanted.identifiers, told.number))
+        return Discovered(told.number)
 
 
 def _tell(act: Act, unit: UnitOfWork, person: Identified) -> Correlation:

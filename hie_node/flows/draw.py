@@ -13,7 +13,7 @@ from hie_node.flows.read_remote import read_study_anywhere
 from hie_node.pictures import LARGEST, pencil
 from registry.commands import DrawImage, DrawnImage, ReadStudy, RelayedStudy, RetrievedStudy, RetrieveStudy
 from registry.errors import NotDrawable, NotFound, NotUnique
-from registry.studies import Series, Study
+from registry.studies import Study
 
 Retrieve = Callable[[Act, RetrieveStudy], RetrievedStudy | RelayedStudy]
 
@@ -59,15 +59,9 @@ def _middle(study: Study, command: DrawImage) -> DrawImage:
     """The image in the middle says most of a series. Raises NotFound where there is none."""
     for series in study.series:
         if command.series_instance_uid in (None, series.series_instance_uid) and series.instances:
-            uid = middle_of(series)
+            uid = series.middle.sop_instance_uid
             return DrawImage(study.study_instance_uid, command.wish, series.series_instance_uid, uid)
     raise NotFound("series")
-
-
-def middle_of(series: Series) -> str:
-    """The SOP Instance UID of the image in the middle, by their numbers."""
-    ordered = sorted(series.instances, key=lambda one: one.number or 0)
-    return ordered[len(ordered) // 2].sop_instance_uid
 
 
 def _draw(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImage:

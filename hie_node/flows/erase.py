@@ -12,6 +12,7 @@ from adapters.store.unit import UnitOfWork
 from consent.errors import ErasureRefused
 from consent.requesters import Role
 from hie_node.acts import Act
+from hie_node.flows import copies
 from hie_node.flows.consents import take_back
 from hie_node.flows.identify import identify
 from hie_node.flows.quarantine import close_all_of
@@ -49,6 +50,7 @@ def erase_patient(act: Act, patient: PatientSelector, *, because: str) -> Erased
         withdrawn = _withdraw(act, unit, person.record_ids)
         rows = sum(unit.erasing.erase(record_id) for record_id in person.record_ids)
         rows += unit.erasing.forget_questions(one for record in person.records for one in record.identifiers)
+        copies.drop_of_patient(unit, (one for record in person.records for one in record.identifiers), act)
         for record in person.records:
             blank = replace(
                 record, demographics=NOTHING_KNOWN, numbers=(), active=False, version=record.version + 1, extra={}

@@ -5,23 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from hashlib import sha1
 
 from adapters.dicom import dicom_json
 from adapters.dicom.multipart import media_type
+from adapters.dicom.negotiation import fingerprint_in
+from adapters.fhir.values_document import RENDITION, values_document
 from adapters.peers.answers import BadAnswer
 from adapters.peers.errors import PeerBroken, PeerError
 from adapters.peers.transport import PeerStream
 from adapters.peers.xca_client import read_content
-from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.archives import archive_of, brought, from_archive
+from hie_node.flows.at_holder import ask_holder, is_as_listed, relay, still_shown, take_line, way_back
 from hie_node.flows.find import Thing, permitted_one
 from hie_node.flows.gateway_call import open_over_soap
-from hie_node.flows.identify import by_identifier
-from hie_node.flows.peer_call import Asking, Receipts, stream_from_peer
+from hie_node.flows.held import (
+    Held,
+    document_from_here,
+    held_document,
+    held_study,
+    object_from_here,
+    study_from_here,
+)
+from hie_node.flows.manifests import manifest_of, studies_of
+from hie_node.flows.peer_call import Asking, Receipts
 from hie_node.flows.streaming import Begun, Transfer, verified
-from hie_node.flows.written_requests import addressed_to, signed_requests
+from hie_node.flows.versions import refuse_removed
 from registry.coded import CodedValue
 from registry.commands import (
     RelayedStudy,
@@ -36,6 +48,7 @@ from registry.directory import Peer
 from registry.documents import Attachment, DocumentEntry
 from registry.errors import NotFound, NotUnique
 from registry.identifiers import PatientIdentifier
+from registry.on_demand import FHIR_JSON
 from registry.ports import RemoteEntry
 from registry.studies import Instance, Study
 
@@ -44,13 +57,44 @@ DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 def retrieve_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 from this node's own store."""
+    if command.values:
+        return _retrieve_values(act, command.id)
     with act.unit() as unit:
-        entry = permitted_one(act, unit, _kept_here(unit.documents.entry(command.id)), "Binary")
+        known = unit.documents.entry(command.id)
+        if known is None:
+            refuse_removed(act, unit, command.id, "Binary")
+        entry = permitted_one(act, unit, _kept_here(known), "Binary")
     content = act.house.contents.open(
         entry.record_id, entry.attachment.content_hash, start=command.start, length=command.length
     )
-    flowing = _flow(act, content, lambda: _still(act, entry))
+    flowing = _flow(act, content, lambda: _still_registered(act, entry))
     return Retrieved(entry, flowing, entry.attachment.size, command.start, command.length)
+
+
+def _retrieve_values(act: Act, report_id: str) -> Retrieved:
+    """The values of a report, made of the index as it is now and decided like the report.
+
+    Raises NotFound where there are none, and for a report that any label closes.
+    """
+    with act.unit() as unit:
+        known = unit.documents.entry(report_id)
+        open_one = known is not None and known.results and not known.sensitivity
+        report = permitted_one(act, unit, known if open_one else None, "Binary")
+    content = values_document(report, act.house.home)
+    digest = sha1(content).hexdigest()  # noqa: S324 (the hash that IHE prescribes)
+    attachment = replace(report.attachment, content_type=FHIR_JSON, size=len(content), hash=digest)
+    flowing = _flow(act, iter((content,)), lambda: _still_registered(act, report))
+    return Retrieved(replace(report, attachment=attachment), flowing, len(content))
+
+
+def retrieve_manifest(act: Act, unique_id: str) -> Retrieved:
+    """ITI-43 of an imaging manifest, made of the index as it is now. Raises NotFound where none may be seen."""
+    with act.unit() as unit:
+        named = next((study for study, _ in studies_of(unit, (unique_id,), act.house)), None)
+        study = permitted_one(act, unit, named, "document")
+        manifest = manifest_of(act.house, unit, study)
+    flowing = _flow(act, iter((manifest.content,)), lambda: still_permitted(act, study))
+    return Retrieved(manifest.entry, flowing, len(manifest.content))
 
 
 def _kept_here(entry: DocumentEntry | None) -> DocumentEntry | None:
@@ -64,7 +108,14 @@ def _flow(act: Act, content: Iterator[bytes], still: Callable[[], bool]) -> Iter
         transfer.finish()
 
 
-def _still(act: Act, item: Thing) -> bool:
+def _still_registered(act: Act, entry: DocumentEntry) -> bool:
+    """The decision again, on the metadata as they are now; what was removed meanwhile goes no further."""
+    with act.house.storage.read() as unit:
+        now = unit.documents.entry(entry.id)
+    return now is not None and still_permitted(act, now)
+
+
+def still_permitted(act: Act, item: Thing) -> bool:
     """The decision again, with the consents as they are now; what it weighs is not written down each time."""
     one = act.fork()
     one.now = act.house.now()
@@ -83,6 +134,8 @@ def retrieve_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | Relayed
         wanted = study.selected(command.series_instance_uid, command.sop_instance_uid)
         if not wanted:
             raise NotFound("instance")
+    if study.fingerprint in command.known:
+        return RetrievedStudy(study, iter(()), unchanged=True)
     if any(not instance.content_hash for instance in wanted):
         return _from_archive(act, study, wanted, command)
     return RetrievedStudy(study, _instances(act, study, wanted))
@@ -96,15 +149,16 @@ def _from_archive(
         uid for uid in (study.study_instance_uid, command.series_instance_uid, command.sop_instance_uid) if uid
     )
     if command.metadata_only and (headers := archive_of(act.house, study).metadata(path)) is not None:
-        transfer = Transfer(act, lambda: _still(act, study))
-        return RelayedStudy(dicom_json.MEDIA_TYPE, _passed(transfer, iter([dicom_json.dumped(headers)])))
+        transfer = Transfer(act, lambda: still_permitted(act, study))
+        content = _passed(transfer, iter([dicom_json.dumped(headers)]))
+        return RelayedStudy(dicom_json.MEDIA_TYPE, content, fingerprint=study.fingerprint)
     return RetrievedStudy(study, Begun(_archived(act, study, wanted, path)))
 
 
 def _archived(
     act: Act, study: Study, wanted: Sequence[Instance], path: tuple[str, ...]
 ) -> Iterator[tuple[Instance, Iterator[bytes]]]:
-    with Transfer(act, lambda: _still(act, study)) as transfer:
+    with Transfer(act, lambda: still_permitted(act, study)) as transfer:
         for instance, chunks in from_archive(act.house, study, wanted, path):
             yield instance, transfer.pass_on(chunks)
         transfer.finish()
@@ -118,7 +172,7 @@ def _passed(transfer: Transfer, content: Iterator[bytes]) -> Iterator[bytes]:
 
 def _instances(act: Act, study: Study, wanted: Sequence[Instance]) -> Iterator[tuple[Instance, Iterator[bytes]]]:
     """Each instance with its bytes, opened when its turn comes; the whole run is one transfer."""
-    with Transfer(act, lambda: _still(act, study)) as transfer:
+    with Transfer(act, lambda: still_permitted(act, study)) as transfer:
         for instance in wanted:
             yield instance, transfer.pass_on(act.house.contents.open(study.record_id, instance.content_hash))
         transfer.finish()
@@ -131,7 +185,9 @@ def retrieve_frames(act: Act, command: RetrieveFrames) -> RetrievedObject:
         found = study.selected(command.series_instance_uid, command.sop_instance_uid)
         if not found:
             raise NotFound("instance")
-    transfer = Transfer(act, lambda: _still(act, study)).__enter__()
+    if study.fingerprint in command.known:
+        return RetrievedObject(study, found[0], _nothing, lambda complete: None, unchanged=True)
+    transfer = Transfer(act, lambda: still_permitted(act, study)).__enter__()
     stored: Callable[..., Iterator[bytes]]
     if found[0].content_hash:
         stored = partial(act.house.contents.open, study.record_id, found[0].content_hash)
@@ -145,23 +201,56 @@ def retrieve_frames(act: Act, command: RetrieveFrames) -> RetrievedObject:
     return RetrievedObject(study, found[0], read, transfer.end)
 
 
+def _nothing(start: int, length: int | None) -> Iterator[bytes]:
+    return iter(())
+
+
 def fetch_document(act: Act, command: RetrieveDocument) -> Retrieved:
     """ITI-68 over the network: the own store, or the hospital that listed the document in its answer."""
     if "." not in command.id:
         return retrieve_document(act, command)
-    remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(command.id))
+    way = remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(command.id))
     range_ = _range(command)
     stack = ExitStack()
-    if "fhir" not in peer.speaks:
-        return _fetch_over_soap(act, command, remote, peer, receipts)
-    path = f"/fhir/Binary/{remote.remote_id}"
-    accept = remote.content_type or "*/*"
-    stream = _open(act, peer, stack, path=path, accept=accept, receipts=receipts, range_=range_)
+    held = held_document(act, remote)
+    if remote.over_soap or "fhir" not in peer.speaks:
+        if held is None or not is_as_listed(act, way, held):
+            return _fetch_over_soap(act, command, remote, peer, receipts)
+        return _copy(act, command, remote, held, receipts)
+    if command.values:
+        return _fetch_values(act, way, stack)
+    path, accept = f"/fhir/Binary/{remote.remote_id}", _as_it_is(remote.content_type)
+    stream = ask_holder(act, way, held, stack, path=path, accept=accept, range_=range_)
+    if stream is None:
+        assert held is not None
+        return _copy(act, command, remote, held, receipts)
     whole = not range_
     size = remote.size if whole else _part(stream, command, remote, stack)
     content = verified(stream.chunks(), sha1=remote.hash if whole else None, size=size)
-    flowing = Begun(_relay(act, stack, content, receipts))
+    flowing = Begun(relay(act, stack, content, receipts))
     return Retrieved(_as_listed(remote), flowing, remote.size or 0, command.start, command.length)
+
+
+def _fetch_values(act: Act, way: tuple[RemoteEntry, Peer, Receipts], stack: ExitStack) -> Retrieved:
+    """What the holder makes of its report now: nothing was announced that it could be held against."""
+    remote, _, receipts = way
+    stream = ask_holder(act, way, None, stack, path=f"/fhir/Binary/{RENDITION}{remote.remote_id}", accept="*/*")
+    assert stream is not None
+    listed = _as_listed(remote)
+    made = replace(listed, attachment=replace(listed.attachment, content_type=FHIR_JSON))
+    return Retrieved(made, Begun(relay(act, stack, stream.chunks(), receipts)), 0)
+
+
+def _copy(act: Act, command: RetrieveDocument, remote: RemoteEntry, held: Held, receipts: Receipts) -> Retrieved:
+    """The same bytes from here."""
+    still = still_shown(act, held, receipts)
+    copy = Begun(document_from_here(act, held, still, start=command.start, length=command.length))
+    return Retrieved(_as_listed(remote), copy, remote.size or 0, command.start, command.length)
+
+
+def _as_it_is(content_type: str | None) -> str:
+    """What is accepted. A document that is FHIR itself is not asked for by its type, which would mean a Binary."""
+    return "*/*" if content_type is None or content_type.startswith("application/fhir+") else content_type
 
 
 def _fetch_over_soap(
@@ -171,10 +260,11 @@ def _fetch_over_soap(
     stack = ExitStack()
     asking = Asking(act.caller.requester, receipts, act.exchange)
     deadline = time.monotonic() + act.house.settings.limits.open_budget
+    take_line(act, peer, stack)
     try:
         stream, kind = open_over_soap(act.house, asking, peer, remote, stack, deadline=deadline)
         content = verified(_usable(stream, kind, remote), sha1=remote.hash, size=remote.size)
-        flowing = Begun(_relay(act, stack, content, receipts))
+        flowing = Begun(relay(act, stack, content, receipts))
     except (NotFound, PeerError):
         stack.close()
         raise
@@ -225,16 +315,19 @@ def fetch_study(act: Act, command: RetrieveStudy) -> RetrievedStudy | RelayedStu
         own = unit.studies.by_uid(uid)
     if own is not None:
         return retrieve_study(act, command)
-    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
-    stack = ExitStack()
+    way = remote, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    stack, held = ExitStack(), held_study(act, remote, command)
     accept = "application/dicom+json" if command.metadata_only else DICOM_PARTS
-    stream = _open(act, peer, stack, path=_wado_path(command), accept=accept, receipts=receipts)
+    stream = ask_holder(act, way, held, stack, path=_wado_path(command), accept=accept)
+    if stream is None:
+        assert held is not None
+        return study_from_here(act, held, command, still_shown(act, held, receipts))
     content_type = stream.headers.get("content-type", "")
     if not _is_imaging(content_type, command):
         stack.close()
         raise PeerBroken("other-type", peer.home)
-    flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
-    return RelayedStudy(content_type, flowing, stream.length)
+    flowing = Begun(relay(act, stack, stream.chunks(), receipts))
+    return RelayedStudy(content_type, flowing, stream.length, fingerprint_in(stream.headers.get("etag", "")))
 
 
 def fetch_frames(act: Act, command: RetrieveFrames) -> RetrievedObject | RelayedStudy:
@@ -244,14 +337,17 @@ def fetch_frames(act: Act, command: RetrieveFrames) -> RetrievedObject | Relayed
         own = unit.studies.by_uid(uid)
     if own is not None:
         return retrieve_frames(act, command)
-    _, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
-    stack = ExitStack()
-    stream = _open(act, peer, stack, path=_frames_path(command), accept=command.accept, receipts=receipts)
+    way = remote, peer, receipts = way_back(act, lambda unit: _only_one(unit.remote.of_study(uid)))
+    stack, held = ExitStack(), held_study(act, remote, command)
+    stream = ask_holder(act, way, held, stack, path=_frames_path(command), accept=command.accept)
+    if stream is None:
+        assert held is not None
+        return object_from_here(act, held, command, still_shown(act, held, receipts))
     content_type = stream.headers.get("content-type", "")
     if not _is_pixels(content_type):
         stack.close()
         raise PeerBroken("other-type", peer.home)
-    flowing = Begun(_relay(act, stack, stream.chunks(), receipts))
+    flowing = Begun(relay(act, stack, stream.chunks(), receipts))
     return RelayedStudy(content_type, flowing, stream.length)
 
 
@@ -291,66 +387,6 @@ def _wado_path(command: RetrieveStudy) -> str:
     if command.sop_instance_uid:
         path += f"/instances/{command.sop_instance_uid}"
     return path + ("/metadata" if command.metadata_only else "")
-
-
-def way_back(act: Act, find: Callable[[UnitOfWork], RemoteEntry | None]) -> tuple[RemoteEntry, Peer, Receipts]:
-    """The hospital that listed it, and the requests that open it there. Asking is written down first."""
-    act.direction = "asked"
-    with act.unit() as unit:
-        remote = find(unit)
-        peer = act.house.directory.current().peer(remote.home) if remote else None
-        if remote is None or peer is None:
-            raise NotFound("this entry of another hospital")
-        act.other = remote.home
-        act.items = [remote.id]
-        person = by_identifier(unit, remote.question)
-        if person is not None:
-            act.about(person.first)
-        receipts = addressed_to(peer, signed_requests(act, unit, person)) if person else ()
-        return remote, peer, receipts
-
-
-def _open(
-    act: Act, peer: Peer, stack: ExitStack, *, path: str, accept: str, receipts: Receipts, range_: str = ""
-) -> PeerStream:
-    """Open the transfer at the holder, who decides again. What it refuses is not here."""
-    try:
-        stream = stack.enter_context(
-            stream_from_peer(
-                act.house,
-                Asking(act.caller.requester, receipts, act.exchange),
-                peer,
-                path=path,
-                accept=accept,
-                range_=range_,
-            )
-        )
-        if stream.status in (403, 404, 410):
-            raise NotFound("this entry of another hospital")
-        if stream.status != (206 if range_ else 200):
-            raise PeerBroken(f"status-{stream.status}")
-        return stream
-    except (NotFound, PeerError):
-        stack.close()
-        raise
-
-
-def _relay(act: Act, stack: ExitStack, content: Iterator[bytes], receipts: Receipts) -> Iterator[bytes]:
-    """Pass on what the holder sends; closing here closes there, and a request taken back here stops it at once."""
-    one = act.fork()
-    one.direction, one.items, one.other = "received", list(act.items), act.other
-    one.patient, one.record_id = act.patient, act.record_id
-    with stack, Transfer(one, lambda: _still_asked_for(act, receipts)) as transfer:
-        yield from transfer.pass_on(content)
-        transfer.finish()
-
-
-def _still_asked_for(act: Act, receipts: Receipts) -> bool:
-    """One of the requests that opened it still holds; what none had opened is the holder's to judge."""
-    with act.house.storage.read() as unit:
-        known = [unit.consents.consent(receipt.id) for receipt, _ in receipts]
-    now = act.house.now()
-    return not known or any(consent is not None and consent.in_force(now) for consent in known)
 
 
 def _as_listed(remote: RemoteEntry) -> DocumentEntry:

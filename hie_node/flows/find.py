@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -18,10 +19,14 @@ from consent.decide import Item
 from consent.reasons import Reason
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id, identify
+from hie_node.flows.identity_changes import note_learner
+from hie_node.flows.manifests import manifests_in
+from hie_node.flows.on_demand import on_demand_in
 from hie_node.flows.permission import carries_a_request, consents_for
+from hie_node.flows.versions import earlier_of_records, refuse_removed
 from registry.coded import CodedValue
 from registry.commands import FindDocuments, FindStudies, FindSubmissions, Page, ReadDocument, ReadStudy, ReadSubmission
-from registry.documents import DocumentEntry, Folder, SubmissionSet
+from registry.documents import DocumentEntry, DocumentStatus, Folder, SubmissionSet
 from registry.errors import NotFound, NotUnique
 from registry.searches import Cursor, DocumentSearch, PatientSelector, StudySearch
 from registry.studies import Study
@@ -32,7 +37,16 @@ Search = TypeVar("Search", DocumentSearch, StudySearch)
 
 def find_documents(act: Act, command: FindDocuments) -> Page[DocumentEntry]:
     """ITI-67 over this node's own documents."""
-    return _find(act, command.search, lambda unit, s: unit.documents.find(s), lambda unit, s: unit.documents.counts(s))
+
+    def find(unit: UnitOfWork, search: DocumentSearch) -> Iterator[DocumentEntry]:
+        yield from unit.documents.find(search)
+        if search.versions and search.record_ids and DocumentStatus.SUPERSEDED in (search.statuses or ()):
+            yield from filter(search.accepts, earlier_of_records(act, unit, search.record_ids))
+
+    def beside(unit: UnitOfWork, search: DocumentSearch, consents: Sequence[Consent]) -> list[DocumentEntry]:
+        return [*manifests_in(act, unit, search, consents), *on_demand_in(act, unit, search, consents)]
+
+    return _find(act, command.search, find, lambda unit, s: unit.documents.counts(s), beside)
 
 
 def find_studies(act: Act, command: FindStudies) -> Page[Study]:
@@ -45,7 +59,9 @@ def _find(
     search: Search,
     find: Callable[[UnitOfWork, Search], Iterator[Thing]],
     counts: Callable[[UnitOfWork, Search], Mapping[tuple[CodedValue, ...], int]],
+    beside: Callable[[UnitOfWork, Search, Sequence[Consent]], Sequence[Thing]] = lambda unit, search, consents: (),
 ) -> Page[Thing]:
+    """`beside` finds, and decides, what is no row of the index and is shown with the rest."""
     with act.unit() as unit:
         if search.patient.is_given or act.caller.is_peer:
             try:
@@ -60,7 +76,11 @@ def _find(
             if act.caller.is_peer and not act.may_show_something(consents):
                 act.refused(Reason.NO_WRITTEN_REQUEST)
                 return Page((), total=0, withheld=True)
-            return _page(act, search, find(unit, search), counts(unit, search), consents)
+            if act.caller.is_peer and search.patient.described is not None:
+                note_learner(act, unit, person, search.patient.described.identifiers)
+            page = _page(act, search, partial(find, unit), counts(unit, search), consents)
+            more = tuple(beside(unit, search, consents))
+            return replace(page, items=page.items + more, total=(page.total or 0) + len(more)) if more else page
         return _of_many(act, unit, search, find)
 
 
@@ -81,22 +101,25 @@ def _nobody(act: Act, unit: UnitOfWork, patient: PatientSelector) -> Page[Thing]
 def _page(
     act: Act,
     search: Search,
-    found: Iterator[Thing],
+    find: Callable[[Search], Iterator[Thing]],
     counts: Mapping[tuple[CodedValue, ...], int],
     consents: Sequence[Consent],
 ) -> Page[Thing]:
     """One page, and how many there are of what may be seen."""
     limit = search.limit
-    if look_at_items(consents):
-        permitted = [item for item in found if act.weigh(item, consents).permit]
+    if look_at_items(consents) or any(rule.looks_at_items for rule in act.caller.residual):
+        permitted = [item for item in find(search) if act.weigh(item, consents).permit]
         total = len(permitted)
+        if search.after is not None:
+            every = find(replace(search, after=None))
+            total = sum(act.weigh(item, consents).permit for item in every)
     else:
         decisions = {labels: act.decide(Item(labels_of(labels)), consents) for labels in counts}
         total = sum(number for labels, number in counts.items() if decisions[labels].permit)
         for labels, number in counts.items():
             if not decisions[labels].permit:
                 act.count(decisions[labels], number)
-        permitted = list(islice((item for item in found if act.weigh(item, consents).permit), limit + 1))
+        permitted = list(islice((item for item in find(search) if act.weigh(item, consents).permit), limit + 1))
     shown = permitted[:limit] if not search.count_only else []
     for item in shown:
         act.judge(item, consents)
@@ -152,9 +175,15 @@ def read_document(act: Act, command: ReadDocument) -> DocumentEntry:
     """The metadata of one document; one that may not be seen is one that is not there."""
     with act.unit() as unit:
         entry = unit.documents.entry(command.id)
-        if entry is not None and command.version not in (None, entry.version):
-            entry = None
-        return permitted_one(act, unit, entry, "DocumentReference")
+        if entry is None:
+            refuse_removed(act, unit, command.id, "DocumentReference")
+        entry = permitted_one(act, unit, entry, "DocumentReference")
+        if command.version in (None, entry.version):
+            return entry
+        # what was closed since then is closed now: the document of today was decided on first
+        earlier = unit.documents.version(command.id, command.version)
+        act.items.clear()
+        return permitted_one(act, unit, earlier, "DocumentReference")
 
 
 def read_study(act: Act, command: ReadStudy) -> Study:
@@ -166,9 +195,10 @@ def read_study(act: Act, command: ReadStudy) -> Study:
 def permitted_one(act: Act, unit: UnitOfWork, item: Thing | None, what: str, *, keep: bool = True) -> Thing:
     """The item when the caller may see it; raises NotFound where it is absent, and where it is refused.
 
+    An on-demand entry is absent: it is listed over SOAP, and had from its own repository.
     `keep=False` only looks: requests that came with the question are not stored again.
     """
-    if item is None:
+    if item is None or (isinstance(item, DocumentEntry) and item.on_demand):
         act.refused(Reason.NOT_HERE)
         raise NotFound(what)
     person = by_record_id(unit, item.record_id)
@@ -198,10 +228,16 @@ def find_submissions(act: Act, command: FindSubmissions) -> Page[SubmissionSet |
             found += [f for f in unit.documents.find_folders(search.record_ids) if _folder_fits(f, command)]
         found.sort(key=_place, reverse=True)
         rest = [one for one in found if search.after is None or _place(one) < (search.after.performed, search.after.id)]
-        shown = [] if search.count_only else rest[: search.limit]
+        shown = [] if search.count_only else [without_promises(unit, one) for one in rest[: search.limit]]
         act.items += [item.id for item in shown]
         more = bool(shown) and len(rest) > len(shown)
         return Page(tuple(shown), total=len(found), next=Cursor(*_place(shown[-1])) if more else None)
+
+
+def without_promises(unit: UnitOfWork, package: SubmissionSet | Folder) -> SubmissionSet | Folder:
+    """Without what is made when it is retrieved: over FHIR that is no document, and a link to it would lead nowhere."""
+    promised = unit.documents.made_later(package.members)
+    return replace(package, members=tuple(one for one in package.members if one not in promised))
 
 
 def _place(item: SubmissionSet | Folder) -> tuple[datetime, str]:
@@ -221,8 +257,10 @@ def _folder_fits(folder: Folder, command: FindSubmissions) -> bool:
 def read_submission(act: Act, command: ReadSubmission) -> SubmissionSet | Folder:
     """One submission set or folder."""
     with act.unit() as unit:
-        found = unit.documents.submission(command.id) or unit.documents.folder(command.id)
-        if found is None or command.version not in (None, found.version):
+        set_ = unit.documents.submission(command.id)
+        versions: tuple[SubmissionSet | Folder, ...] = (set_,) if set_ else unit.documents.folder_versions(command.id)
+        found = next((one for one in versions if command.version in (None, one.version)), None)
+        if found is None:
             raise NotFound("List")
         act.items.append(found.id)
-        return found
+        return without_promises(unit, found)

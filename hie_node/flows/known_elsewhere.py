@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
 from adapters.store.unit import UnitOfWork
 from consent.consents import Consent
-from consent.decide import AccessRequest, Decision, decide
 from hie_node import log
-from hie_node.acts import Act, item_of
+from hie_node.acts import Act
 from hie_node.flows.ask_network import find_documents_everywhere, find_studies_everywhere
 from hie_node.flows.identify import Identified
+from hie_node.flows.last_known import NOTHING_HEARD, decide_elsewhere
 from hie_node.flows.permission import consents_for
 from hie_node.flows.remember import asker
 from registry.advice import Line
@@ -33,7 +33,6 @@ from registry.studies import Study
 
 MOST = 300
 """Documents and studies of this hospital that are looked at, the newest of each."""
-NOTHING_HEARD = frozenset({OutcomeKind.SILENT, OutcomeKind.BROKEN})
 ASKED_AGAIN = timedelta(seconds=60)
 """After which a hospital of which nothing was heard is asked again, whatever else is still fresh."""
 AnyPage = Page[DocumentEntry] | Page[Study]
@@ -151,7 +150,7 @@ def _of_others(
 
     def may(item: DocumentEntry | Study, heard: Heard) -> bool:
         decided = decided_there and heard.asker == asker(act)
-        return decided or _decide_elsewhere(act, item, heard.home, consents).permit
+        return decided or decide_elsewhere(act, item, heard.home, consents).permit
 
     studies = [(one, heard) for heard in parts for one in heard.studies]
     documents = [(one, heard) for heard in parts for one in heard.documents]
@@ -161,15 +160,6 @@ def _of_others(
     found = bring_together(shown_studies, shown_documents, here=parts[0].home, learnt=learnt)
     closed = len(shown_studies) < len(studies) or len(shown_documents) < len(documents)
     return shown_documents, found, closed
-
-
-def _decide_elsewhere(
-    act: Act, item: DocumentEntry | Study, holder: HomeCommunityId, consents: Sequence[Consent]
-) -> Decision:
-    """As the holder would decide by the requests that this hospital keeps; never by an emergency."""
-    looked_at = replace(item_of(item), id=item.id.partition(".")[2])
-    ask = AccessRequest(act.caller.requester, holder, looked_at)
-    return decide(ask, consents, replace(act.house.policy, emergency_access=False), now=act.now)
 
 
 def _lines(act: Act, memories: Sequence[Memory]) -> tuple[Line, ...]:

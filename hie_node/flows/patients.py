@@ -31,22 +31,26 @@ COUNTRY_WIDE = frozenset({NATIONAL_ID, CITIZEN_ID, INSURANCE_NUMBER, PASSPORT_NU
 
 def find_patients(act: Act, command: FindPatients) -> Page[SourceRecord]:
     """ITI-78: who is known here; each one shown gets a row in the record."""
-    search = command.search
     with act.unit() as unit:
-        known = _known_systems(act, unit)
-        for system in search.domains:
-            if system not in known:
-                raise UnknownTargetSystem(system)
-        found = unit.patients.search(replace(search, limit=search.limit + 1))
-        shown = found[: search.limit]
-        for record in shown:
-            one = act.fork()
-            one.about(record)
-            one.items = [record.id]
-            act.extra_rows.append(one.row())
-        more = len(found) > search.limit
-        total = len(shown) if not more and search.after is None else _count(unit, search)
-        return Page(shown, total=total, next=Cursor(None, shown[-1].id) if more else None)
+        return find_in(act, unit, command.search)
+
+
+def find_in(act: Act, unit: UnitOfWork, search: PatientSearch) -> Page[SourceRecord]:
+    """One page of a search, in a unit of work that is open. Raises UnknownTargetSystem."""
+    known = _known_systems(act, unit)
+    for system in search.domains:
+        if system not in known:
+            raise UnknownTargetSystem(system)
+    found = unit.patients.search(replace(search, limit=search.limit + 1))
+    shown = found[: search.limit]
+    for record in shown:
+        one = act.fork()
+        one.about(record)
+        one.items = [record.id]
+        act.extra_rows.append(one.row())
+    more = len(found) > search.limit
+    total = len(shown) if not more and search.after is None else _count(unit, search)
+    return Page(shown, total=total, next=Cursor(None, shown[-1].id) if more else None)
 
 
 def _known_systems(act: Act, unit: UnitOfWork) -> frozenset[str]:
@@ -128,7 +132,9 @@ def cross_reference(act: Act, command: CrossReference) -> CrossReferences:
             raise NotFound("sourceIdentifier Patient Identifier")
         act.about(person.first)
         act.items = list(person.record_ids)
-        carried = dict.fromkeys(i for record in person.records for i in record.identifiers)
+        # a number that was merged into another one leads to its person and is nobody's any more
+        gone = {record.identifier for record in person.records if record.replaced_by is not None}
+        carried = dict.fromkeys(i for record in person.records for i in record.identifiers if i not in gone)
         others = [i for i in carried if i.normal != command.identifier.normal]
         wanted = tuple(i for i in others if not command.targets or i.system in command.targets)
         return CrossReferences(wanted, tuple(r.id for r in person.records if r.active))

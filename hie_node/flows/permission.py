@@ -31,11 +31,19 @@ def carries_a_request(act: Act, unit: UnitOfWork, question: PatientInQuestion | 
 
 def _is_honoured(act: Act, unit: UnitOfWork, receipt: ConsentReceipt) -> bool:
     try:
-        receipt.check(act.caller.requester, act.house.home, now=act.now)
+        _check(act, receipt)
     except InvalidReceipt:
         return False
     kept = unit.receipts.kept(receipt.id)
     return kept is None or not kept.ends(receipt)
+
+
+def _check(act: Act, receipt: ConsentReceipt) -> None:
+    """Raises InvalidReceipt: what it says itself, and whether this hospital takes the word of who recorded it."""
+    receipt.check(act.caller.requester, act.house.home, now=act.now)
+    peer = act.house.directory.current().peer(receipt.signer)
+    if peer is None or not act.house.policy.honours(str(peer.home), str(peer.community.facility)):
+        raise InvalidReceipt("not-honoured")
 
 
 def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -> tuple[Consent, ...]:
@@ -44,7 +52,7 @@ def _brought_along(act: Act, unit: UnitOfWork, person: Identified, keep: bool) -
     honoured = []
     for receipt, jws in act.caller.receipts:
         try:
-            receipt.check(act.caller.requester, act.house.home, now=act.now)
+            _check(act, receipt)
             if not receipt.speaks_of(found):
                 raise InvalidReceipt("other-patient")
             if keep:

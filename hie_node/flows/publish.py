@@ -7,14 +7,19 @@ nothing. Publishing contacts nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from adapters.store.contents import SmallContent, small
 from adapters.store.unit import UnitOfWork
-from consent.closed_lists import sensitivity
+from consent.held_texts import as_read
 from hie_node.acts import Act
-from hie_node.flows.membership import add_to_folders, hand_over, member_id
+from hie_node.flows.anew import OwnerChanged, judged_anew
+from hie_node.flows.changes import add_document, add_submission, change_document, keep_folder, supersede_document
+from hie_node.flows.conditions import already_there, note_as_shown
+from hie_node.flows.membership import add_to_folders, hand_over, is_of, member_id, release_study
+from hie_node.flows.pairing import find_its_study
 from hie_node.flows.referrals import keep_referral
 from hie_node.flows.register import mentioned, resolve_mention, standing
 from hie_node.house import new_id
@@ -28,24 +33,11 @@ from registry.errors import (
     NonIdenticalSize,
     PatientMismatch,
     UnresolvedReference,
-    VersionConflict,
 )
-from registry.examinations import by_service_code
-from registry.identifiers import DICOM_UID, PatientIdentifier
-from registry.pairing import ReportFacts, pair, parse_examination
 from registry.people import SourceRecord
 from registry.ports import StoredContent
-from registry.searches import DocumentSearch, StudySearch
-from registry.studies import Study
+from registry.searches import DocumentSearch
 from registry.submissions import WHOLE_VISIT, Submission, SubmittedDocument, Visit
-
-
-class OwnerChanged(Exception):
-    """Somebody registered this patient a moment ago: undo, and put the content under that record's key."""
-
-
-ATTEMPTS = 4
-"""Somebody else may register the patient, or publish the same document, at the same moment: then it is judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +52,11 @@ class Judged:
 
 def publish(act: Act, command: ProvideSubmission) -> Provided:
     """Every way to publish documents ends here. Raises SubmissionRejected with nothing stored."""
-    submission = command.submission
     act.action, act.direction = "C", "published"
-    for _ in range(ATTEMPTS - 1):
-        with suppress(OwnerChanged, VersionConflict, DuplicateUniqueId):
-            return _publish_once(act, submission)
-    return _publish_once(act, submission)
+    return judged_anew(act, partial(_publish_once, act, command.submission))
 
 
 def _publish_once(act: Act, submission: Submission) -> Provided:
-    act.items.clear()
     contents = [small(d.content.chunks()) if d.content is not None else None for d in submission.documents]
     if all(contents):
         return _publish_small(act, submission, [content for content in contents if content])
@@ -77,7 +64,7 @@ def _publish_once(act: Act, submission: Submission) -> Provided:
     stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
     with act.unit() as unit:
         record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-        if record.id != owner:
+        if record.id != owner or not all(_is_there(act, unit, owner, one) for one in stored):
             raise OwnerChanged
         return _index(act, unit, submission, record, stored)
 
@@ -90,8 +77,12 @@ def _publish_small(act: Act, submission: Submission, contents: Sequence[SmallCon
         record = resolve_mention(act, unit, submission.patient, new_record_id=new_id())
         taken = _without_what_it_would_lose(unit, submission, record.id)
         still = {id(document) for document in taken.documents}
-        both = zip(contents, submission.documents, strict=True)
-        stored = [act.house.contents.keep(unit, record.id, content) for content, d in both if id(d) in still]
+        both = [one for one in zip(contents, submission.documents, strict=True) if id(one[1]) in still]
+        met = already_there(act, unit, taken.documents, record)
+        stored = [
+            content.stored if place in met else act.house.contents.keep(unit, record.id, content)
+            for place, (content, _) in enumerate(both)
+        ]
         return _index(act, unit, taken, record, stored)
 
 
@@ -132,6 +123,11 @@ def _store_contents(act: Act, submission: Submission, owner: str) -> list[Stored
         ]
 
 
+def _is_there(act: Act, unit: UnitOfWork, owner: str, content: StoredContent) -> bool:
+    """Bytes that were here already may have been removed since (ITI-86); from now on the unit holds that off."""
+    return not content.content_hash or act.house.contents.holds(unit, owner, content.content_hash)
+
+
 def _kept_elsewhere(document: SubmittedDocument) -> StoredContent:
     """What the sender says of bytes that another repository keeps."""
     attachment = document.entry.attachment
@@ -147,13 +143,28 @@ def _checked(stored: StoredContent, document: SubmittedDocument) -> StoredConten
     return stored
 
 
+def file_document(
+    act: Act, unit: UnitOfWork, document: SubmittedDocument, record: SourceRecord, stored: StoredContent, *, owner: str
+) -> DocumentEntry:
+    """A document that comes of another act, in its unit; the bytes lie there already, under the key of `owner`.
+
+    Raises OwnerChanged where the patient's record is another one by now, or the bytes were removed.
+    """
+    if record.id != owner or not _is_there(act, unit, owner, stored):
+        raise OwnerChanged
+    judged = _judge(act, unit, document, record, stored)
+    return (judged if judged.outcome == "unchanged" else _entered(act, unit, judged, record)).entry
+
+
 def _index(
     act: Act, unit: UnitOfWork, submission: Submission, record: SourceRecord, stored: Sequence[StoredContent]
 ) -> Provided:
     act.about(record)
+    met = already_there(act, unit, submission.documents, record)
+    note_as_shown(act, record, met.values())
     judged = [
-        _judge(act, unit, document, record, content)
-        for document, content in zip(submission.documents, stored, strict=True)
+        Judged(met[place], None, "unchanged") if place in met else _judge(act, unit, document, record, content)
+        for place, (document, content) in enumerate(zip(submission.documents, stored, strict=True))
     ]
     _refuse_twins(judged)
     # one after the other: a relation may point to a document of the same message
@@ -174,7 +185,8 @@ def _index(
     warnings = tuple(one.warning for one in judged if one.warning)
     if submission.visit:
         warnings += submission.visit.deviations
-    return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings)
+    found = frozenset(entry.id for entry in met.values())
+    return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings, found)
 
 
 def _keep_visit(act: Act, unit: UnitOfWork, visit: Visit, record: SourceRecord) -> None:
@@ -192,7 +204,7 @@ def _entered(act: Act, unit: UnitOfWork, one: Judged, record: SourceRecord) -> J
     if one.entry.relations:
         resolved = tuple(_resolved(unit, each) for each in one.entry.relations)
         one = replace(one, entry=replace(one.entry, relations=resolved))
-    unit.documents.add(one.entry, source_key=one.source_key)
+    add_document(act, unit, one.entry, source_key=one.source_key)
     _supersede_what_it_replaces(act, unit, one.entry, record)
     return one
 
@@ -209,7 +221,10 @@ def _judge(
 ) -> Judged:
     """Is it news, the same again, a correction, or a contradiction?"""
     _refuse_other_record(unit, document.entry.record_id, record)
-    labels = _closed_by(document.entry.sensitivity, sensitivity(document.codes, texts=document.texts))
+    found = act.house.closed_lists.sensitivity(document.codes, texts=document.texts)
+    labels = _closed_by(document.entry.sensitivity, found)
+    if UNREVIEWED_TEXT in labels:
+        labels = as_read(labels, unit.text_readings.finding(record.id, content.content_hash))
     entry = replace(
         document.entry,
         patient=record.identifier,
@@ -222,26 +237,26 @@ def _judge(
     )
     same_id = unit.documents.by_unique_id(entry.unique_id)
     earlier = unit.documents.by_source_key(document.source_key) if document.source_key else None
-    if same_id is not None and not _is_of(unit, same_id, record):
+    if same_id is not None and not is_of(unit, same_id, record):
         raise PatientMismatch("document", expected="the patient it was published for", found="another patient")
     again = earlier is not None and _was_withdrawn(unit, earlier)
     if same_id is not None and not again and (earlier is None or earlier.id == same_id.id):
         if (same_id.attachment.content_hash, same_id.attachment.hash) == (content.content_hash, content.sha1):
-            return _unchanged(act, unit, same_id, labels)
+            return _unchanged(act, unit, same_id, entry)
         if earlier is None and same_id.attachment.hash == content.sha1:
             raise NonIdenticalSize(entry.unique_id, registered="kept elsewhere", received="kept here")
         if earlier is None:
             raise NonIdenticalHash(entry.unique_id, registered=same_id.attachment.hash, received=content.sha1)
     if earlier is not None:
         if earlier.attachment.content_hash == content.content_hash and not again:
-            return _unchanged(act, unit, earlier, labels)
+            return _unchanged(act, unit, earlier, entry)
         if same_id is not None:
             # back to an earlier text, or issued again after it was withdrawn: that version keeps its id
             fresh = new_id()
             entry = replace(entry, id=fresh, entry_uuid=f"urn:uuid:{fresh}", unique_id=f"urn:uuid:{fresh}")
         if not again:
             entry = replace(entry, relations=(*entry.relations, Relation(RelationKind.REPLACES, earlier.id)))
-    entry, warning = _find_its_study(unit, entry, document)
+    entry, warning = find_its_study(act, unit, entry, document)
     return Judged(entry, document.source_key, "replaced" if earlier and not again else "stored", warning)
 
 
@@ -250,7 +265,8 @@ def _was_withdrawn(unit: UnitOfWork, entry: DocumentEntry) -> bool:
     if entry.status is DocumentStatus.CURRENT:
         return False
     replacing = Relation(RelationKind.REPLACES, entry.id)
-    search = DocumentSearch(record_ids=(entry.record_id,), limit=1, where=(lambda e: replacing in e.relations,))
+    points = (lambda e: replacing in e.relations,)
+    search = DocumentSearch(record_ids=(entry.record_id,), limit=1, where=points, papers=True)
     return next((e for e in unit.documents.find(search) if replacing in e.relations), None) is None
 
 
@@ -260,12 +276,15 @@ def _closed_by(first: tuple[CodedValue, ...], second: tuple[CodedValue, ...]) ->
     return tuple(label for label in labels if label != UNREVIEWED_TEXT) if HIV in labels else labels
 
 
-def _unchanged(act: Act, unit: UnitOfWork, known: DocumentEntry, labels: tuple[CodedValue, ...]) -> Judged:
-    """The same document again; what is known of its patient since then can close it, never open it."""
-    closed = _closed_by(known.sensitivity, labels)
-    if closed != known.sensitivity:
-        known = replace(known, sensitivity=closed, version=known.version + 1, updated=act.now)
-        unit.documents.replace(known)
+def _unchanged(act: Act, unit: UnitOfWork, known: DocumentEntry, again: DocumentEntry) -> Judged:
+    """The same document again; what is known of its patient since then can close it, never open it.
+
+    Its values are those that it is read with today: maps of codes may have learnt.
+    """
+    closed, results = _closed_by(known.sensitivity, again.sensitivity), again.results or known.results
+    if closed != known.sensitivity or results != known.results:
+        known = replace(known, sensitivity=closed, results=results, version=known.version + 1, updated=act.now)
+        change_document(act, unit, known)
     return Judged(known, None, "unchanged")
 
 
@@ -286,59 +305,11 @@ def _refuse_twins(judged: Sequence[Judged]) -> None:
         seen.add(one.entry.unique_id)
 
 
-def _find_its_study(unit: UnitOfWork, entry: DocumentEntry, document: SubmittedDocument) -> tuple[DocumentEntry, str]:
-    """A report looks for the study that it describes, among those of the same patient that have none yet."""
-    facts = report_facts(entry, document)
-    if facts is None:
-        return entry, ""
-    studies = list(unit.studies.find(StudySearch(record_ids=(entry.record_id,), limit=1000)))
-    replaced = {relation.target for relation in entry.relations if relation.kind is RelationKind.REPLACES}
-    found = pair(facts, [s for s in studies if not s.report_id or s.report_id in replaced])
-    examination = facts.examination.key if facts.examination else entry.examination
-    entry = replace(entry, examination=examination)
-    study = next((s for s in studies if s.id == found.study_id), None)
-    if study is None:
-        return _beside_the_report(entry, facts, studies, found.reason)
-    unit.studies.save(replace(study, report_id=entry.id, pairing=found.reason, version=study.version + 1))
-    return with_study(entry, study.study_instance_uid), ""
-
-
-def _beside_the_report(
-    entry: DocumentEntry, facts: ReportFacts, studies: Sequence[Study], reason: str
-) -> tuple[DocumentEntry, str]:
-    """A second document of a study that has its report, the same as a PDF say, refers to the study as well."""
-    named = pair(replace(facts, examination=None), [s for s in studies if s.report_id])
-    study = next((s for s in studies if s.id == named.study_id), None)
-    if study is None:
-        return entry, f"report without its study: {reason}"
-    return with_study(entry, study.study_instance_uid), ""
-
-
-def with_study(entry: DocumentEntry, study_instance_uid: str) -> DocumentEntry:
-    """The report with a reference to its study."""
-    reference = PatientIdentifier(DICOM_UID, f"urn:oid:{study_instance_uid}")
-    if reference in entry.references:
-        return entry
-    return replace(entry, references=(*entry.references, reference))
-
-
-def report_facts(entry: DocumentEntry, document: SubmittedDocument) -> ReportFacts | None:
-    """What an imaging report tells about its examination; None for any other document."""
-    services = [service for code in document.codes if (service := by_service_code(code.code))]
-    uid = next((r.value.removeprefix("urn:oid:") for r in entry.references if r.system == DICOM_UID), None)
-    accession = next((r.value for r in entry.references if r.system != DICOM_UID), None)
-    is_imaging = services or any(c.code == "18748-4" for c in entry.categories)
-    if not is_imaging and not uid:
-        return None
-    examination = services[0].examination if services else parse_examination(entry.examination)
-    return ReportFacts(examination, entry.start, accession, uid)
-
-
 def _resolved(unit: UnitOfWork, relation: Relation) -> Relation:
     """The relation by our own id, where its target was named by entryUUID or uniqueId."""
     if unit.documents.entry(relation.target) is not None:
         return relation
-    named = DocumentSearch(identifiers=(relation.target,), limit=1)
+    named = DocumentSearch(identifiers=(relation.target,), limit=1, on_demand=True)
     found = next(iter(unit.documents.find(named)), None)
     return relation if found is None else replace(relation, target=found.id)
 
@@ -348,12 +319,12 @@ def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry
         target = unit.documents.entry(relation.target)
         if target is None:
             raise UnresolvedReference("DocumentReference.relatesTo", relation.target)
-        if not _is_of(unit, target, record):
+        if not is_of(unit, target, record):
             raise PatientMismatch("relatesTo", expected="the same patient", found="another patient")
         if target.status is not DocumentStatus.CURRENT:
             raise DeprecatedTarget(relation.target)
         if relation.kind is RelationKind.REPLACES:
-            unit.documents.replace(_superseded(act, target))
+            supersede_document(act, unit, target)
             hand_over(act, unit, target, entry, record)
 
 
@@ -373,7 +344,7 @@ def _supersede(act: Act, unit: UnitOfWork, entry_id: str, *, by: SourceRecord) -
     if target is None or target.record_id != by.id:
         raise UnresolvedReference("Bundle.entry.request.url", entry_id)
     if target.status is DocumentStatus.CURRENT:
-        unit.documents.replace(_superseded(act, target))
+        supersede_document(act, unit, target)
 
 
 def _withdraw(act: Act, unit: UnitOfWork, source_key: str, *, by: SourceRecord) -> None:
@@ -381,26 +352,12 @@ def _withdraw(act: Act, unit: UnitOfWork, source_key: str, *, by: SourceRecord) 
     target = unit.documents.by_source_key(source_key)
     if target is None:
         return
-    if not _is_of(unit, target, by):
+    if not is_of(unit, target, by):
         raise PatientMismatch("report", expected="the patient it was published for", found="another patient")
     if target.status is DocumentStatus.CURRENT:
-        unit.documents.replace(_superseded(act, target))
+        supersede_document(act, unit, target)
         act.items.append(target.id)
-    for study in unit.studies.find(StudySearch(record_ids=(target.record_id,), limit=1000)):
-        if study.report_id == target.id:
-            unit.studies.save(replace(study, report_id=None, pairing="its report was withdrawn"))
-
-
-def _is_of(unit: UnitOfWork, entry: DocumentEntry, record: SourceRecord) -> bool:
-    """Whether the document is of this patient, or of a number that was merged into this one."""
-    if entry.record_id == record.id:
-        return True
-    other = unit.patients.record_by_id(entry.record_id)
-    return other is not None and standing(unit, other).id == record.id
-
-
-def _superseded(act: Act, entry: DocumentEntry) -> DocumentEntry:
-    return replace(entry, status=DocumentStatus.SUPERSEDED, version=entry.version + 1, updated=act.now)
+    release_study(unit, target)
 
 
 def _submission_set(
@@ -417,6 +374,8 @@ def _submission_set(
             if set(known.members) != set(members):
                 raise DuplicateUniqueId(given.unique_id)
             return known
+        if submission.set_is_made and not news:
+            return None
     elif not news and not submission.folders:
         return None
     made = replace(
@@ -427,7 +386,7 @@ def _submission_set(
         referred=tuple(member_id(unit, one, record) for one in given.referred) if given else (),
         updated=act.now,
     )
-    unit.documents.add_submission(made)
+    add_submission(act, unit, made)
     return made
 
 
@@ -464,5 +423,5 @@ def _folder(
     if known is not None and replace(made, updated=known.updated, version=known.version) == known:
         return known
     made = replace(made, version=known.version + 1 if known else 1)
-    unit.documents.save_folder(made)
+    keep_folder(act, unit, made)
     return made

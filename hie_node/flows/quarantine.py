@@ -54,7 +54,7 @@ def set_aside(act: Act, parts: Sequence[tuple[ReadInstance, Content]], mention: 
             replace(read.instance, content_hash=put.content_hash, size=put.size)
             for read, content in parts
             if read.instance.sop_instance_uid not in present
-            and (put := act.house.contents.put(aside.id, content.chunks()))
+            and (put := act.house.contents.put(aside.id, content.chunks(), sha1=False))
         ]
     with act.unit() as unit:
         now = unit.quarantine.waiting_of(uid, mention.identifier)

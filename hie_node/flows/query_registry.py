@@ -17,12 +17,21 @@ from consent.consents import Consent
 from consent.reasons import Reason
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id, identify
+from hie_node.flows.manifests import entry_for, studies_of
+from hie_node.flows.on_demand import named_on_demand, on_demand_of
 from hie_node.flows.permission import consents_for
+from hie_node.flows.versions import (
+    earlier_by_name,
+    earlier_folders_by_name,
+    earlier_folders_of_records,
+    earlier_of_records,
+)
 from registry.commands import QueryKind, QueryRegistry
 from registry.documents import DocumentEntry, Folder, SubmissionSet
 from registry.errors import NotUnique
 from registry.holdings import Association, Holdings, Thing, membership, relations
-from registry.searches import DocumentSearch, SubmissionSearch
+from registry.searches import DocumentSearch, StudySearch, SubmissionSearch
+from registry.studies import Study
 
 Noun = TypeVar("Noun", DocumentEntry, SubmissionSet, Folder)
 _FROM_A_PATIENT = (QueryKind.FIND_SUBMISSION_SETS, QueryKind.FIND_FOLDERS, QueryKind.GET_ALL)
@@ -32,14 +41,17 @@ _CHUNK = 500
 def query_registry(act: Act, command: QueryRegistry) -> Holdings:
     """ITI-18 and ITI-38, all but the searches for documents of a patient."""
     with act.unit() as unit:
-        gathered = _Gathered(act, unit, command)
+        gathered = Gathered(act, unit, command)
         _STARTS[command.kind](gathered)
         return gathered.shown()
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """What a query brings together, before it is decided what of it is shown."""
+class Gathered:
+    """What a query brings together, before it is decided what of it is shown.
+
+    ends  what associations lead to without being shown themselves
+    """
 
     act: Act
     unit: UnitOfWork
@@ -47,14 +59,17 @@ class _Gathered:
     documents: list[DocumentEntry] = field(default_factory=list)
     sets: list[SubmissionSet] = field(default_factory=list)
     folders: list[Folder] = field(default_factory=list)
+    studies: list[tuple[Study, DocumentEntry]] = field(default_factory=list)
     links: list[Association] = field(default_factory=list)
+    ends: list[Thing] = field(default_factory=list)
     only_links: bool = False
     people: dict[str, tuple[Identified | None, tuple[Consent, ...]]] = field(default_factory=dict)
 
     # ---- looking up ----
 
     def named_documents(self, identifiers: Sequence[str]) -> list[DocumentEntry]:
-        return list(self.unit.documents.find(DocumentSearch(identifiers=tuple(identifiers), limit=_CHUNK)))
+        search = DocumentSearch(identifiers=tuple(identifiers), limit=_CHUNK, on_demand=True)
+        return list(self.unit.documents.find(search))
 
     def named_sets(self, identifiers: Sequence[str]) -> list[SubmissionSet]:
         search = SubmissionSearch(identifiers=tuple(identifiers), limit=_CHUNK)
@@ -66,7 +81,11 @@ class _Gathered:
     def documents_by_id(self, ids: Iterable[str]) -> list[DocumentEntry]:
         wanted = tuple(dict.fromkeys(ids))
         pieces = (wanted[at : at + _CHUNK] for at in range(0, len(wanted), _CHUNK))
-        return [d for piece in pieces for d in self.unit.documents.find(DocumentSearch(ids=piece, limit=_CHUNK))]
+        searches = (DocumentSearch(ids=piece, limit=_CHUNK, on_demand=True) for piece in pieces)
+        return [document for search in searches for document in self.unit.documents.find(search)]
+
+    def folders_by_id(self, ids: Iterable[str]) -> list[Folder]:
+        return [folder for one in dict.fromkeys(ids) if (folder := self.unit.documents.folder(one))]
 
     def packages_of(self, things: Sequence[Thing]) -> tuple[list[SubmissionSet], list[Folder]]:
         """The sets and folders that have one of these as a member."""
@@ -81,7 +100,8 @@ class _Gathered:
         targets = {relation.target for one in documents for relation in one.relations}
         points: Callable[[DocumentEntry], bool] = lambda e: any(r.target in ids for r in e.relations)  # noqa: E731
         records = tuple({one.record_id for one in documents})
-        sources = self.unit.documents.find(DocumentSearch(record_ids=records, where=(points,), limit=_CHUNK))
+        search = DocumentSearch(record_ids=records, where=(points,), limit=_CHUNK, papers=True, on_demand=True)
+        sources = self.unit.documents.find(search)
         found = {one.id: one for one in (*self.documents_by_id(targets), *sources)}
         return [one for one in found.values() if one.id not in ids]
 
@@ -90,10 +110,13 @@ class _Gathered:
     def shown(self) -> Holdings:
         """What of it the caller may see; associations only among things that it may know of."""
         documents = [one for one in _fitting(self.documents, self.command.documents) if self._may_see(one)]
+        documents += _fitting(self._manifests(), self.command.documents)
         known = {one.entry_uuid for one in documents}
         sets = [one for one in _fitting(self.sets, self.command.submission_sets) if self._may_know(one)]
         folders = [one for one in _fitting(self.folders, self.command.folders) if self._may_know(one)]
         known |= {one.entry_uuid for one in sets} | {one.entry_uuid for one in folders}
+        if self.act.caller.is_peer:
+            known |= {one.entry_uuid for one in self.ends if self._may_learn_of(one)}
         links = tuple(one for one in dict.fromkeys(self.links) if self._both_known(one, known))
         self._record(documents, [*sets, *folders])
         if self.only_links:
@@ -108,6 +131,12 @@ class _Gathered:
             persons=self._how_many_people([*documents, *sets, *folders]),
             more=more,
         )
+
+    def _manifests(self) -> Iterable[DocumentEntry]:
+        """Of the studies that may be seen: a manifest is decided like its study."""
+        for study, entry in self.studies:
+            if self.act.weigh(study, self._consents(study.record_id)[1]).permit:
+                yield entry
 
     def _how_many_people(self, things: Sequence[Thing]) -> int:
         found = (self._consents(record_id)[0] for record_id in {one.record_id for one in things} if record_id)
@@ -136,8 +165,11 @@ class _Gathered:
             return True
         return any(self._may_see(one) for one in self.documents_by_id(package.members))
 
+    def _may_learn_of(self, end: Thing) -> bool:
+        return self._may_see(end) if isinstance(end, DocumentEntry) else self._may_know(end)
+
     def _both_known(self, link: Association, known: set[str]) -> bool:
-        """The own hospital learns of both ends; another one only of what it is shown."""
+        """The own hospital learns of both ends; another one only where it may see them."""
         return not self.act.caller.is_peer or {link.source, link.target} <= known
 
     def _record(self, documents: Sequence[DocumentEntry], packages: Sequence[SubmissionSet | Folder]) -> None:
@@ -152,7 +184,10 @@ class _Gathered:
             for one in shown:
                 if one.record_id != record_id:
                     continue
-                if isinstance(one, DocumentEntry):
+                study = next((s for s, entry in self.studies if entry.id == one.id), None)
+                if study is not None:
+                    act.judge(study, consents)
+                elif isinstance(one, DocumentEntry):
                     act.judge(one, consents)
                 else:
                     act.items.append(one.id)
@@ -163,14 +198,14 @@ class _Gathered:
 
 
 def _fitting(found: Iterable[Noun], tests: Sequence[Callable[[Noun], bool]]) -> list[Noun]:
-    unique = {one.id: one for one in found}
+    unique = {(one.id, one.version): one for one in found}
     return [one for one in unique.values() if all(test(one) for test in tests)]
 
 
 # ---- where each query starts, and what it brings along ----
 
 
-def _of_a_patient(query: _Gathered) -> None:
+def _of_a_patient(query: Gathered) -> None:
     try:
         person = identify(query.act, query.unit, query.command.patient)
     except NotUnique:
@@ -183,12 +218,17 @@ def _of_a_patient(query: _Gathered) -> None:
         query.sets += query.unit.documents.find_submissions(SubmissionSearch(record_ids=records, limit=_CHUNK))
     if kind in (QueryKind.FIND_FOLDERS, QueryKind.GET_ALL):
         query.folders += query.unit.documents.find_folders(records)
+        query.folders += earlier_folders_of_records(query.act, query.unit, records)
     if kind is QueryKind.GET_ALL:
-        query.documents += query.unit.documents.find(DocumentSearch(record_ids=records, limit=_CHUNK))
+        query.documents += query.unit.documents.find(DocumentSearch(record_ids=records, limit=_CHUNK, on_demand=True))
+        query.documents += earlier_of_records(query.act, query.unit, records)
+        query.documents += [one for one in (on_demand_of(query.act, person),) if one]
+        studies = query.unit.studies.find(StudySearch(record_ids=records, limit=_CHUNK))
+        query.studies += [(one, entry_for(query.act.house, query.unit, one)) for one in studies if one.instance_count]
         _link(query)
 
 
-def _link(query: _Gathered) -> None:
+def _link(query: Gathered) -> None:
     """Everything that connects what was gathered, as far as the query's own conditions leave both ends in."""
     documents = _fitting(query.documents, query.command.documents)
     folders = _fitting(query.folders, query.command.folders)
@@ -198,28 +238,46 @@ def _link(query: _Gathered) -> None:
     query.links += relations(documents)
 
 
-def _documents(query: _Gathered) -> None:
-    query.documents += query.named_documents(query.command.identifiers)
+def _documents(query: Gathered) -> None:
+    """With all versions, where they are named so."""
+    names = query.command.identifiers
+    versions = earlier_by_name(query.act, query.unit, names)
+    query.documents += [*query.named_documents(names), *versions]
+    query.documents += named_on_demand(query.act, query.unit, names)
+    query.studies += studies_of(query.unit, names, query.act.house)
+    if query.command.all_versions:
+        query.documents += query.documents_by_id(one.id for one in versions)
+        query.documents += earlier_by_name(query.act, query.unit, [one.unique_id for one in query.documents])
 
 
-def _folders(query: _Gathered) -> None:
-    query.folders += query.named_folders(query.command.identifiers)
+def _folders(query: Gathered) -> None:
+    """With all versions, where they are named so; what is in a folder is asked of it as it is now."""
+    names = query.command.identifiers
+    query.folders += query.named_folders(names)
+    if query.command.kind is not QueryKind.GET_FOLDERS:
+        return
+    versions = earlier_folders_by_name(query.act, query.unit, names)
+    query.folders += versions
+    if query.command.all_versions:
+        query.folders += query.folders_by_id(one.id for one in versions)
+        unique_ids = [one.unique_id for one in query.folders]
+        query.folders += earlier_folders_by_name(query.act, query.unit, unique_ids)
 
 
-def _associations(query: _Gathered) -> None:
+def _associations(query: Gathered) -> None:
     _documents(query)
     query.sets += query.named_sets(query.command.identifiers)
     _folders(query)
     query.only_links = True
-    _touching(query)
+    touching(query)
 
 
-def _documents_and_associations(query: _Gathered) -> None:
+def _documents_and_associations(query: Gathered) -> None:
     _documents(query)
-    _touching(query, keep=False)
+    touching(query, keep=False)
 
 
-def _touching(query: _Gathered, *, keep: bool = True) -> None:
+def touching(query: Gathered, *, keep: bool = True) -> None:
     """All associations that begin or end at what was named. `keep`: the other end counts as gathered too, so that
     another hospital may learn of the association when it may see both ends."""
     named: list[Thing] = [*query.documents, *query.sets, *query.folders]
@@ -228,6 +286,7 @@ def _touching(query: _Gathered, *, keep: bool = True) -> None:
     around = query.related_to(query.documents)
     packages: list[SubmissionSet | Folder] = [*query.sets, *query.folders]
     members = query.documents_by_id(member for one in packages for member in one.members)
+    folders += query.folders_by_id(member for one in query.sets for member in one.members)
     held = [*query.documents, *around, *members]
     found = [
         *membership([*sets, *query.sets], [*held, *query.folders, *folders]),
@@ -239,38 +298,42 @@ def _touching(query: _Gathered, *, keep: bool = True) -> None:
         query.documents += [*around, *members]
         query.sets += sets
         query.folders += folders
+    else:
+        query.ends += [*around, *members, *sets, *folders]
 
 
-def _submission_sets(query: _Gathered) -> None:
+def _submission_sets(query: Gathered) -> None:
     members: list[Thing] = [*query.named_documents(query.command.identifiers)]
     members += query.named_folders(query.command.identifiers)
     query.sets += query.packages_of(members)[0]
     query.links += membership(query.sets, members)
+    query.ends += members
 
 
-def _set_and_contents(query: _Gathered) -> None:
+def _set_and_contents(query: Gathered) -> None:
     query.sets += query.named_sets(query.command.identifiers)
     ids = [member for one in query.sets for member in one.members]
     query.documents += query.documents_by_id(ids)
-    query.folders += [folder for i in ids if (folder := query.unit.documents.folder(i))]
+    query.folders += query.folders_by_id(ids)
     _link(query)
 
 
-def _folder_and_contents(query: _Gathered) -> None:
+def _folder_and_contents(query: Gathered) -> None:
     _folders(query)
     query.documents += query.documents_by_id(member for one in query.folders for member in one.members)
     documents = _fitting(query.documents, query.command.documents)
     query.links += membership(query.folders, documents)
 
 
-def _folders_for_document(query: _Gathered) -> None:
+def _folders_for_document(query: Gathered) -> None:
     query.folders += query.packages_of(query.named_documents(query.command.identifiers))[1]
 
 
-def _related(query: _Gathered) -> None:
+def _related(query: Gathered) -> None:
     """Documents that hang together with one, by some kinds of association; alone it is not related to anything."""
-    named = query.named_documents(query.command.identifiers)
-    around = query.related_to(named)
+    wanted = query.command.documents
+    named = _fitting(query.named_documents(query.command.identifiers), wanted)
+    around = _fitting(query.related_to(named), wanted)
     found = [one for one in relations([*named, *around]) if one.kind in query.command.kinds]
     ends = {end for one in found for end in (one.source, one.target)}
     query.links += [one for one in found if {one.source, one.target} & {each.entry_uuid for each in named}]
@@ -278,7 +341,7 @@ def _related(query: _Gathered) -> None:
         query.documents += [one for one in (*named, *around) if one.entry_uuid in ends]
 
 
-_STARTS: dict[QueryKind, Callable[[_Gathered], None]] = {
+_STARTS: dict[QueryKind, Callable[[Gathered], None]] = {
     **dict.fromkeys(_FROM_A_PATIENT, _of_a_patient),
     QueryKind.GET_DOCUMENTS: _documents,
     QueryKind.GET_FOLDERS: _folders,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.peers.answers import BadAnswer
-from adapters.peers.errors import PeerBroken
+from adapters.peers.errors import PeerBroken, PeerTooSlow, PeerUnreachable
 from adapters.peers.fhir_client import Question
 from hie_node.acts import Act
-from hie_node.flows.ask_network import DOCUMENTS, STUDIES, NetworkQuestion, Thing
-from hie_node.flows.fetch import way_back
+from hie_node.flows.at_holder import way_back
+from hie_node.flows.fhir_call import DOCUMENTS, STUDIES, NetworkQuestion
 from hie_node.flows.find import read_document, read_study
 from hie_node.flows.gateway_call import find_over_soap
+from hie_node.flows.gateway_studies import find_studies_over_soap
+from hie_node.flows.held import FROM_HERE, held_listing, may_show_alone, tell_later
+from hie_node.flows.page_by_page import Thing
 from hie_node.flows.peer_call import Asking, call_peer
+from registry.answers import OutcomeKind
 from registry.commands import ReadDocument, ReadStudy
 from registry.directory import Peer
 from registry.documents import DocumentEntry
@@ -41,9 +46,17 @@ def _read(act: Act, entry_id: str, kind: NetworkQuestion[Thing]) -> Thing:
     remote, peer, receipts = way_back(act, lambda unit: unit.remote.entry(entry_id))
     asking = Asking(act.caller.requester, receipts, act.exchange)
     try:
-        found = _listed_again(act, asking, remote, peer, kind)
+        found = listed_again(act, asking, remote, peer, kind)
     except BadAnswer as error:
         raise PeerBroken(error.reason) from error
+    except (PeerUnreachable, PeerTooSlow):
+        held = held_listing(act, remote)
+        if held is None or not may_show_alone(act, held):
+            raise
+        path = f"/fhir/{kind.resource}/{remote.remote_id}" if "fhir" in peer.speaks else ""
+        tell_later(act, held, remote, path=path, accept="application/fhir+json")
+        found = (held.item,)  # type: ignore[assignment]
+        act.reasons[FROM_HERE] = 1
     wanted = next((item for item in found if item.id == entry_id), None)
     if wanted is None:
         raise NotFound("this entry of another hospital")
@@ -53,16 +66,16 @@ def _read(act: Act, entry_id: str, kind: NetworkQuestion[Thing]) -> Thing:
     return wanted
 
 
-def _listed_again(
+def listed_again(
     act: Act, asking: Asking, remote: RemoteEntry, peer: Peer, kind: NetworkQuestion[Thing]
 ) -> tuple[Thing, ...]:
     """What the holder lists now for the same person: this entry, or over SOAP all of them."""
-    if "fhir" not in peer.speaks and kind.resource == DOCUMENTS.resource:
+    is_document = kind.resource == DOCUMENTS.resource
+    if "fhir" not in peer.speaks or (remote.over_soap and is_document):
         deadline = time.monotonic() + act.house.settings.limits.answer_budget
-        all_of_them, _, _ = find_over_soap(
-            act, asking, peer, Question(kind.resource, remote.question), deadline=deadline
-        )
-        return all_of_them  # type: ignore[return-value]
+        find: Callable[..., tuple[tuple[Thing, ...], OutcomeKind, str]]
+        find = find_over_soap if is_document else find_studies_over_soap  # type: ignore[assignment]
+        return find(act, asking, peer, Question(kind.resource, remote.question), deadline=deadline)[0]
     question = Question(kind.resource, remote.question, (("_id", remote.remote_id),))
     answer = call_peer(
         act.house,
@@ -75,5 +88,5 @@ def _listed_again(
     )
     if answer.status != 200:
         raise PeerBroken(f"status-{answer.status}")
-    found, _, _ = kind.read(answer.body, peer, question)
+    found = kind.read(answer.body, peer, question).found
     return found

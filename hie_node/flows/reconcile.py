@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -11,11 +11,13 @@ import orjson
 from adapters.fhir.operations import parameters
 from adapters.fhir.record_between_peers import read_entries
 from adapters.peers.errors import PeerBroken
+from adapters.store.unit import UnitOfWork
 from consent.commands import ExchangesListed, ListExchanges
 from consent.disclosures import Disclosure
 from consent.reconciling import Difference, Entry, as_asker, as_holder, differences
 from consent.requesters import Requester, Role
 from hie_node.acts import Act
+from hie_node.flows.manifests import entry_for
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
 from registry.directory import Peer
@@ -24,6 +26,7 @@ from registry.searches import Cursor
 MOST_ROWS = 5000
 """Of one answer: some hundred bytes each, within what a peer may answer."""
 BATCH = 2000
+OVER_SOAP = frozenset({"ITI-38", "ITI-39", "RAD-75"})
 SLACK = timedelta(minutes=2)
 """Two clocks, and a question that crosses the edge of the period."""
 
@@ -46,10 +49,30 @@ def list_exchanges(act: Act, command: ListExchanges) -> ExchangesListed:
     asker = act.caller.requester.home
     with act.about_nobody() as unit:
         rows = unit.disclosures.of_other(asker, since=command.since, until=command.until, limit=MOST_ROWS + 1)
+        rows = tuple(_as_told(act.house, unit, row) for row in rows)
     more = rows[MOST_ROWS].recorded if len(rows) > MOST_ROWS else None
     if more is not None:  # rows of one moment stay together
         rows = tuple(row for row in rows if row.recorded < more)
     return ExchangesListed(tuple(as_holder(rows, asker).values()), more)
+
+
+def _as_told(house: House, unit: UnitOfWork, row: Disclosure) -> Disclosure:
+    """Over SOAP a thing goes by its entryUUID, and by that the other side wrote it down."""
+    if row.transaction not in OVER_SOAP:
+        return row
+    return replace(row, items=tuple(_told_as(house, unit, item, row.recorded) for item in row.items))
+
+
+def _told_as(house: House, unit: UnitOfWork, item: str, at: datetime) -> str:
+    """The entryUUID of a document at that moment, of a study that of its manifest; of what is gone, as it is kept."""
+    entry = unit.documents.entry(item)
+    if entry is None:
+        study = unit.studies.study(item)
+        entry = entry_for(house, unit, study) if study is not None and study.instance_count else None
+    elif entry.updated is not None and entry.updated > at:
+        earlier = (one for one in unit.documents.versions(item) if one.updated is not None and one.updated <= at)
+        entry = max(earlier, key=lambda one: one.version, default=entry)
+    return item if entry is None else entry.entry_uuid.removeprefix("urn:uuid:")
 
 
 def reconcile(house: House, peer: Peer, *, since: datetime, until: datetime) -> Reconciled:

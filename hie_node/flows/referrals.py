@@ -18,6 +18,8 @@ from adapters.store.jobs import Job
 from adapters.store.unit import UnitOfWork
 from consent.requesters import Requester, Role
 from hie_node.acts import Act, Caller
+from hie_node.flows import copies
+from hie_node.flows.copies import MOST_SHOWN, VALID
 from hie_node.flows.identify import Identified, by_record_id
 from hie_node.flows.peer_call import Asking, call_peer
 from hie_node.house import House
@@ -33,9 +35,6 @@ from registry.submissions import ExpectedPatient, Referral, ReferredDocument, To
 ANNOUNCE = "announce-referral"
 """The job that carries one announcement until the receiving hospital has it."""
 
-VALID = timedelta(days=14)
-"""Ten working days from the signing of the slip, and the days between."""
-
 LEASE = 60
 LONGEST_PAUSE = timedelta(minutes=10)
 """Between two looks whether the patient's request is there by now."""
@@ -43,7 +42,7 @@ LONGEST_PAUSE = timedelta(minutes=10)
 LONGEST_SILENCE = timedelta(hours=1)
 """Between two attempts at a hospital that does not answer: each is on record, since it may have arrived."""
 
-MOST_DOCUMENTS, MOST_SHOWN = 100, 500
+MOST_DOCUMENTS = 100
 
 
 def keep_referral(act: Act, unit: UnitOfWork, record: SourceRecord, referral: Referral) -> None:
@@ -119,11 +118,15 @@ def _what_may_be_told(house: House, job: Job, referral: Referral, peer: Peer) ->
         shown = [entry for entry in _current(unit, person) if act.judge(entry, consents).permit]
     if not any(entry.type == REFERRAL_NOTE for entry in shown):
         return None
-    with act.unit():
+    with act.unit() as unit:
         act.about(person.first)
+        for consent_id in act.consents:
+            # so that a withdrawal finds the hospital that was told, and what it has fetched since
+            unit.receipts.sent(consent_id, (peer.home,))
     documents = tuple(ReferredDocument(entry.id, entry.attachment.title or "") for entry in shown)
     who = PatientInQuestion(person.first.identifiers, person.first.demographics)
-    return ExpectedPatient(house.home, referral, who, documents=documents), act.exchange
+    signed = tuple(sorted(act.consents))
+    return ExpectedPatient(house.home, referral, who, documents=documents, consents=signed), act.exchange
 
 
 def _current(unit: UnitOfWork, person: Identified) -> list[DocumentEntry]:
@@ -146,6 +149,7 @@ def expect_patient(act: Act, command: ExpectPatient) -> ExpectedPatient:
     expected = replace(announced, received=act.now)
     with act.unit() as unit:
         unit.documents.expect(expected)
+        copies.begin(act, unit, expected)
         act.items = [one.id for one in expected.documents]
         act.patient = next(iter(expected.patient.identifiers), None)
     return expected

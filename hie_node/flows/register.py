@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from functools import partial
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
+from hie_node.flows.anew import judged_anew
 from hie_node.flows.identify import CANDIDATES, LEAST_STRANGERS
+from hie_node.flows.identity_changes import records_of_persons, tell_learners
 from hie_node.house import new_id
 from registry.commands import Fed, FeedPatient, LinkPatients, MergePatients
 from registry.errors import (
@@ -21,6 +24,7 @@ from registry.errors import (
     WrongId,
 )
 from registry.identifiers import PatientIdentifier
+from registry.identity_changes import IdentityChange
 from registry.matching import Zone, compare
 from registry.people import NOTHING_KNOWN, Demographics, Link, PatientInQuestion, SourceRecord
 from registry.ports import Review
@@ -33,6 +37,10 @@ def feed(act: Act, command: FeedPatient) -> Fed:
     """ITI-104, ITI-8, ITI-30: this hospital's system says who its patient is, or that two numbers are one patient."""
     _only_our_own(act, command.identifier)
     act.action, act.direction = "U", "changed"
+    return judged_anew(act, partial(_feed_once, act, command))
+
+
+def _feed_once(act: Act, command: FeedPatient) -> Fed:
     with act.unit() as unit:
         known = unit.patients.record(command.identifier)
         _check_id(unit, known, command.claimed_id)
@@ -55,7 +63,7 @@ def _check_id(unit: UnitOfWork, known: SourceRecord | None, claimed: str | None)
 
 
 def _check_version(known: SourceRecord | None, expected: int | None) -> None:
-    if expected is not None and (known is None or known.version != expected):
+    if expected is not None and expected != (known.version if known else 0):
         found = str(known.version) if known else "none"
         raise VersionConflict("Patient", expected=str(expected), found=found)
 
@@ -72,6 +80,8 @@ def save_record(act: Act, unit: UnitOfWork, record: SourceRecord, known: SourceR
     overwritten = compare(_described(known), revised).contradicted
     unit.patients.save(revised)
     if overwritten:
+        # who was shown something under this number was shown it of the patient before
+        tell_learners(act, unit, IdentityChange.SEPARATED, (revised.id,))
         _review(act, unit, "overlay", revised, None, ("the record now describes somebody else",))
     return Fed(revised, created=False, changed=True, reviewed=overwritten or _find_person(act, unit, revised))
 
@@ -84,7 +94,12 @@ def merge(act: Act, command: MergePatients) -> Fed:
     survivor_id = command.survivor.identifier
     for identifier in (survivor_id, command.subsumed):
         _only_our_own(act, identifier)
-    act.direction = "changed"
+    act.action, act.direction = "U", "changed"
+    return judged_anew(act, partial(_merge_once, act, command))
+
+
+def _merge_once(act: Act, command: MergePatients) -> Fed:
+    survivor_id = command.survivor.identifier
     with act.unit() as unit:
         survivor, known = unit.patients.record(survivor_id), unit.patients.record(command.subsumed)
         said = _completed(command.survivor, survivor or known, command.unsaid)
@@ -98,7 +113,6 @@ def merge(act: Act, command: MergePatients) -> Fed:
         fed = _merge(act, unit, known, command.subsumed, survivor_id=survivor_id)
         if survivor is not None:
             save_record(act, unit, said, survivor)
-        act.action = "U"
         act.about(fed.record)
         return fed
 
@@ -140,8 +154,10 @@ def _merge(
     unit.patients.save(subsumed)
     person = unit.patients.person_of(survivor.id)
     assert person is not None
+    both = records_of_persons(unit, (person, unit.patients.person_of(subsumed.id)))
     for moved in (subsumed, *followers):
         _link(act, unit, moved, person, evidence=("merged by its own source",), rule=SOURCE_MERGE)
+    tell_learners(act, unit, IdentityChange.MERGED, both)
     return Fed(subsumed, created=False, changed=True)
 
 
@@ -174,6 +190,8 @@ def link(act: Act, command: LinkPatients) -> Fed:
         assert ones is not None
         if (ones == others) == command.same:
             return Fed(second, created=False, changed=False)
+        change = IdentityChange.MERGED if command.same else IdentityChange.SEPARATED
+        tell_learners(act, unit, change, records_of_persons(unit, (ones, others)))
         if command.same:
             _link(act, unit, second, ones, evidence=("linked by its own source",), rule="source-link/1")
             return Fed(second, created=False, changed=True)
@@ -216,6 +234,9 @@ def _find_person(act: Act, unit: UnitOfWork, record: SourceRecord) -> bool:
     size = max(LEAST_STRANGERS, unit.patients.size())
     verdict = act.house.matcher.judge(described, others, size=size)
     if verdict.zone is Zone.LINK and verdict.person_id and _joins_safely(act, unit, mine, verdict.person_id, record):
+        if unit.identities.learnt_of((record.id,)):
+            both = records_of_persons(unit, (verdict.person_id, mine))
+            tell_learners(act, unit, IdentityChange.MERGED, both)
         _link(act, unit, record, verdict.person_id, evidence=verdict.evidence, rule=verdict.rule)
         # who fits two persons shows that they may be one; that is for somebody to decide
         for other in verdict.also:

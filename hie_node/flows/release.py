@@ -58,5 +58,5 @@ def _moved(act: Act, aside: Quarantined, instance: Instance, record: SourceRecor
     spool = Spool(str(act.house.settings.spool))
     spool.add(act.house.contents.open(aside.id, instance.content_hash))
     read = read_instance(spool.path, size=spool.size, own_issuer=act.house.settings.patient_id_system)
-    put = act.house.contents.put(record.id, act.house.contents.open(aside.id, instance.content_hash))
+    put = act.house.contents.put(record.id, act.house.contents.open(aside.id, instance.content_hash), sha1=False)
     return replace(read, instance=replace(read.instance, content_hash=put.content_hash, size=put.size))

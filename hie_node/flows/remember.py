@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
-from hie_node.flows.identify import by_record_id
+from hie_node.flows.identify import Identified, by_record_id
 from registry.answers import NetworkAnswer
 from registry.documents import DocumentEntry, DocumentStatus
 from registry.memory import Kind, remembered
@@ -24,7 +24,7 @@ def remember_answers(
     if act.record_id is None or act.caller.requester.purpose.is_emergency or not _asks_for_all(search):
         return
     person = by_record_id(unit, act.record_id)
-    if person is None or not _all_theirs(patient, {i.normal for r in person.records for i in r.identifiers}):
+    if person is None or not all_theirs(patient, person):
         return
     kind: Kind = "documents" if isinstance(search, DocumentSearch) else "studies"
     memory = remembered(
@@ -51,9 +51,10 @@ def _asks_for_all(search: DocumentSearch | StudySearch) -> bool:
         return False
     if isinstance(search, StudySearch):
         return search.study_instance_uids is None
-    return search.identifiers is None and search.statuses in (None, (DocumentStatus.CURRENT,))
+    return not search.manifests and search.identifiers is None and search.statuses in (None, (DocumentStatus.CURRENT,))
 
 
-def _all_theirs(patient: PatientInQuestion, numbers: set[object]) -> bool:
+def all_theirs(patient: PatientInQuestion, person: Identified) -> bool:
     """Whoever asked with a number that is not this person's may have got somebody else's list."""
+    numbers = {identifier.normal for record in person.records for identifier in record.identifiers}
     return all(identifier.normal in numbers for identifier in patient.identifiers)

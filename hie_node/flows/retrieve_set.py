@@ -6,13 +6,18 @@ Source: IHE ITI TF-2: 3.43.4.1.3, 3.39.4.1.3
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from adapters.peers.errors import PeerError
 from hie_node.acts import Act
-from hie_node.flows.fetch import fetch_document, retrieve_document
+from hie_node.flows.fetch import fetch_document, retrieve_document, retrieve_manifest
+from hie_node.flows.fetch_manifest import fetch_manifest, is_made_here
+from hie_node.flows.on_demand import make_summary
 from registry.commands import DocumentAsked, Retrieved, RetrievedDocuments, RetrieveDocument, RetrieveDocuments
 from registry.errors import NoSuchCommunity, NoSuchRepository, NotFound
 from registry.identifiers import repository_of
+from registry.manifests import key_of
+from registry.on_demand import record_of
 
 Open = Callable[[Act, DocumentAsked], Retrieved]
 
@@ -31,7 +36,8 @@ def _each(act: Act, command: RetrieveDocuments, open_one: Open) -> RetrievedDocu
     found: list[tuple[DocumentAsked, Retrieved]] = []
     missing: list[tuple[DocumentAsked, Exception]] = []
     for asked in command.wanted:
-        one = act.fork()
+        # each is a question of its own to its holder, who takes an id once
+        one = replace(act.fork(), exchange="")
         try:
             found.append((asked, open_one(one, asked)))
         except (NotFound, NoSuchRepository, NoSuchCommunity, PeerError) as error:
@@ -55,6 +61,10 @@ def _own(act: Act, asked: DocumentAsked) -> Retrieved:
         raise NoSuchRepository(asked.repository)
     with act.house.storage.read() as unit:
         entry = unit.documents.by_unique_id(asked.unique_id)
+    if entry is None and key_of(asked.unique_id):
+        return retrieve_manifest(act, asked.unique_id)
+    if entry is None and (record_id := record_of(asked.unique_id)):
+        return make_summary(act, record_id)
     if entry is None or entry.repository is not None:
         raise NotFound("document")
     return retrieve_document(act, RetrieveDocument(entry.id))
@@ -69,4 +79,6 @@ def _remote(act: Act, asked: DocumentAsked) -> Retrieved:
         listed = [one for one in unit.remote.of_document(asked.unique_id) if one.home == asked.home]
     if not listed:
         raise NotFound("document of another hospital")
+    if is_made_here(listed[0]):
+        return fetch_manifest(act, listed[0])
     return fetch_document(act, RetrieveDocument(listed[0].id))

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id
+from hie_node.flows.identity_changes import CHANGED_ELSEWHERE, records_of_persons, tell_learners
 from hie_node.flows.register import look_alike, separate
 from hie_node.house import new_id
-from registry.errors import NotFound
+from registry.doubts import most_pressing_first
+from registry.errors import NotFound, NotUnique
+from registry.identifiers import PatientIdentifier
+from registry.identity_changes import IdentityChange
 from registry.people import Link, SourceRecord
 from registry.ports import Review
 
-OF_THE_INDEX = frozenset({"look-alike", "overlay"})
+OF_THE_INDEX = frozenset({"look-alike", "overlay", CHANGED_ELSEWHERE})
 """The doubts that a registrar resolves; the others belong to the data protection officer."""
 
 
 SAME_PERSON, KEPT_APART = "same person", "kept apart"
 BY_A_PERSON = "decided-by-a-person"
+BY_A_REGISTRAR = "raised by a registrar"
 BY_A_RULE = ("weighing/", "corroborated-number/")
 
 
@@ -40,9 +45,35 @@ class Known:
 
 
 def open_doubts(act: Act) -> tuple[Review, ...]:
-    """What waits for a registrar, the oldest first. It shows no patient: evidence holds no values."""
+    """What waits for a registrar, the most dangerous first. It shows no patient: evidence holds no values."""
     with act.unit() as unit:
-        return tuple(review for review in unit.patients.reviews() if review.kind in OF_THE_INDEX)
+        return tuple(most_pressing_first(one for one in unit.patients.reviews() if one.kind in OF_THE_INDEX))
+
+
+def decided_last(act: Act, most: int) -> tuple[Review, ...]:
+    """What registrars decided about two records, the newest first."""
+    with act.unit() as unit:
+        found = [one for one in unit.patients.reviews(only_open=False) if one.kind in OF_THE_INDEX]
+    decided = [one for one in found if one.closed is not None and one.decision in (SAME_PERSON, KEPT_APART)]
+    return tuple(sorted(decided, key=lambda one: one.closed or one.opened, reverse=True)[:most])
+
+
+def raise_doubt(act: Act, record_id: str, other: PatientIdentifier) -> Review:
+    """A registrar thinks that two records may be one person: the doubt, open or decided before. Raises NotFound where
+    there is no such record, NotUnique where the two are one person already."""
+    act.action, act.direction = "U", "changed"
+    with act.unit() as unit:
+        record, named = unit.patients.record_by_id(record_id), unit.patients.record(other)
+        if record is None or named is None:
+            raise NotFound("patient")
+        act.about(record)
+        act.items = [record.id, named.id]
+        person = unit.patients.person_of(named.id)
+        if person is None or person == unit.patients.person_of(record.id):
+            raise NotUnique("patient")
+        doubt = unit.patients.review(look_alike(act, unit, record, person, (BY_A_REGISTRAR,)))
+        assert doubt is not None
+        return doubt
 
 
 def read_doubt(act: Act, review_id: str) -> Doubt:
@@ -91,8 +122,11 @@ def decide_review(act: Act, review_id: str, *, same: bool) -> str:
             _link_all(act, unit, record, review)
         elif not same:
             unit.patients.keep_apart(record.id, others, now=act.now, author=author)
+            if others:
+                tell_learners(act, unit, IdentityChange.KEPT_APART, (record.id, *others))
         decision = SAME_PERSON if same else KEPT_APART
-        unit.patients.close_review(review_id, now=act.now, author=author, decision=decision)
+        apart = () if same else others
+        unit.patients.close_review(review_id, now=act.now, author=author, decision=decision, apart=apart)
         return decision
 
 
@@ -103,10 +137,11 @@ def _link_all(act: Act, unit: UnitOfWork, record: SourceRecord, review: Review) 
     if mine == review.other or mine is None:
         return
     others = [one.id for one in unit.patients.records_of(review.other)]
+    tell_learners(act, unit, IdentityChange.MERGED, records_of_persons(unit, (mine, review.other)))
     for moved in unit.patients.records_of(mine):
-        unit.patients.let_together(moved.id, others)
+        overruled = unit.patients.let_together(moved.id, others)
         link = Link(new_id(), moved.id, review.other, review.evidence, BY_A_PERSON, author, act.now, decision=review.id)
-        unit.patients.link(link)
+        unit.patients.link(replace(link, overruled=overruled))
 
 
 def undo_link(act: Act, link_id: str) -> None:
@@ -119,6 +154,8 @@ def undo_link(act: Act, link_id: str) -> None:
         undone = unit.patients.link_by_id(link_id)
         if undone is None:
             raise NotFound("link")
+        if undone.undone is None:
+            tell_learners(act, unit, IdentityChange.SEPARATED, records_of_persons(unit, (undone.person_id,)))
         together = unit.patients.decided_together(undone.decision, undone.person_id) if undone.decision else (undone,)
         record = separate(act, unit, link_id)
         act.about(record)
@@ -141,7 +178,7 @@ def _apart(act: Act, unit: UnitOfWork, record: SourceRecord, undone: Link) -> No
     unit.patients.keep_apart(record.id, others, now=act.now, author=author)
     review = unit.patients.review(doubt)
     if review is not None and review.closed is None:
-        unit.patients.close_review(doubt, now=act.now, author=author, decision=KEPT_APART)
+        unit.patients.close_review(doubt, now=act.now, author=author, decision=KEPT_APART, apart=others)
 
 
 def undo_decision(act: Act, review_id: str) -> str:
@@ -154,9 +191,27 @@ def undo_decision(act: Act, review_id: str) -> str:
             raise NotFound("decided review")
         act.about(record)
         act.items = [review.id]
-        if review.decision == KEPT_APART and review.other is not None:
-            unit.patients.let_together(record.id, [one.id for one in unit.patients.records_of(review.other)])
-        for link in unit.patients.decided_together(review.id, review.other) if review.other else ():
+        if review.decision == KEPT_APART:
+            unit.patients.let_together(record.id, _only_by(unit, review))
+        links = unit.patients.decided_together(review.id, review.other) if review.other else ()
+        if links:
+            tell_learners(act, unit, IdentityChange.SEPARATED, records_of_persons(unit, (review.other,)))
+        for link in links:
             separate(act, unit, link.id)
         unit.patients.reopen_review(review.id)
         return review.decision
+
+
+def _only_by(unit: UnitOfWork, review: Review) -> list[str]:
+    """The records that nothing but this decision keeps apart from its subject: others may have decided the same."""
+    apart = review.apart
+    if apart is None:
+        # decided before decisions said so themselves
+        apart = tuple(one.id for one in unit.patients.records_of(review.other)) if review.other else ()
+    also = {
+        frozenset((other.subject, one))
+        for other in unit.patients.reviews(only_open=False)
+        if other.decision == KEPT_APART and other.id != review.id
+        for one in other.apart or ()
+    }
+    return [one for one in apart if frozenset((review.subject, one)) not in also]

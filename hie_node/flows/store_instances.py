@@ -9,22 +9,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from adapters.dicom.file_head import same_object
 from adapters.dicom.header_values import issuer_system
 from adapters.store.unit import UnitOfWork
+from hie_node import image_feeds
 from hie_node.acts import Act
-from hie_node.flows.publish import OwnerChanged, with_study
+from hie_node.apart import pulse
+from hie_node.flows.anew import OVERTAKEN, OwnerChanged
+from hie_node.flows.pairing import find_its_report
 from hie_node.flows.quarantine import doubt_about, set_aside
 from hie_node.flows.register import resolve_mention, standing
-from hie_node.house import new_id
+from hie_node.house import House, new_id
 from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
-from registry.documents import DocumentEntry, DocumentStatus
-from registry.errors import DuplicateUniqueId, SubmissionRejected, VersionConflict
-from registry.identifiers import DICOM_UID, PatientIdentifier
-from registry.pairing import ReportFacts, pair, parse_examination
+from registry.errors import SubmissionRejected
+from registry.identifiers import PatientIdentifier
 from registry.people import SourceRecord
-from registry.searches import DocumentSearch
 from registry.studies import Instance, ReadInstance, Series, Study
 from registry.submissions import Content, PatientMention
 
@@ -52,6 +53,7 @@ def store_instances(act: Act, command: StoreInstances) -> Stored:
             groups[uid, read.patient].append((read, content))
     results = [_store_study(act.fork(), parts) for parts in groups.values()]
     act.recorded = True
+    image_feeds.note_refused(act.house, image_feeds.feed_of(act.transaction, act.caller), [one.text for one in failed])
     return Stored(
         studies=tuple(study for result in results for study in result.studies),
         stored=tuple(pair for result in results for pair in result.stored),
@@ -69,32 +71,39 @@ def _failure(read: ReadInstance, code: int, text: str) -> InstanceFailure:
 def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
     """All instances of one study and one patient in this request."""
     first = parts[0][0]
-    assert first.patient is not None
-    mention = PatientMention(as_numbered_here(act, first.patient), first.numbers, first.demographics)
+    uid, mention = first.study.study_instance_uid, mention_of(act.house, first)
     while True:
         try:
             with act.house.storage.read() as unit:
-                doubt = doubt_about(unit, mention, first.study.study_instance_uid)
-                owner = owner_of(unit, mention, first.study.study_instance_uid) or new_id()
+                doubt = doubt_about(unit, mention, uid)
+                owner = owner_of(unit, mention, uid) or new_id()
             if doubt:
+                aside = Stored((), aside=tuple(_failure(read, COERCION, doubt) for read, _ in parts))
+                act.also = partial(_note, act, parts, aside)
                 set_aside(act, parts, mention, doubt)
-                return Stored((), aside=tuple(_failure(read, COERCION, doubt) for read, _ in parts))
+                return aside
             return _stored(act, parts, mention, owner)
-        except (OwnerChanged, VersionConflict, DuplicateUniqueId):
+        except OVERTAKEN:
             continue  # somebody else stored of it meanwhile
         except SubmissionRejected as refusal:
-            return Stored((), failed=tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts))
+            failed = tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts)
+            feed = image_feeds.feed_of(act.transaction, act.caller)
+            image_feeds.note_refused(act.house, feed, [one.text for one in failed], study=uid)
+            return Stored((), failed=failed)
+
+
+def _note(act: Act, parts: Sequence[Part], stored: Stored, unit: UnitOfWork) -> None:
+    """In the log of feeds, together with its effect."""
+    came = image_feeds.arrived(stored, size=sum(read.instance.size for read, _ in parts))
+    feed, uid = image_feeds.feed_of(act.transaction, act.caller), parts[0][0].study.study_instance_uid
+    image_feeds.note(act.house, unit, feed, uid, came)
 
 
 def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str) -> Stored:
     """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile."""
     # one object needs no threads to wait for the disk together
     with act.house.contents.batch() if len(parts) > 1 else nullcontext():
-        stored = [
-            replace(read.instance, content_hash=put.content_hash, size=put.size)
-            for read, content in parts
-            if (put := act.house.contents.put(owner, content.chunks()))
-        ]
+        stored = [_put(act, owner, read, content) for read, content in parts]
     with act.unit() as unit:
         uid = parts[0][0].study.study_instance_uid
         if doubt_about(unit, mention, uid):
@@ -102,7 +111,15 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
         record = resolve_mention(act, unit, mention, new_record_id=owner)
         if (owner_of(unit, mention, uid) or record.id) != owner:
             raise OwnerChanged
-        return index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
+        done = index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
+        _note(act, parts, done, unit)
+        return done
+
+
+def _put(act: Act, owner: str, read: ReadInstance, content: Content) -> Instance:
+    pulse()
+    put = act.house.contents.put(owner, content.chunks(), sha1=False)
+    return replace(read.instance, content_hash=put.content_hash, size=put.size)
 
 
 def owner_of(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str) -> str | None:
@@ -114,9 +131,15 @@ def owner_of(unit: UnitOfWork, mention: PatientMention, study_instance_uid: str)
     return standing(unit, known).id if known is not None else None
 
 
-def as_numbered_here(act: Act, patient: PatientIdentifier) -> PatientIdentifier:
+def mention_of(house: House, read: ReadInstance) -> PatientMention:
+    """The patient as the header names them, by this hospital's number where it means that."""
+    assert read.patient is not None
+    return PatientMention(as_numbered_here(house, read.patient), read.numbers, read.demographics)
+
+
+def as_numbered_here(house: House, patient: PatientIdentifier) -> PatientIdentifier:
     """A modality that writes this hospital's code or name as issuer means the hospital's own patient number."""
-    settings = act.house.settings
+    settings = house.settings
     own = {issuer_system(text) for text in (str(settings.facility_code), settings.name, *settings.issuers)}
     return PatientIdentifier(settings.patient_id_system, patient.value) if patient.system in own else patient
 
@@ -150,7 +173,7 @@ def index(
     warnings: tuple[str, ...] = ()
     if added:
         study = replace(_with_instances(study, added), version=study.version + 1, updated=act.now)
-        study, warnings = _find_its_report(act, unit, study)
+        study, warnings = find_its_report(act, unit, study)
         unit.studies.save(study)
         fresh = [one.sop_instance_uid for _, one in added if one.sop_instance_uid not in known_uids]
         unit.studies.holds(study.id, fresh)
@@ -201,28 +224,3 @@ def _with_instances(study: Study, added: Sequence[tuple[Series, Instance]]) -> S
         series[uid] = replace(series[uid], instances=tuple(ordered))
     by_number = sorted(series.values(), key=lambda s: (s.number or 0, s.series_instance_uid))
     return replace(study, series=tuple(by_number))
-
-
-def _find_its_report(act: Act, unit: UnitOfWork, study: Study) -> tuple[Study, tuple[str, ...]]:
-    """A study looks for the report that was published before it."""
-    if study.report_id is not None:
-        return study, ()
-    search = DocumentSearch(record_ids=(study.record_id,), statuses=(DocumentStatus.CURRENT,), limit=1000)
-    candidates = [entry for entry in unit.documents.find(search) if _waits_for_its_study(entry)]
-    fitting = [(entry, found) for entry in candidates if (found := pair(_facts(entry), [study])).study_id]
-    if len(fitting) != 1:
-        reason = "no report of this examination is here yet" if not fitting else "several reports fit"
-        return replace(study, pairing=reason), (f"study without its report: {reason}",) if fitting else ()
-    entry, found = fitting[0]
-    paired = with_study(entry, study.study_instance_uid)
-    unit.documents.replace(replace(paired, version=entry.version + 1, updated=act.now))
-    return replace(study, report_id=entry.id, pairing=found.reason), ()
-
-
-def _waits_for_its_study(entry: DocumentEntry) -> bool:
-    return bool(entry.examination) and not any(reference.system == DICOM_UID for reference in entry.references)
-
-
-def _facts(entry: DocumentEntry) -> ReportFacts:
-    accession = next((r.value for r in entry.references if r.system != DICOM_UID), None)
-    return ReportFacts(parse_examination(entry.examination), entry.start, accession)

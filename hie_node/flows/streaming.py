@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from adapters.peers.errors import PeerBroken
 from hie_node.acts import Act
+from registry.errors import TooLarge
 
 Piece = TypeVar("Piece")
 
 
 class TransferStopped(Exception):
     """The permission ended while content flowed; the connection is broken off so that nobody takes it for whole."""
+
+
+def arriving(act: Act) -> Act:
+    """The act as far as the row of what came of it: the same things, received."""
+    one = act.fork()
+    one.direction, one.items, one.other = "received", list(act.items), act.other
+    one.patient, one.record_id = act.patient, act.record_id
+    return one
 
 
 class Transfer:
@@ -60,6 +69,16 @@ class Transfer:
         self._act.now = self._act.house.now()
         with self._act.house.storage.begin() as unit:
             unit.disclosures.add(self._act.row(complete=self._complete, bytes_sent=self._sent))
+
+
+def gathered(content: Iterable[bytes], what: str, *, limit: int) -> bytes:
+    """All of it, for what is small. Raises TooLarge once it is longer than `limit` bytes, whatever was announced."""
+    whole = bytearray()
+    for piece in content:
+        whole += piece
+        if len(whole) > limit:
+            raise TooLarge(what, limit=limit)
+    return bytes(whole)
 
 
 def verified(content: Iterator[bytes], *, sha1: str | None, size: int | None) -> Iterator[bytes]:
