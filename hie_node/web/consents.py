@@ -16,6 +16,7 @@ from adapters.cards import written_date
 from adapters.pdf import MEDIA_TYPE
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
+from consent.errors import RepresentativeMissing
 from consent.requesters import PurposeOfUse, Role
 from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
 from hie_node.flows.reviews import read_person
@@ -23,6 +24,7 @@ from hie_node.request_form import RequestForm, request_form
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import results
+from registry.answers import Community
 from registry.directory import Peer
 from registry.errors import InvalidValue, NotFound, TooLarge
 from registry.identifiers import PatientIdentifier
@@ -40,9 +42,10 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the form says: whose records, for how long, how it was signed."""
+    """What the form says: whose records, who may see them, for how long, how it was signed."""
 
-    holders: tuple[Peer, ...]
+    holders: tuple[Community, ...]
+    recipient: Community
     everybody: bool
     days: int
     kind: str
@@ -77,6 +80,7 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
         peers=_peers(visit),
         durations=DURATIONS,
         chosen=_chosen(visit),
+        to=visit.request.values.get("to", ""),
         names=_names(visit),
         problem=problem,
         recorded=visit.facts().get("recorded", ""),
@@ -106,17 +110,18 @@ def new_request(visit: Visit) -> Response:
     except Refused as problem:
         return _desk(visit, problem=problem.why, status=problem.status)
     who = PatientSelector(record_id=visit.params["record_id"])
-    for consent in _consents(visit, wanted):
-        act = visit.act("record-consent", action="C", direction="changed")
-        record_consent(act, RecordConsent(consent, patient=who, evidence=scan))
+    try:
+        for consent in _consents(visit, wanted):
+            act = visit.act("record-consent", action="C", direction="changed")
+            record_consent(act, RecordConsent(consent, patient=who, evidence=scan))
+    except RepresentativeMissing:
+        return _desk(visit, problem="consent.problem.representative", status=400)
     return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='yes')}")
 
 
 def _wanted(visit: Visit) -> Request:
-    codes = frozenset(visit.request.form.getlist("from"))
-    everybody = "*" in codes
-    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
-    if not everybody and (not holders or len(holders) != len(codes)):
+    holders, recipient, everybody = parties(visit)
+    if not everybody and (not holders or len(holders) < len(visit.request.form.getlist("from"))):
         raise Refused(400, "consent.problem.from")
     days, kind = visit.field("days", 20), visit.field("kind", 20)
     if days not in {str(days) for days in DURATIONS}:
@@ -124,7 +129,21 @@ def _wanted(visit: Visit) -> Request:
     if kind not in KINDS:
         raise Refused(400, "consent.problem.kind")
     signed = _signed(visit, int(days))
-    return Request(() if everybody else holders, everybody, int(days), kind, signed, visit.field("represented_by", 200))
+    represented_by = visit.field("represented_by", 200)
+    return Request(() if everybody else holders, recipient, everybody, int(days), kind, signed, represented_by)
+
+
+def parties(visit: Visit) -> tuple[tuple[Community, ...], Community, bool]:
+    """Whose records, who may see them, and whether those of everybody. Another hospital that receives is about the
+    records of this one: what lies elsewhere is asked for by the hospital that wants to see it."""
+    here, others = visit.house.community, [peer.community for peer in _peers(visit)]
+    codes, to = frozenset(visit.request.form.getlist("from")), visit.field("to", 10)
+    if not to:
+        return tuple(one for one in others if str(one.facility) in codes), here, "*" in codes
+    recipient = next((one for one in others if str(one.facility) == to), None)
+    if recipient is None or codes:
+        raise Refused(400, "consent.problem.to")
+    return (here,), recipient, False
 
 
 def _signed(visit: Visit, days: int) -> datetime:
@@ -168,7 +187,7 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
     provision = Provision(
         "permit",
         period=Period(now, _end(wanted.signed, wanted.days)),
-        actors=(Actor(home=house.home),),
+        actors=(Actor(home=wanted.recipient.home),),
         purposes=frozenset({PurposeOfUse.TREAT}),
     )
     return [
@@ -183,7 +202,7 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
             custodian=holder,
             evidence=evidence,
         )
-        for holder in ([None] if wanted.everybody else [peer.home for peer in wanted.holders])
+        for holder in ([None] if wanted.everybody else [one.home for one in wanted.holders])
     ]
 
 
@@ -200,43 +219,36 @@ def withdraw(visit: Visit) -> Response:
 
 def paper(visit: Visit) -> Response:
     """The request to print and sign, in Vietnamese whatever the reader's language: it is the patient's paper."""
-    known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    codes = frozenset(visit.request.form.getlist("from"))
-    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
-    days = visit.field("days", 20)
-    if days not in {str(one) for one in DURATIONS}:
-        days = ""
+    wanted = _on_paper(visit)
     visit.language = "vi"
     return visit.page(
-        "paper.html",
-        person=known.person,
-        holders=holders,
-        everybody="*" in codes,
-        days=days,
-        peers=_peers(visit),
-        represented_by=visit.field("represented_by", 200),
+        "paper.html", wanted=wanted, to=visit.field("to", 10), represented_by=visit.field("represented_by", 200)
     )
 
 
 def form(visit: Visit) -> Response:
     """The same request as a PDF, in Vietnamese or English: what is printed here is what is signed."""
-    known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    codes = frozenset(visit.request.form.getlist("from"))
-    holders = tuple(peer for peer in _peers(visit) if str(peer.community.facility) in codes)
-    days = visit.field("days", 20)
-    wanted = RequestForm(
-        known.person.first,
-        visit.house.settings.name,
-        holders,
-        "*" in codes,
-        _peers(visit),
-        int(days) if days in {str(one) for one in DURATIONS} else None,
-        visit.user.name or visit.user.username,
-    )
-    content = request_form(wanted, language=visit.language, now=visit.house.now())
+    content = request_form(_on_paper(visit), language=visit.language, now=visit.house.now())
     response = Response(content, content_type=MEDIA_TYPE)
     response.headers["Content-Disposition"] = 'inline; filename="request.pdf"'
     return response
+
+
+def _on_paper(visit: Visit) -> RequestForm:
+    """What is known already; the rest is written by hand."""
+    known = read_person(visit.act("read-patient"), visit.params["record_id"])
+    holders, recipient, everybody = parties(visit)
+    days = visit.field("days", 20)
+    return RequestForm(
+        known.person.first,
+        recipient.name,
+        holders,
+        everybody,
+        tuple(peer.community for peer in _peers(visit)),
+        int(days) if days in {str(one) for one in DURATIONS} else None,
+        visit.user.name or visit.user.username,
+        visit.house.settings.name,
+    )
 
 
 PAGES = (

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from flask import Response
 
@@ -14,7 +15,9 @@ from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.requesters import Role
 from hie_node.flows.audit import find_disclosures
+from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
+from hie_node.web.consents import DESK
 from hie_node.web.front import Page, Visit, attachment
 from hie_node.web.searching import search
 from registry.answers import OutcomeKind
@@ -22,7 +25,7 @@ from registry.errors import InvalidValue
 from registry.searches import PatientSelector
 
 MAY_KNOW = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})
-MOST, MOST_EXPORTED = 200, 10_000
+MOST, MOST_PRINTED, MOST_EXPORTED = 200, 1000, 10_000
 DAYS = (7, 30, 365, 3650)
 
 
@@ -46,23 +49,32 @@ def answer(visit: Visit) -> Response:
     if not record_id:
         page = "disclosures.html"
         return visit.page(page, rows=None, found=found, problem=problem, more=False, days=since, choices=DAYS)
-    command = FindDisclosures(
-        patient=PatientSelector(record_id=record_id), since=visit.house.now() - timedelta(days=since), limit=MOST
-    )
-    rows = find_disclosures(visit.act("find-disclosures", action="E"), command)
+    told = _rows(visit, "find-disclosures", record_id, since, MOST)
+    page = "disclosures.html"
+    return visit.page(page, found=None, problem="", days=since, record=record_id, choices=DAYS, **told)
+
+
+def seen(visit: Visit) -> Response:
+    """The same for the patient at the desk, who asked: on one page to print."""
+    record_id, days = visit.params["record_id"], visit.field("days", 20)
+    since = int(days) if days in {str(one) for one in DAYS} else 30
+    known = read_person(visit.act("read-patient"), record_id)
+    told = _rows(visit, "seen", record_id, since, MOST_PRINTED)
+    return visit.page("seen.html", person=known.person, record_id=record_id, days=since, **told)
+
+
+def _rows(visit: Visit, name: str, record_id: str, days: int, most: int) -> dict[str, Any]:
+    """What the table of rows needs. Whoever asks learns what was opened only by its number."""
+    since = visit.house.now() - timedelta(days=days)
+    command = FindDisclosures(patient=PatientSelector(record_id=record_id), since=since, limit=most)
+    rows = find_disclosures(visit.act(name, action="E"), command)
     names = {str(peer.home): peer.community.name for peer in visit.house.directory.current().peers}
-    return visit.page(
-        "disclosures.html",
-        rows=rows.items,
-        found=None,
-        problem="",
-        more=rows.total is None,
-        days=since,
-        record=record_id,
-        choices=DAYS,
-        names=names | {str(visit.house.home): visit.house.settings.name},
-        why=partial(_why, visit),
-    )
+    return {
+        "rows": rows.items,
+        "more": rows.total is None,
+        "names": names | {str(visit.house.home): visit.house.settings.name},
+        "why": partial(_why, visit),
+    }
 
 
 def export(visit: Visit) -> Response:
@@ -105,5 +117,6 @@ def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
 PAGES = (
     Page("disclosures", "GET", "/disclosures", ask, MAY_KNOW),
     Page("disclosures", "POST", "/disclosures", answer, MAY_KNOW),
+    Page("seen", "POST", f"{DESK}/<record_id>/seen", seen, frozenset({Role.CONSENT_DESK})),
     Page("export-disclosures", "POST", "/disclosures/export", export, MAY_KNOW, step_up="/disclosures"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +11,11 @@ from flask import Response
 from hie_node.flows.fetch import fetch_document
 from hie_node.flows.find import read_document
 from hie_node.flows.reviews import read_person
+from hie_node.flows.streaming import gathered
 from hie_node.web.front import PART, Page, Visit, attachment
 from hie_node.web.patients import TREATING
 from registry.commands import ReadDocument, Retrieved, RetrieveDocument
-from registry.errors import NotFound, TooLarge
+from registry.errors import NotFound
 from registry.identifiers import HomeCommunityId
 from registry.people import SourceRecord
 
@@ -30,14 +30,18 @@ CONTENT_POLICY = (
 
 def document_page(visit: Visit) -> Response:
     """The report itself where it is text; anything else is named first and fetched when it is asked for."""
-    listed = _listed(visit)
-    context = about(visit, listed.home)
     page = "report.html" if visit.request.headers.get(PART) else "document.html"
+    return visit.page(page, **report_of(visit, visit.params["document_id"]))
+
+
+def report_of(visit: Visit, document_id: str) -> dict[str, Any]:
+    """What `report.html` shows of a document that this person may see."""
+    listed = _listed(visit, document_id)
+    shown = {"listed": listed, "text": "", **about(visit, listed.home)}
     if listed.kind == "text/plain" and listed.size <= LONGEST_TEXT:
-        given = fetch_document(visit.act("read-document"), RetrieveDocument(visit.params["document_id"]))
-        return visit.page(page, kind="text", text=_text(given, listed), listed=listed, **context)
-    kind = listed.kind if listed.kind in SHOWN_AS_THEY_ARE else "other"
-    return visit.page(page, kind=kind, text="", listed=listed, **context)
+        given = fetch_document(visit.act("read-document"), RetrieveDocument(document_id))
+        return {**shown, "kind": "text", "text": _text(given, listed)}
+    return {**shown, "kind": listed.kind if listed.kind in SHOWN_AS_THEY_ARE else "other"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,8 @@ class Listed:
         return self.content_type.partition(";")[0].strip().lower()
 
 
-def _listed(visit: Visit) -> Listed:
+def _listed(visit: Visit, document_id: str) -> Listed:
     """Of another hospital's document we know what its hospital listed, of our own what the index says."""
-    document_id = visit.params["document_id"]
     if "." not in document_id:
         entry = read_document(visit.act("read-document"), ReadDocument(document_id))
         return Listed(entry.attachment.content_type, entry.attachment.size, None)
@@ -67,9 +70,13 @@ def _listed(visit: Visit) -> Listed:
 
 
 def document_content(visit: Visit) -> Response:
+    return content_of(visit, visit.params["document_id"])
+
+
+def content_of(visit: Visit, document_id: str) -> Response:
     """The bytes as their hospital sent them; what a browser might run is only ever a download."""
-    kind = _listed(visit).kind
-    given = fetch_document(visit.act("open-document"), RetrieveDocument(visit.params["document_id"]))
+    kind = _listed(visit, document_id).kind
+    given = fetch_document(visit.act("open-document"), RetrieveDocument(document_id))
     if kind in SHOWN_AS_THEY_ARE:
         response = Response(given.content, content_type=kind)
         response.headers["Content-Security-Policy"] = CONTENT_POLICY
@@ -86,21 +93,11 @@ _SUFFIXES = {"text/plain": ".txt", "text/xml": ".xml", "application/xml": ".xml"
 def _text(given: Retrieved, listed: Listed) -> str:
     """The text in the charset that it names; letters that do not fit are shown as such."""
     _, _, charset = listed.content_type.partition("charset=")
-    content = _bounded(given.content)
+    content = gathered(given.content, "document", limit=LONGEST_TEXT)
     try:
         return content.decode(charset.strip(' "') or "utf-8", errors="replace")
     except LookupError:
         return content.decode("utf-8", errors="replace")
-
-
-def _bounded(content: Iterator[bytes]) -> bytes:
-    """The holder said how long it is; a page does not hold more than it shows."""
-    gathered = bytearray()
-    for piece in content:
-        gathered += piece
-        if len(gathered) > LONGEST_TEXT:
-            raise TooLarge("document", limit=LONGEST_TEXT)
-    return bytes(gathered)
 
 
 def about(visit: Visit, home: HomeCommunityId | None) -> dict[str, Any]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from dataclasses import replace
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from adapters.store.people import User
-from hie_node import one_time_codes
+from hie_node import one_time_codes, secrets_kept
 from hie_node.house import House
 
 _USE = b"one-time code secrets"
@@ -23,23 +18,14 @@ def demanded(house: House, user: User) -> bool:
 
 def sealed(house: House, secret: str) -> str:
     """As it is stored: a copy of the database makes no codes."""
-    nonce = secrets.token_bytes(12)
-    return base64.b64encode(nonce + AESGCM(house.page_key).encrypt(nonce, secret.encode(), _USE)).decode()
-
-
-def _opened(house: House, text: str) -> str | None:
-    content = base64.b64decode(text)
-    try:
-        return AESGCM(house.page_key).decrypt(content[:12], content[12:], _USE).decode()
-    except InvalidTag:
-        return None
+    return secrets_kept.sealed(house, secret, use=_USE)
 
 
 def takes_code(house: House, username: str, typed: str) -> bool:
     """Whether these digits are this person's now; they are spent with it, under the lock of the account."""
     with house.storage.begin() as unit:
         user = unit.people_of_the_house.user(username)
-        secret = _opened(house, user.totp) if user is not None and user.totp else None
+        secret = secrets_kept.opened(house, user.totp, use=_USE) if user is not None and user.totp else None
         if user is None or secret is None or user.disabled:
             return False
         step = one_time_codes.accepted_step(secret, typed, last=user.totp_step, now=house.now())

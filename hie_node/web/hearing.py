@@ -13,13 +13,15 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
 
-from hie_node.flows.ask_network import Hearing, hear_documents, hear_studies, other_hospitals
-from hie_node.house import House
+from hie_node.acts import Act
+from hie_node.flows.ask_network import Hearing, answers_until, hear_documents, hear_studies, other_hospitals
+from hie_node.flows.held import openable
 from hie_node.web.front import Visit
-from hie_node.web.timeline import Timeline, timeline, together
+from hie_node.web.timeline import Before, Timeline, before, timeline, together
 from registry.answers import Community, CommunityOutcome, OutcomeKind, PeerAnswer
 from registry.commands import FindDocuments, FindStudies
 from registry.documents import DocumentEntry
+from registry.earlier import ListedStudy
 from registry.identifiers import HomeCommunityId
 from registry.studies import Study
 
@@ -36,6 +38,7 @@ class Shown:
     cut       there is more than fits on the page
     wider     hospitals of the network that were not asked
     last      when a hospital that is silent now was last heard of
+    before    what each of those last told of this patient; never part of `timeline`
     """
 
     timeline: Timeline
@@ -44,6 +47,7 @@ class Shown:
     cut: bool = False
     wider: int = 0
     last: Mapping[HomeCommunityId, datetime] = field(default_factory=dict)
+    before: tuple[Before, ...] = ()
 
     @property
     def others(self) -> tuple[CommunityOutcome, ...]:
@@ -63,7 +67,7 @@ class Shown:
 
     @property
     def silent(self) -> tuple[CommunityOutcome, ...]:
-        return self._of(OutcomeKind.SILENT, OutcomeKind.BROKEN)
+        return self._of(OutcomeKind.SILENT, OutcomeKind.BROKEN, OutcomeKind.DEFERRED)
 
     @property
     def answered(self) -> tuple[CommunityOutcome, ...]:
@@ -76,8 +80,10 @@ class Shown:
 class Gathering:
     """The answers so far, and what they make together."""
 
-    def __init__(self, house: House, hearing: Hearing[DocumentEntry], most: int) -> None:
-        self._house, self._most = house, most
+    def __init__(self, act: Act, hearing: Hearing[DocumentEntry], most: int) -> None:
+        self._act, self._most = act, most
+        self._house = house = act.house
+        self._before: dict[HomeCommunityId, Before] = {}
         self._communities = {peer.home: peer.community for peer in hearing.peers}
         self._wider = len(other_hospitals(house)) - len(hearing.peers)
         self._documents: dict[HomeCommunityId, PeerAnswer[DocumentEntry]] = {}
@@ -88,6 +94,16 @@ class Gathering:
 
     def studies(self, answer: PeerAnswer[Study]) -> None:
         self._studies[answer.outcome.community.home] = answer
+
+    @property
+    def has_own(self) -> bool:
+        """Whether this hospital's own records are there: until then the page stays as it was opened."""
+        return self._house.home in self._documents and self._house.home in self._studies
+
+    @property
+    def heard(self) -> int:
+        """How many hospitals have answered both questions, or are given up."""
+        return len(self._documents.keys() & self._studies.keys())
 
     def shown(self) -> Shown:
         heard = [home for home in self._documents if home in self._studies]
@@ -106,7 +122,22 @@ class Gathering:
             cut=own_is_cut or max(len(documents), len(studies)) > self._most,
             wider=self._wider,
             last=self._last_heard(outcomes),
+            before=self._told_before(outcomes),
         )
+
+    def _told_before(self, outcomes: tuple[CommunityOutcome, ...]) -> tuple[Before, ...]:
+        """What is still known of both kinds, for each hospital of which nothing is heard now."""
+        told = []
+        for outcome in outcomes:
+            home = outcome.community.home
+            lines = (self._documents[home].outcome, self._studies[home].outcome)
+            lasts = [line.last for line in lines if line.last is not None]
+            if lasts and home not in self._before:
+                ids = (one.id for last in lasts for one in map(_item, last.found))
+                self._before[home] = before(outcome.community, lasts, openable(self._act, ids))
+            if lasts:
+                told.append(self._before[home])
+        return tuple(told)
 
     def _last_heard(self, outcomes: tuple[CommunityOutcome, ...]) -> dict[HomeCommunityId, datetime]:
         silent = [one.community for one in outcomes if one.kind in (OutcomeKind.SILENT, OutcomeKind.BROKEN)]
@@ -117,13 +148,19 @@ class Gathering:
         return {home: moment for home, moment in found.items() if moment is not None}
 
 
+def _item(one: DocumentEntry | ListedStudy) -> DocumentEntry | Study:
+    return one.study if isinstance(one, ListedStudy) else one
+
+
 def hear(
     visit: Visit, documents: FindDocuments, studies: FindStudies, *, most: int, everybody: bool
 ) -> Iterator[Shown]:
     """The page again whenever somebody has answered; the last one is complete. Asking happens before the first."""
-    first = hear_documents(visit.act("all-documents"), documents, everybody=everybody)
-    second = hear_studies(visit.act("all-studies"), studies, everybody=everybody)
-    gathering = Gathering(visit.house, first, most)
+    asking = visit.act("all-documents")
+    until = answers_until(asking)
+    first = hear_documents(asking, documents, until=until, everybody=everybody)
+    second = hear_studies(visit.act("all-studies"), studies, until=until, everybody=everybody)
+    gathering = Gathering(visit.act("copies"), first, most)
     heard: SimpleQueue[Any] = SimpleQueue()
     for hearing, put in ((first, gathering.documents), (second, gathering.studies)):
         _LISTENERS.submit(_listen, hearing, put, heard)
@@ -140,6 +177,8 @@ def _listen(hearing: Hearing[Any], put: Any, heard: SimpleQueue[Any]) -> None:
 
 
 def _shown(gathering: Gathering, heard: SimpleQueue[Any], listening: int) -> Iterator[Shown]:
+    """A state is the whole page again, so there is none that shows nothing new."""
+    known = 0
     while listening:
         told = [heard.get()]
         while not heard.empty():
@@ -152,4 +191,6 @@ def _shown(gathering: Gathering, heard: SimpleQueue[Any], listening: int) -> Ite
             else:
                 put, answer = one
                 put(answer)
-        yield gathering.shown()
+        if gathering.has_own and gathering.heard != known:
+            known = gathering.heard
+            yield gathering.shown()

@@ -39,7 +39,8 @@ def home(visit: Visit) -> Response:
 
 def _door(visit: Visit, *, status: int = 200, wrong: bool = False, ended: bool = False) -> Response:
     how = visit.house.settings.sign_in
-    return visit.page("login.html", status=status, wrong=wrong, ended=ended, how=how)
+    left = visit.facts().get("left", "")
+    return visit.page("login.html", status=status, wrong=wrong, ended=ended, how=how, left=left)
 
 
 def sign_in(visit: Visit) -> Response:
@@ -166,21 +167,29 @@ def _count_try(visit: Visit, name: str) -> None:
 
 def prove_page(visit: Visit) -> Response:
     """Before an emergency access or an export: is it still the one who signed in?"""
-    return visit.page("prove.html", wrong=False, has_code=bool(visit.user.totp), f=visit.request.args.get("f", ""))
+    return _proof(visit)
+
+
+def _proof(visit: Visit, *, status: int = 200, wrong: bool = False) -> Response:
+    return visit.page("prove.html", status=status, wrong=wrong, f=visit.request.args.get("f", ""))
 
 
 def prove(visit: Visit) -> Response:
-    """A code where there is one, else the password; then back to where it was needed."""
+    """A code or a passkey where there is one, else the password; then back to where it was needed."""
     house, user = visit.house, visit.user
     count_second_try(visit, user.username)
     if user.totp:
         right = factors.takes_code(house, user.username, visit.field("code", 20))
     else:
         typed = visit.request.form.get("password", "")[:LONGEST]
-        right = passwords.fits(typed, None if user.provider else user.password_hash, lab=house.settings.lab)
-    if not right:
-        f = visit.request.args.get("f", "")
-        return visit.page("prove.html", status=422, wrong=True, has_code=bool(user.totp), f=f)
+        by_password = not (user.provider or user.passkeys)
+        right = passwords.fits(typed, user.password_hash if by_password else None, lab=house.settings.lab)
+    return proved(visit) if right else _proof(visit, status=422, wrong=True)
+
+
+def proved(visit: Visit) -> Response:
+    """It is still the one who signed in: back to where that was needed."""
+    house, user = visit.house, visit.user
     with house.storage.begin() as unit:
         unit.sessions.forget_tries(_second(user.username))
         unit.sessions.prove(visit.arrival.secret, now=house.now())
@@ -191,7 +200,8 @@ def prove(visit: Visit) -> Response:
 def sign_out(visit: Visit) -> Response:
     with visit.house.storage.begin() as unit:
         unit.sessions.end(visit.arrival.secret)
-    response = visit.go("/")
+    by_provider = visit.arrival.factor == "provider"
+    response = visit.go(f"/login?f={visit.seal(left='provider')}" if by_provider else "/")
     sessions.take(response, sessions.SESSION)
     return response
 

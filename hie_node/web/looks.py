@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from hie_node.web.remarks import spoken
 from hie_node.web.wording import Language, say, wordings
 from registry.examinations import Examination
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
+from registry.levels import FIELDS
 from registry.people import BirthDate, SourceRecord
 
 VIET_NAM = timezone(timedelta(hours=7))
 """Asia/Ho_Chi_Minh knows no daylight saving."""
+_WEIGHED = re.compile(rf"({'|'.join(FIELDS)}) (.+) ([+-][\d.]+) bits")
+_AGAINST = re.compile(r"([+-][\d.]+) bits against a (\w+)")
 NUMBERS = {
     NATIONAL_ID: "number.national",
     CITIZEN_ID: "number.citizen",
@@ -53,6 +58,39 @@ class Looks:
             if days < upto:
                 return self.say(f"age.{unit}", n=int(days / length))
         return self.say("age.years", n=int(days / 365.25))
+
+    def feed(self, feed: str) -> str:
+        """`hl7v2 HIS|BV_BN` with the kind in words; the name of a sender is its own."""
+        kind, _, sender = feed.partition(" ")
+        return " ".join(filter(None, (self.known(f"feed.name.{kind}", kind), sender)))
+
+    def remark(self, text: str) -> tuple[str, bool]:
+        """What a reader remarked about a file, and whether it is in this language."""
+        said = spoken(text, self.language)
+        return (said, True) if said else (text, self.language == "en")
+
+    def evidence(self, line: str) -> str:
+        """`given name same +8.9 bits` as a person reads it."""
+        if against := _AGAINST.fullmatch(line):
+            return self.say("weighed.against", bits=self._comma(against[1]), rival=self.say(f"rival.{against[2]}"))
+        if weighed := _WEIGHED.fullmatch(line):
+            field, level = self.say(f"weighed.{weighed[1]}"), self.known(f"level.{weighed[2]}", weighed[2])
+            return self.say("weighed.field", field=field, level=level, bits=self._comma(weighed[3]))
+        return self.known(f"evidence.{line}", line)
+
+    def _comma(self, figure: str) -> str:
+        return figure.replace(".", ",") if self.language == "vi" else figure
+
+    def since(self, moment: datetime) -> str:
+        """How old something that was heard is: minutes and hours matter while it is of today."""
+        minutes = max(0, int((self.now - moment).total_seconds() // 60))
+        if minutes < 1:
+            return self.say("age.now")
+        if minutes < 120:
+            return self.say("age.minutes", n=minutes)
+        if minutes < 48 * 60:
+            return self.say("age.hours", n=minutes // 60)
+        return self.age(moment)
 
     def born(self, birth_date: BirthDate | None) -> str:
         """As precise as it is known."""
@@ -96,9 +134,7 @@ class Looks:
         """Bytes for people, with the comma of this country."""
         if size < 1 << 20:
             return f"{max(1, round(size / 1024))} KB"
-        text = f"{size / (1 << 20):.1f} MB"
-        return text.replace(".", ",") if self.language == "vi" else text
+        return self._comma(f"{size / (1 << 20):.1f} MB")
 
     def seconds(self, seconds: float) -> str:
-        text = f"{seconds:.1f}"
-        return text.replace(".", ",") if self.language == "vi" else text
+        return self._comma(f"{seconds:.1f}")

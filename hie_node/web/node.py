@@ -14,17 +14,19 @@ from adapters.store.people import User
 from adapters.trust.directory import entry_of
 from adapters.trust.errors import DirectoryRefused
 from consent.requesters import Role
-from hie_node import administration, checks, feeds, log, passwords
+from hie_node import administration, checks, dropped_files, feeds, log, passwords
 from hie_node.checks import Check
 from hie_node.flows.audit import Verification, verify
 from hie_node.init import own_entry
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.peer_list import admit, change
 from hie_node.setting_tables import PEOPLES_ROLES
+from hie_node.transfers import transfers
 from hie_node.web.front import Page, Refused, Visit, attachment
 from registry.directory import Peer, PeerState
 from registry.errors import InvalidValue, NotFound, Unreadable
 from registry.feeds import REFUSED, FeedSearch
+from registry.name_order import by_given_name
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _FILE, _FILE_LIFE = b"refused file", 43200
@@ -129,6 +131,15 @@ def rotate_keys(visit: Visit) -> Response:
     return visit.go("/node/peers")
 
 
+# --- what moved
+
+
+def transfers_page(visit: Visit) -> Response:
+    """Whether reports and images move, with whom, and what broke off."""
+    names = {peer.home: peer.community.name for peer in visit.house.directory.current().peers}
+    return visit.page("transfers.html", moved=transfers(visit.house), names=names, part="transfers")
+
+
 # --- files that systems dropped
 
 
@@ -136,7 +147,7 @@ def feeds_page(visit: Visit) -> Response:
     """What each system sent in the last days, what was refused and why, and what lies in the drop folder."""
     house = visit.house
     since = house.now() - FEED_DAYS
-    refused = [(one, _sealed_name(visit, one.name)) for one in administration.refused_files(house)]
+    refused = [(one, _sealed_name(visit, one.name)) for one in dropped_files.refused_files(house)]
     with house.storage.read() as unit:
         items = tuple(unit.feeds.find(FeedSearch("", REFUSED, since, MOST_ITEMS)))
     return visit.page(
@@ -144,7 +155,7 @@ def feeds_page(visit: Visit) -> Response:
         senders=feeds.senders(house, since=since),
         items=items,
         again=frozenset(feeds.refused(house, "", since=since)),
-        waiting=administration.waiting_files(house),
+        waiting=dropped_files.waiting_files(house),
         refused=refused,
         days=FEED_DAYS.days,
         part="feeds",
@@ -170,7 +181,7 @@ def replay_file(visit: Visit) -> Response:
         name = dict(open_page(visit.house, visit.field("file", 4000), use=_FILE))["name"]
     except ValueError as error:
         raise Unreadable("file", "not of this page") from error
-    administration.replay(visit.house, name)
+    dropped_files.replay(visit.house, name)
     log.event("dropped file replayed")
     return visit.go("/node/feeds")
 
@@ -185,7 +196,7 @@ def people_page(visit: Visit, *, made: str = "", password: str = "", problem: st
     return visit.page(
         "users.html",
         status=status,
-        users=users,
+        users=sorted(users, key=lambda one: by_given_name(one.name or one.username)),
         sessions=sessions,
         clients=clients,
         roles=sorted(PEOPLES_ROLES),
@@ -257,6 +268,7 @@ PAGES = (
     Page("admit-peer", "POST", "/node/peers/admit", admit_peer, ADMINISTRATOR, step_up="/node/peers"),
     Page("peer-state", "POST", "/node/peers/state", set_peer_state, ADMINISTRATOR, step_up="/node/peers"),
     Page("rotate-keys", "POST", "/node/peers/rotate", rotate_keys, ADMINISTRATOR, step_up="/node/peers"),
+    Page("transfers", "GET", "/node/transfers", transfers_page, ADMINISTRATOR),
     Page("feeds", "GET", "/node/feeds", feeds_page, ADMINISTRATOR),
     Page("replay", "POST", "/node/feeds/replay", replay_file, ADMINISTRATOR),
     Page("replay-feed", "POST", "/node/feeds/again", replay_item, ADMINISTRATOR),

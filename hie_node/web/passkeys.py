@@ -16,7 +16,7 @@ from hie_node import log
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.web.account import EVERYBODY
 from hie_node.web.front import Page, Refused, SignInFirst, Visit
-from hie_node.web.login import count_second_try, let_in, read_note, user_of
+from hie_node.web.login import count_second_try, let_in, proved, read_note, user_of
 from registry.errors import Unreadable
 
 _ASKED, _LIFE = b"passkey challenge", 180
@@ -91,6 +91,26 @@ def show(visit: Visit) -> Response:
     return let_in(visit, user, back=note["back"], factor="passkey")
 
 
+def ask_to_prove(visit: Visit) -> Response:
+    """The same device again, in the middle of a session."""
+    options, challenge = passkeys.assertion(_site(visit), visit.user.passkeys)
+    return _question(visit, options, challenge, visit.user.username)
+
+
+def prove_by_passkey(visit: Visit) -> Response:
+    """A fresh proof for what wants one."""
+    user = visit.user
+    count_second_try(visit, user.username)
+    challenge = _challenge(visit, user.username)
+    try:
+        shown = passkeys.asserted(_site(visit), visit.field("answer", 20_000), challenge=challenge, known=user.passkeys)
+    except TokenRefused as error:
+        log.event("proof refused")
+        raise Refused(403, "account.passkey.failed") from error
+    _keep(visit, user.username, shown)
+    return proved(visit)
+
+
 def _keep(visit: Visit, username: str, key: Passkey) -> None:
     with visit.house.storage.begin() as unit:
         user: User | None = unit.people_of_the_house.user(username)
@@ -105,4 +125,6 @@ PAGES = (
     Page("new-passkey", "POST", "/account/passkeys", make, EVERYBODY, step_up="/account"),
     Page("ask-passkey", "POST", "/login/passkey/ask", ask_to_show, None),
     Page("show-passkey", "POST", "/login/passkey", show, None),
+    Page("ask-passkey-again", "POST", "/prove/passkey/ask", ask_to_prove, EVERYBODY),
+    Page("prove-by-passkey", "POST", "/prove/passkey", prove_by_passkey, EVERYBODY),
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from flask import Response
 
 from consent.emergency import EmergencyReason
 from consent.requesters import Role
+from hie_node.flows.course import CourseEverywhere, course_everywhere, course_here
 from hie_node.flows.emergencies import declare
 from hie_node.flows.find import find_documents, find_studies
 from hie_node.flows.reviews import read_person
+from hie_node.web.charts import spark
 from hie_node.web.front import PART, Page, Refused, Visit
 from hie_node.web.hearing import Shown, hear
 from hie_node.web.rendering import text_of
@@ -49,7 +52,7 @@ def own_records(visit: Visit) -> Response:
     found_studies = find_studies(visit.act("own-studies"), studies)
     cut = found_documents.next is not None or found_studies.next is not None
     shown = Shown(timeline(found_documents.items, found_studies.items, here=visit.house.home), cut=cut)
-    return visit.page("patient.html", person=known.person, shown=shown, **_links(visit))
+    return visit.page("patient.html", person=known.person, shown=shown, **_course(visit), **_links(visit))
 
 
 def declare_emergency(visit: Visit) -> Response:
@@ -81,7 +84,36 @@ def all_hospitals(visit: Visit) -> Response:
         return Response(pages, content_type="text/html; charset=utf-8")
     *_, shown = coming
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    return visit.page("patient.html", person=known.person, shown=shown, **links)
+    return visit.page("patient.html", person=known.person, shown=shown, **_course(visit), **links)
+
+
+def all_courses(visit: Visit) -> Response:
+    """Diagnoses, medicines and values of every hospital. Opening their visits is recorded there and here, so it is a
+    form of its own. Our script gets the part of the page that changes."""
+    record_id = visit.params["record_id"]
+    told = course_everywhere(visit.act("course"), visit.act("open-visits"), record_id)
+    shown = {**_course_shown(told), **_links(visit)}
+    if visit.request.headers.get(PART):
+        return Response(text_of(visit, "course.html", **shown), content_type="text/html; charset=utf-8")
+    known = read_person(visit.act("read-patient"), record_id)
+    return visit.page("course_page.html", person=known.person, **shown)
+
+
+def _course(visit: Visit) -> dict[str, Any]:
+    """Diagnoses, medicines and values of this hospital's visits."""
+    return _course_shown(CourseEverywhere(course_here(visit.act("course"), visit.params["record_id"]), ()))
+
+
+def _course_shown(told: CourseEverywhere) -> dict[str, Any]:
+    """A value that was measured often is drawn."""
+    return {
+        "course": told.course,
+        "lines": told.lines,
+        "older": told.older,
+        "reports": told.reports,
+        "in_words": told.in_words,
+        "sparks": {trend: spark(trend) for trend in told.course.trends},
+    }
 
 
 def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
@@ -95,12 +127,23 @@ def _searches(visit: Visit) -> tuple[FindDocuments, FindStudies]:
 def _links(visit: Visit) -> dict[str, Any]:
     """What the templates need to name hospitals and to link to things without saying anything in the address."""
     record_id = visit.params["record_id"]
+    directory = visit.house.directory.current()
 
+    @cache
     def hospital(home: HomeCommunityId) -> str:
-        peer = visit.house.directory.current().peer(home)
+        peer = directory.peer(home)
         return visit.house.settings.name if home == visit.house.home else peer.community.name if peer else str(home)
 
+    sealed: dict[tuple[object, ...], str] = {}
+
     def facts(entry: Performed) -> str:
+        """Sealed once for all states of the page."""
+        key = (entry.home, entry.study and entry.study.id, *(report.id for report in entry.reports))
+        if key not in sealed:
+            sealed[key] = seal(entry)
+        return sealed[key]
+
+    def seal(entry: Performed) -> str:
         performed = entry.performed.isoformat() if entry.performed else ""
         series = "\n".join(_told(one) for one in (entry.study.series if entry.study else ())[:SERIES_SHOWN])
         return visit.seal(
@@ -142,4 +185,5 @@ PAGES = (
         step_up=f"{DESK}/{{record_id}}",
     ),
     Page("all-hospitals", "POST", f"{DESK}/<record_id>/others", all_hospitals, TREATING),
+    Page("all-courses", "POST", f"{DESK}/<record_id>/course", all_courses, TREATING),
 )

@@ -65,6 +65,17 @@ def leave(visit: Visit) -> Response:
     return response
 
 
+def leave_altogether(visit: Visit) -> Response:
+    """End the session at the provider too, so that the next one at this screen is asked who they are. The ID token is
+    not kept, so it is no hint: what it says of a person would stand in an address."""
+    provider = _provider(visit.house)
+    try:
+        address = _client().farewell(provider, back=visit.house.settings.house.url + "/login")
+    except ProviderUnusable as error:
+        raise _unusable(error) from error
+    return as_ours(redirect(address, 303))
+
+
 def come_back(visit: Visit) -> Response:
     """The provider's answer: the state is that of this browser, the code is exchanged, the ID token verified."""
     facts = _remembered(visit)
@@ -135,4 +146,5 @@ def _role(house: House, claims: Claims) -> Role | None:
 PAGES = (
     Page("provider", "GET", "/login/provider", leave, None),
     Page("provider-back", "GET", BACK, come_back, None),
+    Page("provider-sign-out", "GET", "/logout/provider", leave_altogether, None),
 )

@@ -7,6 +7,7 @@ from flask import Response
 from consent.requesters import Role
 from hie_node.flows.quarantine import reject, waiting
 from hie_node.flows.release import release
+from hie_node.web.aside import aside
 from hie_node.web.front import Page, Refused, Visit
 from registry.errors import NotFound, SubmissionRejected
 from registry.identifiers import PatientIdentifier
@@ -17,7 +18,7 @@ REGISTRAR = frozenset({Role.REGISTRAR})
 def quarantine_page(visit: Visit) -> Response:
     """What the header says beside whom the index knows under that number."""
     done = visit.facts().get("decided", "")
-    return visit.page("quarantine.html", waiting=waiting(visit.act("read-quarantine")), done=done)
+    return visit.page("quarantine.html", waiting=waiting(visit.act("read-quarantine")), done=done, aside=aside(visit))
 
 
 def decide(visit: Visit) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Response
 
 from consent.requesters import Role
+from hie_node.flows.copies import Arrived, arrived
 from hie_node.flows.referrals import expected_patients, referred_patients
 from hie_node.web.front import Page, Visit
 from registry.submissions import ExpectedPatient
@@ -16,19 +17,23 @@ RECEIVING = frozenset({Role.DOCTOR, Role.NURSE, Role.REGISTRAR, Role.CONSENT_DES
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One line: who, from where, and what there is."""
+    """One line: who, from where, what there is, and how much of it is here already."""
 
     expected: ExpectedPatient
     sender: str
+    here: Arrived
 
 
 def referrals_page(visit: Visit) -> Response:
     act = visit.act("open-referrals")
     directory = visit.house.directory.current()
     arrivals = []
-    for one in expected_patients(act):
+    coming = expected_patients(act)
+    with visit.house.storage.read() as unit:
+        here = [arrived(unit, one) for one in coming]
+    for one, so_far in zip(coming, here, strict=True):
         peer = directory.peer(one.sender)
-        arrivals.append(Arrival(one, peer.community.name if peer else str(one.referral.sender)))
+        arrivals.append(Arrival(one, peer.community.name if peer else str(one.referral.sender), so_far))
     sent = [(one, directory.at(one.referral.receiver)) for one in referred_patients(visit.act("open-referrals"))]
     return visit.page("referrals.html", arrivals=arrivals, sent=sent)
 

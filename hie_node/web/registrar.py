@@ -7,40 +7,55 @@ from dataclasses import dataclass
 from flask import Response
 
 from consent.requesters import Role
-from hie_node.flows.quarantine import how_many_wait
-from hie_node.flows.reviews import Doubt, decide_review, open_doubts, read_doubt, read_person, undo_link
+from hie_node.flows.reviews import (
+    Doubt,
+    decide_review,
+    decided_last,
+    open_doubts,
+    raise_doubt,
+    read_doubt,
+    read_person,
+    undo_decision,
+    undo_link,
+)
+from hie_node.web.aside import aside
 from hie_node.web.differences import Difference, difference
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.looks import NUMBERS, Looks
 from hie_node.web.searching import results
-from registry.errors import NotFound, VersionConflict
+from registry.errors import InvalidValue, NotFound, NotUnique, VersionConflict
+from registry.identifiers import PatientIdentifier
 from registry.matching import Agreement, compare
 from registry.people import PatientInQuestion, SourceRecord
 
 REGISTRAR = frozenset({Role.REGISTRAR})
+MOST_DECIDED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field of two records beside each other; `agreement` is empty where the matcher does not weigh it."""
+    """One field of two records beside each other; `agreement` is empty where the matcher does not weigh it, and what
+    differs is not marked where both sides differ by nature."""
 
     label: str
     mine: str
     theirs: str
     agreement: str = ""
+    marks: bool = True
 
     @property
     def difference(self) -> Difference:
-        """Two patient numbers differ by nature, so nothing of them is marked."""
-        if self.label == "number.hospital":
+        if not self.marks:
             return Difference(((self.mine, False),), ((self.theirs, False),))
         return difference(self.mine, self.theirs)
 
 
 def reviews_page(visit: Visit) -> Response:
-    done = visit.facts().get("decided", "")
-    reviews, aside = open_doubts(visit.act("open-reviews")), how_many_wait(visit.house)
-    return visit.page("reviews.html", reviews=reviews, aside=aside, done=done)
+    facts = visit.facts()
+    reviews = open_doubts(visit.act("open-reviews"))
+    decided = decided_last(visit.act("open-reviews"), MOST_DECIDED)
+    done = facts.get("decided", "")
+    return visit.page("reviews.html", reviews=reviews, decided=decided, aside=aside(visit), done=done)
 
 
 def review_page(visit: Visit) -> Response:
@@ -58,7 +73,7 @@ def compared(mine: SourceRecord, theirs: SourceRecord, looks: Looks) -> list[Row
         Row("field.name", looks.name(mine), looks.name(theirs), seen.name),
         Row("field.born", looks.born(one.birth_date), looks.born(two.birth_date), seen.birth_date),
         Row("field.sex", looks.sex(mine), looks.sex(theirs), seen.gender),
-        Row("number.hospital", mine.identifier.value, theirs.identifier.value),
+        Row("number.hospital", mine.identifier.value, theirs.identifier.value, marks=False),
     ]
     rows += [_numbers(system, key, mine, theirs) for system, key in NUMBERS.items()]
     rows += [
@@ -101,6 +116,31 @@ def decide(visit: Visit) -> Response:
     return visit.go(f"/reviews?f={visit.seal(decided=answer)}")
 
 
+def take_back(visit: Visit) -> Response:
+    """The doubt waits again, whichever way it was decided."""
+    try:
+        undo_decision(visit.act("undo-decision", action="U", direction="changed"), visit.params["review_id"])
+    except NotFound:
+        raise Refused(409, "review.gone") from None
+    return visit.go(f"/reviews?f={visit.seal(decided='undone')}")
+
+
+def doubt_two(visit: Visit) -> Response:
+    """This person and another number may be one: both stand beside each other before anybody decides."""
+    record_id, number = visit.params["record_id"], visit.field("number", 100)
+    act = visit.act("raise-doubt", action="U", direction="changed")
+    try:
+        identifier = PatientIdentifier(visit.house.settings.patient_id_system, number)
+        review = raise_doubt(act, record_id, identifier)
+    except (InvalidValue, NotFound):
+        return _person_page(visit, status=400, problem="person.other.unknown")
+    except NotUnique:
+        return _person_page(visit, status=409, problem="person.other.same")
+    if review.closed is not None:
+        return _person_page(visit, status=409, problem="person.other.decided")
+    return visit.go(f"/reviews/{review.id}")
+
+
 def people_search(visit: Visit) -> Response:
     return visit.page("search.html", desk="/people", found=None, problem="")
 
@@ -111,11 +151,17 @@ def people_results(visit: Visit) -> Response:
 
 def person_page(visit: Visit) -> Response:
     """One person: every record, every link with its evidence, and the way back."""
+    return _person_page(visit)
+
+
+def _person_page(visit: Visit, *, status: int = 200, problem: str = "") -> Response:
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     records = {record.id: record for record in known.person.records}
     links = [link for link in known.links if link.undone is not None or link.record_id in records]
     done = visit.facts().get("undone", "")
-    return visit.page("person.html", known=known, links=links, records=records, done=done)
+    return visit.page(
+        "person.html", status=status, known=known, links=links, records=records, done=done, problem=problem
+    )
 
 
 def undo(visit: Visit) -> Response:
@@ -132,8 +178,10 @@ PAGES = (
     Page("reviews", "GET", "/reviews", reviews_page, REGISTRAR),
     Page("review", "GET", "/reviews/<review_id>", review_page, REGISTRAR),
     Page("decide-review", "POST", "/reviews/<review_id>", decide, REGISTRAR),
+    Page("undo-decision", "POST", "/reviews/<review_id>/undo", take_back, REGISTRAR),
     Page("search-people", "GET", "/people", people_search, REGISTRAR),
     Page("search-people", "POST", "/people", people_results, REGISTRAR),
     Page("person", "GET", "/people/<record_id>", person_page, REGISTRAR),
+    Page("raise-doubt", "POST", "/people/<record_id>/doubt", doubt_two, REGISTRAR),
     Page("undo-link", "POST", "/people/<record_id>/links/<link_id>/undo", undo, REGISTRAR),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from consent.held_texts import READERS
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
 from registry.ordered import every_name
@@ -30,6 +31,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("/node", "nav.node", frozenset({Role.ADMINISTRATOR})),
     ("/disclosures", "nav.disclosures", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
     ("/emergencies", "nav.emergencies", frozenset({Role.DATA_PROTECTION_OFFICER})),
+    ("/held", "nav.held", READERS),
     ("/ledger", "nav.ledger", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR})),
 )
 """Which pages a role finds in the head of every page; the first is where it begins."""

@@ -3,6 +3,21 @@
 
 const part = document.querySelector("[data-ask]");
 
+// what answers a form that asks for a part of the page; nothing where people have to sign in first
+async function posted(form) {
+  const reply = await fetch(form.action, {
+    method: "POST",
+    body: new URLSearchParams(new FormData(form)),
+    headers: { "Answer-Part": "1" },
+  });
+  if (reply.status === 401) {
+    location.assign("/login");
+    return null;
+  }
+  if (!reply.ok) throw new Error(reply.status);
+  return reply;
+}
+
 async function ask(form) {
   const answer = document.getElementById("answer");
   const words = document.body.dataset;
@@ -11,17 +26,34 @@ async function ask(form) {
   const waiting = line.querySelector("[data-waiting]");
   if (waiting) waiting.textContent = words.waiting;
   try {
-    const reply = await fetch(form.action, {
-      method: "POST",
-      body: new URLSearchParams(new FormData(form)),
-      headers: { "Answer-Part": "1" },
-    });
-    if (reply.status === 401) return location.assign("/login");
-    if (!reply.ok) throw new Error(reply.status);
+    const reply = await posted(form);
+    if (!reply) return;
     await states(reply, (text) => renew(answer, text));
     if (answer.querySelector(".asked[aria-busy]")) throw new Error("cut");
   } catch {
     failed(answer.querySelector(".asked"), words.failed);
+  }
+}
+
+// one part of the page, once: it stands where the form stood
+async function replace(form) {
+  const part = document.getElementById(form.dataset.replaces);
+  const said = part.querySelector("[data-said]");
+  const button = form.querySelector("button");
+  part.setAttribute("aria-busy", "true");
+  said.textContent = form.dataset.waiting;
+  try {
+    const reply = await posted(form);
+    if (!reply) return;
+    part.outerHTML = await reply.text();
+    const now = document.getElementById(form.dataset.replaces);
+    watch(now);
+    now.querySelector("button")?.focus();
+  } catch {
+    part.removeAttribute("aria-busy");
+    said.className = "note bad";
+    said.textContent = form.dataset.failed;
+    button.disabled = false;
   }
 }
 
@@ -40,13 +72,13 @@ async function states(reply, show) {
 
 // what somebody has opened, ticked or stands on stays as it was
 function renew(answer, text) {
-  const open = [...answer.querySelectorAll("details[open]")].map((one) => one.dataset.keep);
+  const open = new Map([...answer.querySelectorAll("details[data-keep]")].map((one) => [one.dataset.keep, one.open]));
   const place = answer.contains(document.activeElement) ? document.activeElement.dataset.key : "";
   const ticked = [...answer.querySelectorAll("input:checked")].map((one) => one.dataset.key);
   answer.innerHTML = text;
   answer.removeAttribute("data-ask");
   watch(answer);
-  for (const one of answer.querySelectorAll("details")) one.open = open.includes(one.dataset.keep);
+  for (const one of answer.querySelectorAll("details[data-keep]")) one.open = open.get(one.dataset.keep) ?? one.open;
   for (const one of answer.querySelectorAll("input[data-key]")) if (ticked.includes(one.dataset.key)) one.click();
   if (place) answer.querySelector(`[data-key="${CSS.escape(place)}"]`)?.focus();
 }
@@ -69,6 +101,11 @@ function watch(within) {
         event.preventDefault();
         pressed.disabled = true;
         return ask(form);
+      }
+      if (form.dataset.replaces) {
+        event.preventDefault();
+        pressed.disabled = true;
+        return replace(form);
       }
       // the printed form opens beside this page, which goes on
       if (pressed && pressed.hasAttribute("data-stay")) return;

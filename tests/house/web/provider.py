@@ -93,6 +93,7 @@ class OpenIdProvider:
                         "authorization_endpoint": f"{at}/authorize",
                         "token_endpoint": f"{at}/token",
                         "jwks_uri": f"{at}/keys",
+                        "end_session_endpoint": f"{at}/end",
                     },
                     "/keys": {"keys": [jwk]},
                 }

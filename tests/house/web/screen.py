@@ -68,6 +68,10 @@ class Screen:
         self.page.fill("[name=password]", PASSWORD)
         self.page.click("form[action^='/login'] button")
         self.page.wait_for_selector("form[action='/logout']", state="attached")
+        self.speaks()
+
+    def speaks(self) -> None:
+        """The language of this person, where the page has another."""
         if self.english and (button := self.page.query_selector("button[value=en]")):
             button.click()
             self.page.wait_for_selector("html[lang=en]")
@@ -92,6 +96,11 @@ class Screen:
         ]
         if self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth + 1"):
             told.append("wider than the screen")
+        told += self.page.eval_on_selector_all(
+            ".scroll",
+            "all => all.filter(one => one.scrollWidth > one.clientWidth + 1)"
+            ".map(one => 'a column is off the screen: ' + one.textContent.trim().slice(0, 60))",
+        )
         return told
 
     def grey(self, pane: int, column: int, row: int, *, columns: int, rows: int) -> int:

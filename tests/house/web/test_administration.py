@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,24 @@ def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, 
     assert admin.sends("POST", "/node/peers/state", data=again).status == 409
     admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
     assert state() is PeerState.ACTIVE
+
+
+def test_what_moved_and_what_broke_off_is_shown_without_a_patient(admin: Browser, bach_mai: Hospital) -> None:
+    assert "Không có lần truyền nào" in admin.opens("/node/transfers").text
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    report = bac_ninh.publishes(ct_report(LAN, text="x" * 3000, title="CLVT của bà Lan"))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_documents(LAN)
+    assert bach_mai.fetches(report).status == 200
+    with bach_mai.house.storage.begin() as unit:
+        (row,) = [one for one in bach_mai.rows(direction="received") if one.bytes_sent]
+        unit.disclosures.add(replace(row, id="broken", complete=False, bytes_sent=1 << 20))
+    page = admin.opens("/node/transfers")
+    (line,) = re.findall(rf"<th scope=\"row\">{bac_ninh.house.settings.name}</th>(.*?)</tr>", page.html, re.S)
+    assert re.findall(r">(\d[^<]*)<", line) == ["2", "0", "1,0 MB", "1"]
+    assert "bị ngắt" in page.text.lower() and "3 KB" in page.text
+    for personal in ("Lan", "BA-0017", report.id, row.record_id or "none", "bs.minh"):
+        assert personal not in page.html, personal
 
 
 @pytest.mark.parametrize("entry", ["", "x", "[]", "{}", '{"home": "urn:oid:1.2.3"}'])
@@ -133,6 +152,7 @@ def test_settings_are_shown_with_their_origin_and_no_secret(admin: Browser, bach
     file.write_text(file.read_text("utf-8") + "\n[limits]\nlogin_tries = 10\n", "utf-8")
     text = admin.opens("/node/settings").text
     assert "login_tries 10 node.toml" in text and "login_wait 900 mặc định" in text
+    assert "facility_code 01929 " in text and "smtp_security = starttls" in text and "Notices(" not in text
 
 
 def test_the_diagnosis_holds_nobody(admin: Browser, bach_mai: Hospital) -> None:

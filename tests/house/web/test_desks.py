@@ -11,7 +11,7 @@ import pytest
 from consent.requesters import Role
 from tests.house.web.browser import Browser, Scan, Seen
 from tests.lab import Hospital
-from tests.papers import LAN, ct_report, written_request
+from tests.papers import HOA, LAN, ct_report, unreviewed_report, written_request
 
 TWIN = replace(LAN, key="0018", national_id="027158004999")
 
@@ -58,8 +58,8 @@ def test_the_signed_paper_is_kept_and_its_days_count_from_the_day_of_signing(
     assert consent.recorded_by == "dt.nga"
     end = consent.provision.period.end
     assert end is not None and timedelta(days=19) < end - bach_mai.house.now() <= timedelta(days=21)
-    owner, _, name = consent.evidence.reference.removeprefix("content:").partition("/")
-    assert b"".join(bach_mai.house.contents.open(owner, name)) == b"%PDF-1.7 signed"
+    paper = bach_mai.fetches(consent.evidence.reference.removeprefix("DocumentReference/"), base="")
+    assert paper.body == b"%PDF-1.7 signed"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,38 @@ def test_a_scan_that_is_too_large_is_refused_in_words(desk: Browser, bach_mai: H
         assert answer.status == 413 and "tối đa 10 MB" in answer.text
 
 
+def test_a_patient_who_is_sent_on_lets_the_next_hospital_see_the_records_here(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    report = bach_mai.publishes(ct_report(LAN, title="CLVT ở Bạch Mai"))
+    assert report not in bac_ninh.finds_documents(LAN)
+    page = patient(desk, bach_mai)
+    paper = desk.sends(
+        "POST",
+        page.address + "/paper",
+        data={"token": dict(page.form("/logout").fields)["token"], "to": "27001", "days": "90"},
+    )
+    provides = paper.text.partition("3. Bên cung cấp")[2].partition("4. Bên nhận")
+    assert bach_mai.house.settings.name in provides[0] and "☐" not in provides[0]
+    assert provides[2].strip().startswith(bac_ninh.house.settings.name)
+    assert f"tại {bach_mai.house.settings.name}, không cần nêu lý do" in paper.text
+    done = fill(desk, page, bach_mai, from_=[], to="27001")
+    assert "đang có hiệu lực" in done.text
+    assert report in bac_ninh.finds_documents(LAN)
+    theirs = bac_ninh.publishes(ct_report(LAN, title="ở Bắc Ninh"))
+    assert theirs not in bach_mai.finds_documents(LAN), "it opens one direction"
+
+
+@pytest.mark.parametrize("changed", [{"to": "27001"}, {"from": [], "to": "99999"}, {"from": [], "to": "01929"}])
+def test_a_request_for_another_hospital_is_about_the_records_here_alone(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital, changed: dict[str, Any]
+) -> None:
+    page = fill(desk, patient(desk, bach_mai), bach_mai, **changed)
+    assert page.status == 400 and "hồ sơ tại bệnh viện này" in page.text
+    with bach_mai.house.storage.read() as unit:
+        assert unit.consents.search(record_ids=None, statuses=None, limit=10) == ()
+
+
 def test_nothing_is_ticked_before_the_patient_has_spoken(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
     page = patient(desk, bach_mai)
     assert not [given for tag, given in page.tags if tag == "input" and "checked" in given]
@@ -126,7 +158,6 @@ def test_the_paper_says_everything_that_the_law_wants_said(
 def test_the_request_of_another_patient_is_not_withdrawn_from_this_page(
     desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
 ) -> None:
-    from tests.papers import HOA
 
     bach_mai.registers(HOA)
     consent = bach_mai.records(written_request(HOA, to="bach-mai"))
@@ -149,7 +180,7 @@ def registrar(browser: Browser, bach_mai: Hospital) -> Browser:
 
 def persons(hospital: Hospital) -> int:
     with hospital.house.storage.read() as unit:
-        records = [unit.patients.record(hospital.number_of(one)) for one in (LAN, TWIN)]
+        records = [unit.patients.record(hospital.number_of(one)) for one in (LAN, TWIN, HOA)]
         return len({unit.patients.person_of(record.id) for record in records if record})
 
 
@@ -173,6 +204,44 @@ def test_a_second_click_and_a_second_registrar_change_nothing(registrar: Browser
     again = registrar.fills(review, "/reviews/", answer="same")
     assert again.status == 409 and "đã được xử lý" in again.text
     assert persons(bach_mai) == 2
+
+
+@pytest.mark.parametrize(("answer", "joined"), [("same", 1), ("apart", 2)])
+def test_a_decision_either_way_is_taken_back_and_waits_again(
+    registrar: Browser, bach_mai: Hospital, answer: str, joined: int
+) -> None:
+    review = registrar.opens(registrar.opens("/reviews").link("/reviews/"))
+    done = registrar.fills(review, "/reviews/", answer=answer)
+    assert persons(bach_mai) == joined and "Quyết định gần đây" in done.text
+    undo = done.form("/reviews/").action
+    assert undo.endswith("/undo")
+    again = registrar.fills(done, undo)
+    assert "chờ quyết định lại" in again.text and persons(bach_mai) == 2
+    assert registrar.fills(done, undo).status == 409, "somebody else was quicker"
+    assert "Nghi trùng" in registrar.opens(registrar.opens("/reviews").link("/reviews/")).text
+
+
+def test_a_registrar_puts_two_records_beside_each_other_and_joins_them(registrar: Browser, bach_mai: Hospital) -> None:
+    bach_mai.registers(HOA)
+    assert persons(bach_mai) == 3
+    person = registrar.finds("BA-0023", desk="/people")
+    compare = person.address + "/doubt"
+    review = registrar.fills(person, compare, number="BA-0017")
+    assert "nhân viên quản lý hồ sơ nêu nghi vấn" in review.text and "BA-0017" in review.text
+    assert persons(bach_mai) == 3, "nothing is joined before somebody decides"
+    registrar.fills(review, "/reviews/", answer="same")
+    assert persons(bach_mai) == 2
+    assert "đã là của một người" in registrar.fills(person, compare, number="BA-0017").text
+    assert registrar.fills(person, compare, number="BA-9999").status == 400
+
+
+def test_a_pair_that_was_decided_is_not_asked_about_again(registrar: Browser, bach_mai: Hospital) -> None:
+    bach_mai.registers(HOA)
+    person = registrar.finds("BA-0023", desk="/people")
+    compare = person.address + "/doubt"
+    registrar.fills(registrar.fills(person, compare, number="BA-0017"), "/reviews/", answer="apart")
+    again = registrar.fills(person, compare, number="BA-0017")
+    assert again.status == 409 and "đã được quyết định trước đây" in again.text
 
 
 def test_an_answer_that_is_none_decides_nothing(registrar: Browser, bach_mai: Hospital) -> None:
@@ -216,3 +285,31 @@ def test_who_saw_a_record_is_answered_and_the_answer_is_on_record(
     assert "BS. Trần Văn Minh" in page.text and "khám bệnh, chữa bệnh" in page.text
     assert "Nguyễn Thị Lan" not in page.text
     assert any(row.transaction == "page find-disclosures" for row in bach_mai.record)
+
+
+def test_nobody_under_sixteen_signs_alone(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    child = replace(LAN, key="0077", name="Nguyễn Gia Bảo", born="2018-02-03", gender="male", national_id="")
+    bach_mai.registers(child)
+    page = desk.finds("BA-0077", desk="/consents")
+    refused = fill(desk, page, bach_mai)
+    assert refused.status == 400 and "người đại diện đã ký" in refused.text
+    assert "Đã ghi nhận" in fill(desk, page, bach_mai, represented_by="Lê Thị Ba").text
+
+
+def test_a_doctor_reads_what_was_held_back_and_says_whether_it_may_leave(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    text = bach_mai.publishes(unreviewed_report(LAN))
+    queue = doctor.opens("/held")
+    assert "Nguyễn Thị Lan" in queue.text and "BA-0017" in queue.text
+    page = doctor.opens(f"/held/{text.id}")
+    assert "Xét nghiệm HIV âm tính." in page.text
+    done = doctor.fills(page, f"/held/{text.id}", finding="open")
+    assert "được phép chia sẻ" in done.text and "Không có văn bản nào đang chờ" in done.text
+    assert doctor.opens(f"/held/{text.id}").status == 404
+    again = doctor.fills(done, f"/held/{text.id}", finding="held")
+    assert "lại được giữ chờ đọc" in again.text and "Nguyễn Thị Lan" in again.text
+    assert doctor.fills(doctor.opens(f"/held/{text.id}"), f"/held/{text.id}", finding="maybe").status == 400
+    assert desk.opens("/held").status == desk.opens(f"/held/{text.id}/content").status == 403

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from consent.requesters import Role
+from tests.house.test_ahead import THU, Sent
 from tests.house.web.browser import Browser, Seen
 from tests.impostors import Impostors
 from tests.lab import Hospital, Lab
@@ -118,6 +120,24 @@ def test_a_silent_hospital_has_its_line_and_the_others_are_shown(
     assert page.form("/patients/"), "one can ask again"
 
 
+def test_what_a_silent_hospital_told_before_stands_apart_with_its_age_and_cannot_be_opened(
+    doctor: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    consent = bach_mai.records(written_request(LAN, to="bach-mai"))
+    found = doctor.finds("BA-0017")
+    assert "kết quả đã biết lần trước" not in others(doctor, found).text
+    bach_mai.lab.clock.moves(by=timedelta(hours=3))
+    bac_ninh.goes_down()
+    doctor.signs_in(Role.DOCTOR)
+    page = others(doctor, doctor.finds("BA-0017"))
+    assert "CLVT sọ não ở Bắc Ninh" in page.text and "3 giờ trước" in page.text and "có thể đã thay đổi" in page.text
+    assert f"{len(CtStudy(LAN).slices('bac-ninh'))} ảnh" in page.text
+    assert not [link for link in page.links if link.startswith(("/documents/", "/view"))]
+    assert "Không có kết quả nào được hiển thị" in page.text, "it is no part of what is heard now"
+    bach_mai.withdraws(consent)
+    assert "CLVT sọ não ở Bắc Ninh" not in others(doctor, doctor.finds("BA-0017")).html
+
+
 def test_the_script_gets_the_answer_alone_and_a_signed_out_browser_gets_nothing(
     doctor: Browser, bac_ninh: Hospital
 ) -> None:
@@ -200,5 +220,61 @@ def test_own_and_quick_hospitals_are_shown_while_a_slow_one_is_awaited(
     quick = next(state for state in states if "CLVT sọ não ở Bắc Ninh" in state)
     assert "đang chờ 1" in quick and "1 đã trả lời" in quick
     assert states[-1].count("không phản hồi") and "đang chờ" not in states[-1]
+    assert len(states) <= 3 and len(set(states)) == len(states), "no state is sent that shows nothing new"
     heard = [row for row in bach_mai.rows(direction="received") if "27001:answered" in row.reasons]
     assert len(heard) == 2, "each answer is recorded before it is shown"
+
+
+@pytest.fixture
+def sent(lab: Lab, bach_mai: Hospital) -> Sent:
+    return Sent(lab.hospital("bac-ninh"), bach_mai)
+
+
+def test_what_came_ahead_of_a_patient_opens_while_its_hospital_is_silent(
+    doctor: Browser, sent: Sent, bach_mai: Hospital
+) -> None:
+    bach_mai.brings_ahead()
+    bach_mai.registers(THU)
+    bach_mai.records(written_request(THU, to="bach-mai"))
+    others(doctor, doctor.finds(THU.number_at("bach-mai")))
+    sent.bac_ninh.goes_down()
+    page = others(doctor, doctor.finds(THU.number_at("bach-mai")))
+    copy = "bản chuyển trước"
+    assert f"Hình ảnh {copy}" in page.text and f"Xem kết quả {copy}" in page.text
+    report = doctor.opens(page.link(f"/documents/{sent.bac_ninh.facility}."))
+    assert report.status == 200 and "Nhồi máu não bên phải" in report.text
+
+
+def test_a_copy_does_not_open_without_a_request_signed_here(doctor: Browser, sent: Sent, bach_mai: Hospital) -> None:
+    bach_mai.brings_ahead()
+    bach_mai.registers(THU)
+    others(doctor, doctor.finds(THU.number_at("bach-mai")))
+    sent.bac_ninh.goes_down()
+    assert "bản chuyển trước" not in others(doctor, doctor.finds(THU.number_at("bach-mai"))).text
+
+
+def test_a_copy_does_not_open_after_the_request_was_taken_back(doctor: Browser, sent: Sent, bach_mai: Hospital) -> None:
+    bach_mai.brings_ahead()
+    bach_mai.registers(THU)
+    request = bach_mai.records(written_request(THU, to="bach-mai"))
+    others(doctor, doctor.finds(THU.number_at("bach-mai")))
+    sent.bac_ninh.goes_down()
+    bach_mai.withdraws(request)
+    assert "bản chuyển trước" not in others(doctor, doctor.finds(THU.number_at("bach-mai"))).text
+
+
+def test_what_each_hospital_told_has_a_row_of_its_own_also_when_answers_come_together(
+    doctor: Browser, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    thai_nguyen = lab.hospital("thai-nguyen")
+    thai_nguyen.publishes(ct_report(LAN))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    others(doctor, doctor.finds("BA-0017"))
+    rows = bach_mai.rows(direction="received", transaction="page all-documents")
+    assert sorted(str(row.other) for row in rows) == sorted(str(one.home) for one in (bac_ninh, thai_nguyen))
+    facilities = {one.home: one.facility for one in (bac_ninh, thai_nguyen)}
+    for row in rows:
+        assert row.other is not None
+        (facility,) = {item.partition(".")[0] for item in row.items}
+        assert facility == facilities[row.other]
+        assert row.record_id and row.reasons

@@ -15,7 +15,7 @@ from consent.requesters import Role
 from tests.house.web.scans import Scan
 from tests.house.web.screen import DESKTOP, PHONE, HouseDoor, Screen, screen
 from tests.lab import Hospital, Lab
-from tests.papers import LAN, Person, ct_report, written_request
+from tests.papers import LAN, Person, ct_report, unreviewed_report, written_request
 
 TWIN = replace(LAN, key="0018", national_id="027158004999")
 """A second Lan with the same card and another number: only a person can tell whether it is the same."""
@@ -48,7 +48,7 @@ def test_a_doctor_goes_from_signing_in_to_report_and_images(
     looked_at(person, "search")
     person.finds("BA-0017")
     person.sees(".asked .silent")
-    person.page.click("details.why summary")
+    person.sees("details.why[open] a.button")
     looked_at(person, "nothing without a request")
     bach_mai.records(written_request(LAN, to="bach-mai"))
     person.page.click(".again button")
@@ -177,3 +177,17 @@ def test_a_patient_signs_on_the_screen_and_the_words_are_kept_with_the_signature
     picture = Image.open(BytesIO(kept))
     assert picture.size[0] == 1240 and picture.size[1] > 1000
     assert consent.custodian == bac_ninh.home
+
+
+def test_a_doctor_reads_a_text_that_was_held_back(person: Screen, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    bach_mai.publishes(unreviewed_report(LAN))
+    bach_mai.publishes(unreviewed_report(replace(LAN, key="0044", name="Phạm Thị Mai", national_id="027158004444")))
+    person.signs_in(Role.DOCTOR)
+    person.opens("/held")
+    looked_at(person, "what waits")
+    person.page.click("a[href^='/held/'] >> nth=0")
+    assert "HIV" in person.page.inner_text("article.report")
+    looked_at(person, "the text and both answers")
+    person.page.click("button[value=open]")
+    person.sees(".note.good")
+    looked_at(person, "what was said")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -234,6 +235,34 @@ def test_a_passkey_is_made_shown_and_good_once(browser: Browser, bach_mai: Hospi
     assert answer.response.headers["Location"].startswith("/login")
 
 
+def test_a_passkey_proves_again_who_it_is_and_then_the_password_alone_does_not(
+    browser: Browser, bach_mai: Hospital
+) -> None:
+    device = Device(bach_mai.house.settings.house.url)
+    browser.signs_in()
+    page = browser.opens("/account")
+    question = asks(browser, page, "/account/passkeys/ask", "/account/passkeys")
+    made = device.makes(question["options"])
+    browser.fills(page, "/account/passkeys", answer=made, asked=question["asked"], name="máy bàn")
+    bach_mai.lab.clock.moves(by=timedelta(minutes=6))
+    asked = browser.fills(browser.opens("/account"), "/account/code")
+    assert "Xác nhận lại danh tính" in asked.text and 'type="password"' not in asked.html
+    token = dict(asked.form("/prove/passkey").fields)["token"]
+    assert browser.sends("POST", "/prove", data={"token": token, "password": PASSWORD}).status == 422
+    question = asks(browser, asked, "/prove/passkey/ask", "/prove/passkey")
+    shown = device.shows(question["options"])
+    wrong = json.dumps({**json.loads(shown), "id": b64(b"other")})
+    assert browser.submits(asked, "/prove/passkey", answer=wrong, asked=question["asked"]).status == 403
+    assert "Xác nhận lại danh tính" in browser.fills(browser.opens("/account"), "/account/code").text
+    question = asks(browser, asked, "/prove/passkey/ask", "/prove/passkey")
+    shown = device.shows(question["options"])
+    assert browser.fills(asked, "/prove/passkey", answer=shown, asked=question["asked"]).address == "/account"
+    assert "Quét mã" in browser.fills(browser.opens("/account"), "/account/code").text
+    bach_mai.lab.clock.moves(by=timedelta(minutes=6))
+    again = browser.submits(asked, "/prove/passkey", answer=shown, asked=question["asked"])
+    assert again.response.headers["Location"].startswith("/login"), "what was shown once proves nothing"
+
+
 # --- the hospital's own sign-in
 
 
@@ -270,6 +299,25 @@ def test_a_doctor_signs_in_with_the_hospitals_own_account(browser: Browser, idp:
     assert goes(Browser(browser.hospital), idp).address == "/node", "the role is that of this sign-in"
     third = Browser(browser.hospital)
     assert third.fills(third.opens("/"), "/login", username="bs.an", password="").status == 403
+
+
+def test_signing_out_leads_on_to_the_provider_without_a_word_about_the_person(
+    browser: Browser, idp: OpenIdProvider
+) -> None:
+    page = goes(browser, idp)
+    out = browser.fills(page, "/logout")
+    assert "tài khoản bệnh viện" in out.text and browser.sends("GET", "/patients").status == 303
+    leaving = browser.sends("GET", out.link("/logout/provider")).response.headers["Location"]
+    asked = parse_qs(urlsplit(leaving).query)
+    assert leaving.startswith(f"{idp.issuer}/end?")
+    back = f"{browser.hospital.house.settings.house.url}/login"
+    assert asked == {"client_id": [CLIENT], "post_logout_redirect_uri": [back]}
+    local = Browser(browser.hospital)
+    assert "/logout/provider" not in local.fills(local.signs_in(), "/logout").links
+
+
+def test_without_a_provider_there_is_nothing_to_leave(browser: Browser, bach_mai: Hospital) -> None:
+    assert browser.sends("GET", "/logout/provider").status == 404
 
 
 @pytest.mark.parametrize(

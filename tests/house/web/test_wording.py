@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import string
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+
+import pytest
 
 from consent.disclosures import Direction
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Role
+from hie_node import checks
+from hie_node.web.looks import Looks
+from hie_node.web.remarks import remarks, spoken
 from hie_node.web.wording import LANGUAGES, wordings
+from registry import vetoes
 from registry.answers import OutcomeKind
+from registry.levels import FIELDS
 from registry.matching import Agreement
+from registry.weighing import HYPOTHESES, REUSED
 
+ADAPTERS = Path(str(files("adapters")))
+READERS = [*ADAPTERS.glob("insurance/*.py"), *ADAPTERS.glob("hl7v2/*.py")]
 WEB = Path(str(files("hie_node.web")))
 _USED = re.compile(r"""(?:\bt|\bsay|looks\.say)\(\s*['"]([\w.\-/]+)['"]\s*[,)]""")
 
@@ -37,6 +49,13 @@ def test_every_wording_that_a_page_uses_is_there() -> None:
     assert len(used) > 100 and used - set(wordings()) == set()
 
 
+def test_whatever_forbids_a_link_is_told_in_words_of_the_registrar() -> None:
+    said = re.findall(r'return "([^"]+)"', Path(str(vetoes.__file__)).read_text("utf-8"))
+    said += [vetoes.LIKE_TWINS, vetoes.WITHOUT_MARKS, vetoes.ONLY_A_YEAR, REUSED]
+    assert len(said) >= 11
+    assert {f"evidence.{one}" for one in said} - set(wordings()) == set()
+
+
 def test_every_code_that_a_page_shows_has_words() -> None:
     shown = {
         *(f"role.{one}" for one in Role),
@@ -53,3 +72,53 @@ def test_patients_are_spoken_of_as_the_law_does() -> None:
     text = " ".join(said["vi"].lower() for said in wordings().values())
     text += " ".join(file.read_text("utf-8").lower() for file in WEB.glob("templates/*.html"))
     assert "phá kính" not in text and "bệnh nhân" not in text
+
+
+def test_every_light_of_the_node_has_words() -> None:
+    called = [
+        node for node in ast.walk(ast.parse(Path(checks.__file__).read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    said = [node.value for call in called for node in ast.walk(call) if isinstance(node, ast.Constant)]
+    found = {f"found.{text}" for text in said if isinstance(text, str)} & set(wordings())
+    assert len(found) >= 15
+    for call in (one for one in called if ast.unparse(one.func) == "Check"):
+        assert len(call.args) > 3 or _says_what_others_said(call), ast.unparse(call)
+
+
+def _says_what_others_said(call: ast.Call) -> bool:
+    """Errors, findings and warnings that come from elsewhere with words of their own."""
+    text = ast.unparse(call.args[2])
+    return text in ("str(error)", "text") or "finding" in text or "sealed" in text
+
+
+@pytest.mark.parametrize("file", READERS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_every_remark_about_a_file_is_said_in_vietnamese_too(file: Path) -> None:
+    for call in (one for one in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(one, ast.Call)):
+        if ast.unparse(call.func) in ("strange.note", "message.note") and isinstance(
+            call.args[-1], ast.Constant | ast.JoinedStr
+        ):
+            text = _as_said(call.args[-1])
+            assert spoken(text, "vi"), text
+
+
+def _as_said(text: ast.expr) -> str:
+    """The text with a word in each hole."""
+    if isinstance(text, ast.JoinedStr):
+        return "".join(one.value if isinstance(one, ast.Constant) else "XX" for one in text.values)
+    assert isinstance(text, ast.Constant)
+    return str(text.value)
+
+
+def test_holes_of_remarks_are_the_same_in_both_languages() -> None:
+    for english, vietnamese in remarks().items():
+        assert facts_of(english) == facts_of(vietnamese), english
+
+
+def test_every_field_that_is_weighed_has_words() -> None:
+    shown = {f"weighed.{field}" for field in FIELDS} | {f"level.{one}" for all_ in FIELDS.values() for one in all_[1:]}
+    shown |= {f"rival.{one}" for one in HYPOTHESES[1:]}
+    assert shown - set(wordings()) == set()
+    looks = Looks("vi", datetime.now(UTC))
+    assert looks.evidence("given name same without marks +8.9 bits") == "tên: giống khi bỏ dấu (+8,9 bit)"
+    assert looks.evidence("birth date same -0.5 bits") == "ngày sinh: giống (-0,5 bit)"
+    assert looks.evidence("+14.0 bits against a twin") == "+14,0 bit, so với anh chị em sinh đôi"
