@@ -16,6 +16,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -40,11 +41,12 @@ from consent.consents import BASIC_NORMAL, DENY, Actor, Consent, Evidence, Perio
 from consent.disclosures import Disclosure
 from consent.receipts import ConsentReceipt
 from consent.requesters import PurposeOfUse, Requester, Role
-from hie_node import jobs
+from hie_node import jobs, telling
 from hie_node.acts import Act
 from hie_node.bootstrap import build
 from hie_node.doors import application
 from hie_node.flows import audit
+from hie_node.flows.ahead import bring_ahead
 from hie_node.flows.consents import delete_consent, record_consent
 from hie_node.flows.peer_call import Asking, call_peer, stream_from_peer
 from hie_node.flows.publish import publish
@@ -60,6 +62,7 @@ from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifie
 from registry.people import PatientInQuestion
 from registry.searches import DocumentSearch, PatientSelector
 from registry.studies import Study
+from tests.conformance.profiles import refuse_faulty
 from tests.papers import CtStudy, Person, Report, WrittenRequest
 from tests.stand_in_edge import PeerDoor, Reply, ask
 
@@ -260,7 +263,7 @@ class Hospital:
             policy=BASIC_NORMAL if request.type == "permit" else DENY,
             provision=provision,
             custodian=self.lab.home_of(request.holder) if request.holder else None,
-            evidence=Evidence("paper", ""),
+            evidence=Evidence("paper", "", represented_by=request.represented_by),
         )
         who = PatientSelector(described=PatientInQuestion((self.number_of(request.by),)))
         command = RecordConsent(consent, patient=who, evidence=(request.evidence, "application/pdf"))
@@ -316,11 +319,14 @@ class Hospital:
         return Answer(reply.status, reply.headers, reply.body)
 
     def asked(self, method: str, target: str, resource: Mapping[str, Any] | None = None, **headers: str) -> Answer:
-        """One request of the hospital's own system to its node."""
+        """One request of the hospital's own system to its node. Every FHIR answer is judged before a test sees it."""
         body = json.dumps(resource).encode() if resource is not None else b""
         kind = {"Content-Type": "application/fhir+json"} if body else {}
         reply = self.sends(method, target, body=body, headers={**kind, **headers})
-        return Answer(reply.status, reply.headers, reply.body)
+        answer = Answer(reply.status, reply.headers, reply.body)
+        if "fhir+json" in answer.headers.get("content-type", "") and answer.body:
+            refuse_faulty(answer.bundle)
+        return answer
 
     def fetches(self, thing: DocumentEntry | Study | str, **how: Any) -> Fetched:
         """Opens it to the end, as a viewer would."""
@@ -448,11 +454,22 @@ class Hospital:
     def works(self) -> None:
         """One round of what the node does by itself."""
         jobs.carry_withdrawals(self.house)
+        jobs.carry_identity_changes(self.house)
         jobs.announce_referrals(self.house)
+        telling.number_what_happened(self.house)
+        with ThreadPoolExecutor(2) as pool:
+            for told in telling.tell_subscribers(self.house, pool):
+                told.result()
         self.seals()
 
+    def brings_ahead(self) -> None:
+        """What the node fetches for patients who are on the way, until nothing of it is due."""
+        while bring_ahead(self.house):
+            pass
+        jobs.look_after_copies(self.house)
+
     def holds(self) -> list[DocumentEntry]:
-        """Everything in its index, whoever may see it."""
+        """Everything in its index, whoever may see it, but for papers of its own."""
         with self.house.storage.read() as unit:
             return list(unit.documents.find(DocumentSearch(limit=10_000)))
 

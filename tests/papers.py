@@ -153,6 +153,7 @@ class WrittenRequest:
     type: str = "permit"
     labels: frozenset[str] = field(default_factory=frozenset)
     evidence: bytes = PDF
+    represented_by: str = ""
 
     def period(self, now: datetime) -> tuple[datetime, datetime]:
         return now + self.starts, now + self.starts + self.lasts

@@ -11,7 +11,7 @@ import contextlib
 import io
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -52,7 +52,7 @@ def ask(
     told: list[Any] = []
     environ = _environ(door, method, target, {k.lower(): v for k, v in headers.items()}, body, certificate)
     answer = application(environ, lambda status, fields, exc_info=None: told.extend((status, fields)))
-    pieces = _closing(answer)
+    pieces = flowing(answer)
     first = next(pieces, b"")  # an application may wait with its head until its first piece
     return Reply(int(told[0].split()[0]), {k.lower(): v for k, v in told[1]}, _chained(first, pieces))
 
@@ -89,7 +89,8 @@ def _environ(
     return environ
 
 
-def _closing(answer: Iterable[bytes]) -> Iterator[bytes]:
+def flowing(answer: Iterable[bytes]) -> Generator[bytes, None, None]:
+    """The pieces of an application's answer, which is closed with them (PEP 3333): close them where you stop early."""
     try:
         yield from answer
     finally:
@@ -98,13 +99,13 @@ def _closing(answer: Iterable[bytes]) -> Iterator[bytes]:
             close()
 
 
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chained(first: bytes, rest: Generator[bytes, None, None]) -> Iterator[bytes]:
     try:
         if first:
             yield first
         yield from rest
     finally:
-        rest.close()  # type: ignore[attr-defined]
+        rest.close()
 
 
 class PeerDoor(ThreadingMixIn, TCPServer):

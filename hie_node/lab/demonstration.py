@@ -6,14 +6,9 @@ Every step does what a hospital's systems and people would do, through the doors
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-import subprocess
-import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,47 +19,31 @@ from adapters.dicom.client import parts
 from hie_node.lab import nodes
 from hie_node.lab.documents import report_pdf
 from hie_node.lab.his import HospitalSystem
-from hie_node.lab.hospitals import Province
-from hie_node.lab.province import plan, write
-from hie_node.lab.seeding import SEED, only_story, seed
+from hie_node.lab.province import write
+from hie_node.lab.seeding import only_story, seed
+from hie_node.lab.stage import DOCTOR, Act, Stage, StepFailed, from_elsewhere, kinds, must, resources
 from hie_node.settings import load
-from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, mask
+from registry.identifiers import mask
 
-DOCTOR = "BS. Trần Văn Minh"
 DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 WAIT = 60.0
+OFFICER = "bv.lan"
+STOPS_WITHIN = 5.0
+"""Seconds in which a transfer notices a withdrawal: the next look of either hospital, and one for the way."""
 
 
-class StepFailed(Exception):
-    """Something that must hold did not."""
-
-
-@dataclass(slots=True)
-class Step:
-    """One step as it was played."""
-
-    name: str
-    ok: bool = False
-    seconds: float = 0.0
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-class Demonstration:
+class Demonstration(Stage):
     """Plays the story once, in a lab of its own."""
 
     def __init__(self, home: Path, out: TextIO, *, people: int, slices: int) -> None:
-        self._home, self._out = home, out
-        self._people, self._slices = people, slices
-        self._province: Province = plan(SEED, people)
-        self._lab: dict[str, Any] = {}
-        self._steps: list[Step] = []
+        super().__init__(home, out, people=people, slices=slices)
         self._consent = ""
         self._found: dict[str, Any] = {}
         self._sums: set[str] = set()
 
     def play(self) -> bool:
         """Every step in order; the first that fails ends it."""
-        story: list[tuple[str, str, Callable[[dict[str, Any]], None]]] = [
+        story: list[tuple[str, str, Act]] = [
             ("start", "Three hospitals start", self._start),
             ("seed", "A year of ordinary work is published", self._seed),
             ("publish", "Bắc Ninh publishes a CT and its report from files that its systems emit", self._publish),
@@ -74,16 +53,15 @@ class Demonstration:
             ("open report", "The doctor opens the report", self._open_report),
             ("open images", "The doctor opens the images", self._open_images),
             ("account", "Both hospitals have it on record", self._account),
-            ("withdraw", "The patient takes the request back", self._withdraw),
+            ("withdraw", "The patient takes the request back while images flow", self._withdraw),
+            ("emergency", "The patient comes back unconscious: emergency access", self._emergency),
+            ("review", "Both data protection officers review it", self._review),
             ("silence", "Thái Nguyên is switched off", self._silence),
+            ("reconcile", "Both hospitals' records of the same disclosures are compared", self._reconcile),
             ("verify", "The records of disclosures are intact", self._verify),
         ]
         self._say("One CT from Bắc Ninh, seen at Bạch Mai instead of repeated.\n")
         return all(self._play_one(name, title, act) for name, title, act in story)
-
-    def summary(self) -> list[dict[str, Any]]:
-        """The steps as one JSON document."""
-        return [{"name": s.name, "ok": s.ok, "seconds": round(s.seconds, 3), "figures": s.figures} for s in self._steps]
 
     def stay(self) -> None:
         """Say where everything is and how to use it."""
@@ -92,39 +70,15 @@ class Demonstration:
         self._say("\nAll three hospitals stay up until Ctrl-C.")
         for entry in self._lab["hospitals"]:
             self._say(f"  {entry['title']}: pages {entry['house_url']}/, FHIR {entry['house_url']}/fhir")
-        self._say(f"  keys, addresses, and who may log in with which password: {self._home / 'lab.json'}")
-        self._say("Try:")
+        self._say("Sign in at Bệnh viện Bạch Mai; the browser asks once about the lab's own certificate:")
+        for user in self._entry("bach-mai")["users"]:
+            self._say(f"  {user['role']:<24}{user['username']:<10}{user['password']}")
+        self._say(f"  The patient of the story: {numbers['bach-mai']}")
+        self._say(f"  keys, addresses and the accounts of the others: {self._home / 'lab.json'}")
+        self._say("At the command line:")
         self._say(f"  {here} find --number {numbers['bach-mai']}")
         self._say(f"  {here} audit search --number {numbers['bach-mai']}")
         self._say(f"  {here} check")
-
-    def _play_one(self, name: str, title: str, act: Callable[[dict[str, Any]], None]) -> bool:
-        step = Step(name)
-        self._steps.append(step)
-        self._say(f"{len(self._steps):2}. {title}")
-        started = time.monotonic()
-        try:
-            act(step.figures)
-            step.ok = True
-        except (StepFailed, requests.RequestException) as failure:
-            self._say(f"    FAILED: {failure}")
-        step.seconds = time.monotonic() - started
-        if step.ok:
-            self._say(f"    {step.seconds:.2f} s")
-        return step.ok
-
-    def _say(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
-
-    def _tell(self, text: str) -> None:
-        self._say(f"    {text}")
-
-    def _entry(self, slug: str) -> dict[str, Any]:
-        return next(dict(h) for h in self._lab["hospitals"] if h["name"] == slug)
-
-    def _system(self, slug: str, doctor: str | None = None) -> HospitalSystem:
-        return HospitalSystem(self._entry(slug), doctor=doctor)
 
     # -- the steps ------------------------------------------------------------------------------------------------
 
@@ -136,7 +90,7 @@ class Demonstration:
 
     def _seed(self, figures: dict[str, Any]) -> None:
         made = seed(self._lab, people=self._people, hold_story_back=True, tell=self._tell)
-        _must(not any(s.refused for s in made), f"refused: {[r for s in made for r in s.refused][:3]}")
+        must(not any(s.refused for s in made), f"refused: {[r for s in made for r in s.refused][:3]}")
         figures |= {
             "visits": sum(s.visits for s in made),
             "documents": sum(s.documents for s in made),
@@ -163,7 +117,7 @@ class Demonstration:
         figures |= {"images": len(images), "bytes": size, "visible_after_seconds": round(seconds, 2)}
         self._tell(f"{len(images)} images, {size / 1e6:.0f} MB, and an insurance file, dropped into a folder")
         self._tell(f"all visible {seconds:.1f} s later; the report knows its study: {report}")
-        _must(study, "the study is not visible")
+        must(study, "the study is not visible")
 
     def _wait_for_both(self, his: HospitalSystem) -> tuple[bool, str]:
         """Until the whole study and its report are there, and have found each other."""
@@ -171,8 +125,8 @@ class Demonstration:
         patient = {"patient.identifier": f"{his.entry['patient_id_system']}|{story.numbers['bac-ninh']}"}
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
-            studies = _resources(his.search("/fhir/ImagingStudy", patient), "ImagingStudy")
-            reports = _resources(
+            studies = resources(his.search("/fhir/ImagingStudy", patient), "ImagingStudy")
+            reports = resources(
                 his.search("/fhir/DocumentReference", patient | {"status": "current"}), "DocumentReference"
             )
             whole = [s for s in studies if s.get("numberOfInstances") == len(self._sums)]
@@ -184,31 +138,10 @@ class Demonstration:
             time.sleep(0.25)
         raise StepFailed("the study and its report did not become visible together")
 
-    def _question(self) -> dict[str, str]:
-        person = self._province.story.person
-        pairs = {"patient.name": person.full_name, "patient.birthdate": person.birth_date.isoformat()}
-        if person.national_id:
-            pairs["patient.identifier"] = f"{NATIONAL_ID}|{person.national_id}"
-        elif person.insurance_number:
-            pairs["patient.identifier"] = f"{INSURANCE_NUMBER}|{person.insurance_number}"
-        return pairs | {"patient.gender": person.gender, "status": "current"}
-
-    def _ask(self, figures: dict[str, Any]) -> dict[str, Any]:
-        his = self._system("bach-mai", DOCTOR)
-        started = time.monotonic()
-        bundle = his.search("/network/fhir/DocumentReference", self._question())
-        figures["answer_seconds"] = round(time.monotonic() - started, 3)
-        lines = _communities(bundle)
-        for line in lines:
-            self._tell(line)
-        figures["communities"] = len(lines)
-        figures["documents"] = len(_resources(bundle, "DocumentReference"))
-        return bundle
-
     def _refuse(self, figures: dict[str, Any]) -> None:
         bundle = self._ask(figures)
-        _must(figures["communities"] == 3, "each hospital must have its line in the answer")
-        _must(not _from_elsewhere(bundle, self._lab), "something was shown without the patient's request")
+        must(figures["communities"] == 3, "each hospital must have its line in the answer")
+        must(not from_elsewhere(bundle, self._lab), "something was shown without the patient's request")
 
     def _request(self, figures: dict[str, Any]) -> None:
         his, now = self._system("bach-mai"), datetime.now(UTC)
@@ -242,33 +175,33 @@ class Demonstration:
             },
         }
         answer = his.post("/fhir/Consent", consent)
-        _must(answer.status_code == 201, f"the request was not recorded: {answer.status_code} {answer.text[:300]}")
+        must(answer.status_code == 201, f"the request was not recorded: {answer.status_code} {answer.text[:300]}")
         self._consent = answer.json()["id"]
         figures["evidence_sha256"] = hashlib.sha256(paper).hexdigest()
         self._tell(f"recorded as Consent/{self._consent}, with the signed paper")
 
     def _find(self, figures: dict[str, Any]) -> None:
         bundle = self._ask(figures)
-        elsewhere = _from_elsewhere(bundle, self._lab)
-        _must(bool(elsewhere), "nothing came from the other hospitals")
+        elsewhere = from_elsewhere(bundle, self._lab)
+        must(bool(elsewhere), "nothing came from the other hospitals")
         for found in elsewhere:
             self._tell(f"{found.get('context', {}).get('period', {}).get('start', '')[:10]}  {_title(found)}")
         studies = self._system("bach-mai", DOCTOR).search(
             "/network/fhir/ImagingStudy", _without_status(self._question())
         )
-        images = [s for s in _resources(studies, "ImagingStudy") if "." in s["id"]]
-        _must(any(s.get("numberOfInstances") == len(self._sums) for s in images), "the CT study is not listed")
+        images = [s for s in resources(studies, "ImagingStudy") if "." in s["id"]]
+        must(any(s.get("numberOfInstances") == len(self._sums) for s in images), "the CT study is not listed")
         figures["studies"] = len(images)
         self._found = {"reports": elsewhere, "studies": images}
 
     def _open_report(self, figures: dict[str, Any]) -> None:
         his = self._system("bach-mai", DOCTOR)
         attachments = [r["content"][0]["attachment"] for r in self._found["reports"] if _is_of_ct(r)]
-        _must(bool(attachments), "the report is not listed")
+        must(bool(attachments), "the report is not listed")
         attachment = min(attachments, key=lambda one: not one["contentType"].startswith("text/"))
         answer = his.get(attachment["url"].removeprefix(his.url), headers={"Accept": attachment["contentType"]})
-        _must(answer.status_code == 200, f"the report did not open: {answer.status_code}")
-        _must(len(answer.content) == attachment["size"], "the report is not whole")
+        must(answer.status_code == 200, f"the report did not open: {answer.status_code}")
+        must(len(answer.content) == attachment["size"], "the report is not whole")
         figures["bytes"] = len(answer.content)
         text = answer.content.decode("utf-8", "replace") if "text" in attachment["contentType"] else "(PDF)"
         for line in [line for line in text.splitlines() if line.strip()][-3:]:
@@ -276,10 +209,8 @@ class Demonstration:
 
     def _open_images(self, figures: dict[str, Any]) -> None:
         his = self._system("bach-mai", DOCTOR)
-        study = next(s for s in self._found["studies"] if s.get("numberOfInstances") == len(self._sums))
-        uid = next(i["value"] for i in study["identifier"] if i["system"] == "urn:dicom:uid").removeprefix("urn:oid:")
         started, first, size, sums = time.monotonic(), 0.0, 0, set()
-        with his.stream(f"/network/dicomweb/studies/{uid}", DICOM_PARTS) as answer:
+        with his.stream(f"/network/dicomweb/studies/{self._study_uid()}", DICOM_PARTS) as answer:
             for part in parts(answer.headers["Content-Type"], answer.iter_content(1 << 18)):
                 digest = hashlib.sha256()
                 for piece in part.chunks:
@@ -288,7 +219,7 @@ class Demonstration:
                 first = first or time.monotonic() - started
                 sums.add(digest.hexdigest())
         seconds = time.monotonic() - started
-        _must(sums == self._sums, "the images are not those that Bắc Ninh published")
+        must(sums == self._sums, "the images are not those that Bắc Ninh published")
         figures |= {
             "images": len(sums),
             "bytes": size,
@@ -300,6 +231,11 @@ class Demonstration:
         megabytes = size / 1e6
         self._tell(f"first after {first:.2f} s, all {megabytes:.0f} MB after {seconds:.2f} s")
 
+    def _study_uid(self) -> str:
+        study = next(s for s in self._found["studies"] if s.get("numberOfInstances") == len(self._sums))
+        numbers = [one["value"] for one in study["identifier"] if one["system"] == "urn:dicom:uid"]
+        return str(numbers[0]).removeprefix("urn:oid:")
+
     def _account(self, figures: dict[str, Any]) -> None:
         """What Bạch Mai wrote down, Bắc Ninh wrote down too, under the same exchange."""
         story = self._province.story
@@ -308,25 +244,64 @@ class Demonstration:
         disclosed = [d for d in there if d["direction"] == "disclosed" and d["other"]]
         received = [d for d in here if d["direction"] == "received"]
         figures |= {"disclosed_at_bac_ninh": len(disclosed), "received_at_bach_mai": len(received)}
-        _must(bool(disclosed) and bool(received), "a disclosure is not on record")
+        must(bool(disclosed) and bool(received), "a disclosure is not on record")
         self._tell(f"Bắc Ninh: {len(disclosed)} disclosures; Bạch Mai: {len(received)} receptions, by {DOCTOR}")
 
     def _withdraw(self, figures: dict[str, Any]) -> None:
-        his = self._system("bach-mai")
-        answer = his.delete(f"/fhir/Consent/{self._consent}")
-        _must(answer.status_code in (200, 204), f"the withdrawal was not taken: {answer.status_code}")
+        desk, doctor = self._system("bach-mai"), self._system("bach-mai", DOCTOR)
+        arrived, whole = 0, False
+        with doctor.stream(f"/network/dicomweb/studies/{self._study_uid()}", DICOM_PARTS) as images:
+            flowing = images.iter_content(1 << 16)
+            arrived += len(next(flowing))
+            answer = desk.delete(f"/fhir/Consent/{self._consent}")
+            must(answer.status_code in (200, 204), f"the withdrawal was not taken: {answer.status_code}")
+            started = time.monotonic()
+            time.sleep(STOPS_WITHIN)
+            try:
+                for piece in flowing:
+                    arrived += len(piece)
+                whole = True
+            except requests.RequestException:
+                figures["stopped_after_seconds"] = round(time.monotonic() - started, 2)
+        figures["bytes_before_the_stop"] = arrived
+        must(not whole, "the images flowed on after the withdrawal")
+        self._tell(f"the transfer broke off after {arrived / 1e6:.1f} MB")
         bundle = self._ask(figures)
-        _must(not _from_elsewhere(bundle, self._lab), "something was shown after the withdrawal")
-        report = self._found["reports"][0]["content"][0]["attachment"]["url"].removeprefix(his.url)
-        closed = self._system("bach-mai", DOCTOR).get(report, headers={"Accept": "*/*"})
-        _must(closed.status_code == 404, f"the report still opens: {closed.status_code}")
+        must(not from_elsewhere(bundle, self._lab), "something was shown after the withdrawal")
+        report = self._found["reports"][0]["content"][0]["attachment"]["url"].removeprefix(doctor.url)
+        closed = doctor.get(report, headers={"Accept": "*/*"})
+        must(closed.status_code == 404, f"the report still opens: {closed.status_code}")
+
+    def _emergency(self, figures: dict[str, Any]) -> None:
+        """Wider than the patient's word, never than the law's: declared with a reason, for four hours at most."""
+        bundle = self._ask(figures, emergency="unconscious: brought in after a fall")
+        must(bool(from_elsewhere(bundle, self._lab)), "nothing was shown in a declared emergency")
+        self._tell("declared by the doctor as: unconscious; each hospital tells its data protection officer")
+
+    def _review(self, figures: dict[str, Any]) -> None:
+        for slug in ("bac-ninh", "bach-mai"):
+            waiting = [one for one in self._cli(slug, "consent", "emergencies") if one["finding"] is None]
+            must(bool(waiting), f"{slug}: the emergency does not wait for a review")
+            for one in waiting:
+                decide = ("--finding", "justified", "--text", "triage sheet seen", "--as", OFFICER)
+                reviewed = self._cli(slug, "consent", "review", one["id"], *decide)
+                must(reviewed["reviewed_by"] == OFFICER, f"{slug}: the review was not kept")
+            figures[slug] = len(waiting)
+            self._tell(f"{self._entry(slug)['title']}: {len(waiting)} reviewed, due {waiting[0]['due'][:10]}")
+
+    def _reconcile(self, figures: dict[str, Any]) -> None:
+        code = self._entry("bac-ninh")["facility_code"]
+        result = self._cli("bach-mai", "audit", "reconcile", code)
+        must(result["alike"], f"the records differ: {result['differences'][:3]}")
+        figures |= {"here": result["here"], "there": result["there"]}
+        self._tell(f"{result['here']} exchanges on record at Bạch Mai, {result['there']} at Bắc Ninh, alike")
 
     def _silence(self, figures: dict[str, Any]) -> None:
         settings = load(self._home / "thai-nguyen")
         nodes.stop(settings)
         try:
             bundle = self._ask(figures)
-            _must("silent" in _kinds(bundle), "the answer does not say who was silent")
+            must("silent" in kinds(bundle), "the answer does not say who was silent")
         finally:
             nodes.start(settings)
         self._tell("and started again")
@@ -335,51 +310,10 @@ class Demonstration:
         rows = 0
         for entry in self._lab["hospitals"]:
             result = self._cli(entry["name"], "audit", "verify")
-            _must(result["intact"], f"{entry['title']}: {result['findings']}")
+            must(result["intact"], f"{entry['title']}: {result['findings']}")
             rows += result["rows"]
         figures["rows"] = rows
         self._tell(f"{rows} rows under signed seals, none changed, removed or moved")
-
-    def _cli(self, slug: str, *command: str) -> Any:
-        """The command line of a node, as its administrator would use it."""
-        run = subprocess.run(
-            [sys.executable, "-m", "hie_node", "--home", str(self._home / slug), *command, "--json"],
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        _must(run.returncode == 0, f"hie {' '.join(command[:2])}: {run.stderr.decode()[-300:]}")
-        return json.loads(run.stdout)
-
-
-def _must(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise StepFailed(otherwise)
-
-
-def _resources(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [e["resource"] for e in bundle.get("entry", []) if e["resource"]["resourceType"] == kind]
-
-
-def _communities(bundle: dict[str, Any]) -> list[str]:
-    """One line for each hospital that was asked, as the answer has it."""
-    lines = []
-    for outcome in _resources(bundle, "OperationOutcome"):
-        for issue in outcome["issue"]:
-            lines.append(issue.get("details", {}).get("text") or issue.get("diagnostics", ""))
-    return lines
-
-
-def _kinds(bundle: dict[str, Any]) -> list[str]:
-    """What became of each community, as a code."""
-    issues = [issue for outcome in _resources(bundle, "OperationOutcome") for issue in outcome["issue"]]
-    return [coding["code"] for issue in issues for coding in issue["details"].get("coding", [])]
-
-
-def _from_elsewhere(bundle: dict[str, Any], lab: dict[str, Any]) -> list[dict[str, Any]]:
-    """Documents of other hospitals: their ids begin with a facility code."""
-    codes = {h["facility_code"] for h in lab["hospitals"]}
-    return [r for r in _resources(bundle, "DocumentReference") if r["id"].partition(".")[0] in codes]
 
 
 def _is_of_ct(document: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from random import Random
 from registry.linking import Linker, Placed
 from registry.matching import Zone
 from registry.quality import Quality, quality
+from registry.settling import settle
 from registry.traits import Traits
 from registry.weighing import Weighing
 from registry.weights import Model
@@ -68,18 +69,20 @@ class Evaluation:
 def evaluate(known: Sequence[Known], model: Model) -> Evaluation:
     """Decide on all, in their order."""
     truth = _numbered(known)
-    linker = Linker(Weighing(model))
+    weighing = Weighing(model)
+    linker = Linker(weighing)
     gc.collect()
     gc.freeze()
     start = time.perf_counter()
     placed = linker.add_all(one.traits for one in known)
     seconds = time.perf_counter() - start
+    settled = settle(linker, weighing)
     gc.unfreeze()
     clusters = linker.persons
     members: dict[int, set[int]] = {}
     for person, cluster in zip(truth, clusters, strict=True):
         members.setdefault(cluster, set()).add(person)
-    asked = [(one.record, one.asked) for one in placed if one.asked is not None]
+    asked = [(doubt.record, doubt.other) for doubt in settled.doubts]
     right = [(one, other) for one, other in asked if truth[one] in members[clusters[other]]]
     return Evaluation(
         unaided=quality(truth, clusters),
@@ -90,7 +93,7 @@ def evaluate(known: Sequence[Known], model: Model) -> Evaluation:
         seconds=seconds,
         clusters=clusters,
         placed=tuple(placed),
-        classes=_classes(known, truth, placed),
+        classes=_classes(known, truth, clusters, asked),
     )
 
 
@@ -134,21 +137,23 @@ def _joined(clusters: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[i
     return [find(cluster) for cluster in clusters]
 
 
-def _classes(known: Sequence[Known], truth: Sequence[int], placed: Sequence[Placed]) -> dict[str, OfClass]:
+def _classes(
+    known: Sequence[Known], truth: Sequence[int], clusters: Sequence[int], asked: Sequence[tuple[int, int]]
+) -> dict[str, OfClass]:
     counts: dict[str, list[int]] = {}
     seen: set[int] = set()
     of: dict[int, set[int]] = {}
-    for one in placed:
-        person = truth[one.record]
-        linked = one.zone is Zone.LINK
-        rightly = linked and person in of.get(one.person, set())
-        for name in known[one.record].applied or {"no error"}:
+    doubted = {clusters[record] for pair in asked for record in pair}
+    for one, person, cluster in zip(known, truth, clusters, strict=True):
+        there = of.setdefault(cluster, set())
+        linked = person in there
+        for name in one.applied or {"no error"}:
             row = counts.setdefault(name, [0, 0, 0, 0])
             if person in seen:
                 row[0] += 1
-                row[1] += rightly
-                row[3] += one.zone is Zone.REVIEW
-            row[2] += linked and not rightly
+                row[1] += linked
+                row[3] += not linked and cluster in doubted
+            row[2] += bool(there) and not linked
         seen.add(person)
-        of.setdefault(one.person, set()).add(person)
+        there.add(person)
     return {name: OfClass(*row) for name, row in sorted(counts.items())}

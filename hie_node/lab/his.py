@@ -20,10 +20,10 @@ PIECE = 1 << 20
 
 
 class HospitalSystem:
-    """One client of one node. `entry` is a hospital of `lab.json`."""
+    """One client of one node. `entry` is a hospital of `lab.json`; `emergency` is what the doctor declares it with."""
 
-    def __init__(self, entry: Mapping[str, Any], *, doctor: str | None = None) -> None:
-        self.entry, self._doctor = entry, doctor
+    def __init__(self, entry: Mapping[str, Any], *, doctor: str | None = None, emergency: str = "") -> None:
+        self.entry, self._doctor, self._emergency = entry, doctor, emergency
         self._session = requests.Session()
         # an operator's environment must not decide whom a node's client trusts
         self._session.trust_env = False
@@ -88,6 +88,8 @@ class HospitalSystem:
             "jti": secrets.token_urlsafe(16),
         }
         if self._doctor:
-            claims["extensions"] = {"ihe_iua": {"subject_name": self._doctor, "subject_role": [{"code": "doctor"}]}}
+            person = {"subject_name": self._doctor, "subject_role": [{"code": "doctor"}]}
+            declared = {"purpose_of_use": [{"code": "BTG"}], "reason": self._emergency} if self._emergency else {}
+            claims["extensions"] = {"ihe_iua": person | declared}
         key = load_pem_private_key(Path(client["key_file"]).read_bytes(), password=None)
         return encode(claims, key, kid=client["kid"], typ="JWT", algorithm=client["alg"])  # type: ignore[arg-type]

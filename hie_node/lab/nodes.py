@@ -265,7 +265,7 @@ def _people(settings: Settings) -> None:
 def _start(settings: Settings) -> None:
     log = (settings.home / "node.log").open("ab")
     with log:
-        subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "hie_node", "--home", str(settings.home), "serve"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -273,6 +273,8 @@ def _start(settings: Settings) -> None:
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
+    # as the node itself does some seconds later: whoever is interrupted meanwhile must find what to stop
+    (settings.run / "pid").write_text(f"{started.pid}\n", "ascii")
 
 
 def _wait_until_ready(nodes: Any) -> None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from tests.bench import (
+    ahead,
     federation,
     feeds,
     footprint,
@@ -18,11 +19,13 @@ from tests.bench import (
     identity,
     imaging,
     ordering,
+    pages,
     permission,
     publish,
     search,
     soap,
     transfer,
+    viewer,
 )
 from tests.bench.rows import Row
 
@@ -36,9 +39,12 @@ LETTERS = {
     "g": footprint,
     "h": growth,
     "i": imaging,
+    "j": ahead,
     "k": permission,
     "o": ordering,
+    "p": pages,
     "s": soap,
+    "v": viewer,
 }
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
+from sqlalchemy import text
+
 from adapters.store.disclosures import StoredDisclosures
 from adapters.store.engine import make_engine
 from adapters.store.migrations import migrate
@@ -31,7 +33,7 @@ from tests.bench.rows import Row
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, ct_report, written_request
 
-ROWS = "k1 k2 k3 k4"
+ROWS = "k1 k2 k3 k4 k5"
 HOLDER, ASKER = HomeCommunityId("urn:oid:1.2.840.1"), HomeCommunityId("urn:oid:1.2.840.2")
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -45,6 +47,8 @@ def measure(wanted: frozenset[str], *, quick: bool) -> Iterator[Row]:
         yield _verifying(10_000 if quick else 1_000_000)
     if "k4" in wanted:
         yield _withdrawal(5 if quick else 20)
+    if "k5" in wanted:
+        yield from _questions(200_000 if quick else 1_000_000)
 
 
 def _consent(number: int) -> Consent:
@@ -155,6 +159,48 @@ def _fill(hospital: Hospital, rows: int) -> None:
             for number in range(start, min(start + 10_000, rows)):
                 unit.disclosures.add(replace(row, id=f"{number:012d}", recorded=NOW + timedelta(seconds=number)))
         audit.seal(hospital.house)
+
+
+def _questions(rows: int) -> Iterator[Row]:
+    """Who saw what of a patient, and whom a person opened, over that many rows: 100 a patient, 200 people."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = _lab(Path(folder))
+        (hospital,) = lab.hospitals("bac-ninh")
+        _crowd(hospital, rows)
+        with hospital.house.storage.read() as unit:
+            started = time.perf_counter()
+            seen = unit.disclosures.search(record_ids=("p777",), limit=1000)
+            assert len(seen) == unit.disclosures.count_found(record_ids=("p777",)) == 100
+            of_a_patient = time.perf_counter() - started
+            started = time.perf_counter()
+            opened = unit.disclosures.opened(
+                subject="s7", other=None, since=NOW, until=NOW + timedelta(seconds=rows + 1)
+            )
+            assert sum(one.times for one in opened) == rows // 200
+            of_a_person = time.perf_counter() - started
+        lab.close()
+    for what, seconds in (("who saw this patient's record", of_a_patient), ("whom did this person open", of_a_person)):
+        yield Row("k5", f"{what}, {rows} rows", seconds, "s", "a minute", 60.0, 1.0, 0.1, better="less")
+
+
+def _crowd(hospital: Hospital, rows: int) -> None:
+    """Rows as the node writes them, made inside the database."""
+    asker = hospital.requester()
+    patient = PatientIdentifier(hospital.house.settings.patient_id_system, "1")
+    row = Disclosure("ID", NOW, "disclosed", "R", "ITI-67", asker, patient, "REC", ("a" * 36,), {"own-hospital": 1})
+    body = row.canonical().decode().replace(asker.subject, "SUBJECT")
+    moment = "strftime('%Y-%m-%dT%H:%M:%S', :start + i, 'unixepoch') || '.000000+00:00'"
+    facts = {"body": body, "rows": rows, "start": int(NOW.timestamp()), "then": row.as_json()["recorded"]}
+    with make_engine(hospital.house.settings.database_url).begin() as connection:
+        connection.execute(
+            text(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows) "
+                "INSERT INTO disclosure (id, record_id, recorded, body, subject) SELECT printf('%012d', i), "
+                f"'p' || (i / 100), {moment}, replace(replace(replace(replace(:body, 'ID', printf('%012d', i)), "
+                f"'REC', 'p' || (i / 100)), 'SUBJECT', 's' || (i % 200)), :then, {moment}), 's' || (i % 200) FROM n"
+            ),
+            facts,
+        )
 
 
 def _withdrawal(rounds: int) -> Row:

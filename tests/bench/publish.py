@@ -35,7 +35,8 @@ def measure(wanted: frozenset[str], *, quick: bool) -> Iterator[Row]:
         if "a2" in wanted:
             yield _one(hospital, Path(folder), seconds)
         if "a3" in wanted:
-            yield _batch(hospital, Path(folder), seconds)
+            for documents in (10, 100):
+                yield _batch(hospital, Path(folder), seconds, documents=documents)
         if "a4" in wanted:
             yield _killed(hospital, rounds=1 if quick else 4)
 
@@ -87,13 +88,13 @@ def _one(hospital: Hospital, folder: Path, seconds: float) -> Row:
     return Row("a2", what, mine.p50, "ms", "one fdatasync", sync, 4.0, 1.5, "less", ratio=more, facts=facts)
 
 
-def _batch(hospital: Hospital, folder: Path, seconds: float) -> Row:
-    limit = ground.sqlite_documents(folder, a_commit=100)
-    mine = _load(hospital, clients=4, seconds=seconds, documents=100)
-    figure = mine.per_second * 100
+def _batch(hospital: Hospital, folder: Path, seconds: float, *, documents: int) -> Row:
+    limit = ground.sqlite_documents(folder, a_commit=documents)
+    mine = _load(hospital, clients=4, seconds=seconds, documents=documents)
+    figure = mine.per_second * documents
     facts = {"p50_ms": round(mine.p50), "failures": mine.failures}
-    what = "publish bundles of 100 documents, 4 clients"
-    return Row("a3", what, figure, "documents/s", "SQLite FULL, 100 a commit", limit, 0.05, 0.15, facts=facts)
+    what = f"publish bundles of {documents} documents, 4 clients"
+    return Row("a3", what, figure, "documents/s", f"SQLite FULL, {documents} a commit", limit, 0.05, 0.15, facts=facts)
 
 
 # ---- a4 ----

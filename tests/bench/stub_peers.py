@@ -33,6 +33,7 @@ from tests.bench import messages
 
 DELAY = 0.02
 SLOW = 10.0
+_MODALITY = {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def _home(folder: Path, authority: Credential, number: int, peer: Peer) -> dict[
     file = folder / f"stub{number}.pem"
     file.write_bytes(made.certificate + made.key)
     port = int(peer.peer_url.rpartition(":")[2])
-    return {"port": port, "certificate": str(file), "delay": DELAY, "answer": _answer(f"{peer.home}.1")}
+    system = f"{peer.home}.1"
+    answers = {"DocumentReference": _answer(system), "ImagingStudy": _studies(system)}
+    return {"port": port, "certificate": str(file), "delay": DELAY, "answers": answers}
 
 
 def _answer(system: str) -> str:
@@ -108,7 +111,31 @@ def _answer(system: str) -> str:
         attachment["url"] = f"/fhir/Binary/{uuid4()}"
         resource = document | {"id": str(uuid4()), "meta": {"versionId": "1", "lastUpdated": "2026-05-04T01:00:00Z"}}
         entries.append({"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource, "search": {"mode": "match"}})
-    bundle = {"resourceType": "Bundle", "type": "searchset", "total": 2, "entry": entries}
+    return _found(entries)
+
+
+def _studies(system: str) -> str:
+    """One CT of the same patient."""
+    uid = f"2.25.{uuid4().int}"
+    study = {
+        "resourceType": "ImagingStudy",
+        "id": str(uuid4()),
+        "meta": {"versionId": "1", "lastUpdated": "2026-05-04T01:00:00Z"},
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}],
+        "status": "available",
+        "subject": {"identifier": {"system": system, "value": "BN000000001"}},
+        "started": "2026-05-03T22:15:00+07:00",
+        "modality": [_MODALITY],
+        "numberOfSeries": 1,
+        "numberOfInstances": 20,
+        "description": "CT so nao",
+        "series": [{"uid": f"{uid}.1", "modality": _MODALITY, "numberOfInstances": 20, "description": "5 mm"}],
+    }
+    return _found([{"fullUrl": f"urn:uuid:{study['id']}", "resource": study, "search": {"mode": "match"}}])
+
+
+def _found(entries: list[dict[str, Any]]) -> str:
+    bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
     return json.dumps(bundle, ensure_ascii=False)
 
 
@@ -124,9 +151,7 @@ async def _hospital(one: dict[str, Any], authority: str) -> asyncio.Server:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(one["certificate"])
-    body = one["answer"].encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
-    whole = head.encode() + body
+    answers = {kind: _whole(text.encode()) for kind, text in one["answers"].items()}
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,11 +160,16 @@ async def _hospital(one: dict[str, Any], authority: str) -> asyncio.Server:
                 _, _, rest = asked.lower().partition(b"content-length:")
                 await reader.readexactly(int(rest.split(b"\r\n", 1)[0]) if rest else 0)
                 await asyncio.sleep(one["delay"])
-                writer.write(whole)
+                writer.write(answers["ImagingStudy" if b"/ImagingStudy" in asked[:40] else "DocumentReference"])
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             writer.close()
 
     return await asyncio.start_server(client, "127.0.0.1", one["port"], ssl=context, backlog=256)
+
+
+def _whole(body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 def ports_of(peers: Sequence[Peer]) -> list[int]:

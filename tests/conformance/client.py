@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import fhirkit
-
-from tests.conformance.profiles import faults
 from tests.lab import Answer, Hospital
 
 MHD = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
@@ -22,7 +18,7 @@ Resource = dict[str, Any]
 
 
 class Client:
-    """One system of a hospital. Every FHIR answer is validated before a test sees it."""
+    """One system of a hospital. Every FHIR answer is validated before a test sees it (tests/lab.py)."""
 
     def __init__(self, hospital: Hospital) -> None:
         self.hospital = hospital
@@ -32,10 +28,7 @@ class Client:
     def __call__(self, method: str, target: str, resource: Resource | None = None, **headers: str) -> Answer:
         path = target.removeprefix(self.base)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.hospital.asked(method, path, resource, **named)
-        if "fhir+json" in answer.headers.get("content-type", "") and answer.body:
-            refuse_faulty(answer.bundle)
-        return answer
+        return self.hospital.asked(method, path, resource, **named)
 
     def get(self, target: str, **parameters: str) -> Answer:
         return self("GET", f"{target}?{urlencode(parameters)}" if parameters else target)
@@ -74,18 +67,10 @@ AN: Resource = {
 }
 
 
-def refuse_faulty(resource: Resource) -> None:
-    """Two judges: R4 as a validator that is not ours knows it, and the profiles that the resource itself claims."""
-    assert [str(issue) for issue in fhirkit.validate(json.dumps(resource))] == []
-    for one in _whole(resource):
-        assert faults(one) == []
-
-
-def _whole(resource: Resource) -> Iterator[Resource]:
-    yield resource
-    for entry in resource.get("entry", ()):
-        if resource["resourceType"] == "Bundle" and "resource" in entry:
-            yield from _whole(entry["resource"])
+def own_name() -> list[Resource]:
+    """A name that nobody else has, in letters: digits say nothing in a name, and two would be taken for one person."""
+    letters = "".join(chr(ord("a") + int(digit, 16)) for digit in uuid.uuid4().hex)
+    return [{"text": f"Người {letters[:9]} {letters[9:18]}"}]
 
 
 # ---- what it sends ----

@@ -13,9 +13,9 @@ from adapters.trust.certificates import Credential
 from tests.conformance.client import Client
 from tests.conformance.soap import SoapClient
 from tests.databases import postgres, sqlite_template
-from tests.lab import Lab, lab_authority
+from tests.lab import Lab, database, lab, lab_authority
 
-__all__ = ["lab_authority", "postgres", "sqlite_template"]
+__all__ = ["database", "lab", "lab_authority", "postgres", "sqlite_template"]
 
 
 @pytest.fixture

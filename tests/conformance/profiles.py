@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import fhirkit
+
 _PLACES = [above / "shared" / "conformance" / "fhir" for above in Path(__file__).resolve().parents]
 FOLDER = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
 """Beside the project, not part of it. Where it is absent no claim can be checked, and resources are checked as R4."""
@@ -38,6 +40,26 @@ def faults(resource: Mapping[str, Any]) -> list[str]:
     """What breaks the profiles that the resource claims and that are published here."""
     claimed = resource.get("meta", {}).get("profile", [])
     return [fault for url in claimed if url in published() for fault in faults_by(resource, url)]
+
+
+def refuse_faulty(resource: Mapping[str, Any]) -> None:
+    """Two judges: R4 as a validator that is not ours knows it, and the profiles that the resource itself claims."""
+    issues = [str(issue) for issue in fhirkit.validate(json.dumps(resource))]
+    assert not issues, issues
+    for one in _whole(resource):
+        assert not faults(one), faults(one)
+
+
+def _whole(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A resource with all that stand in it."""
+    yield resource
+    within = [*resource.get("entry", ()), *resource.get("parameter", ())]
+    for each in within if resource["resourceType"] in ("Bundle", "Parameters") else ():
+        for found in (each, *each.get("part", ())):
+            if "resource" in found:
+                yield from _whole(found["resource"])
+    for one in resource.get("contained", ()):
+        yield from _whole(one)
 
 
 def faults_by(resource: Mapping[str, Any], url: str) -> list[str]:

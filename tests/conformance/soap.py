@@ -208,10 +208,10 @@ class SoapClient:
     def repository(self) -> str:
         return f"{str(self.hospital.home).removeprefix('urn:oid:')}.2"
 
-    def sends(self, path: str, content_type: str, body: bytes, **headers: str) -> SoapAnswer:
+    def sends(self, path: str, content_type: str, body: bytes, *, check: bool = True, **headers: str) -> SoapAnswer:
         told = {"Content-Type": content_type, "Accept": "*/*", **headers}
         reply = self.hospital.sends("POST", path, body=body, headers=told)
-        return read_answer(reply.status, reply.headers, reply.body)
+        return read_answer(reply.status, reply.headers, reply.body, check=check)
 
     def asks(self, path: str, action: str, body: str, *, mtom: bool = False, **headers: str) -> SoapAnswer:
         root = envelope(action, body)

@@ -14,10 +14,13 @@ with warnings.catch_warnings():
     import zeep
     from zeep.transports import Transport
 
-from tests.conformance.soap import APPROVED, FOLDER, QUERIES, Document, SoapClient, Submission
+from tests.conformance.changes import UPDATE, Change, Revised, revision
+from tests.conformance.soap import APPROVED, FOLDER, QUERIES, Document, SoapClient, Submission, oid
+from tests.papers import CtStudy, Person
 
 WSDL = FOLDER / "wsdl"
 ADDRESSES = {"iti41": "/xds/repository", "iti43": "/xds/repository", "iti42": "/xds/registry", "iti18": "/xds/registry"}
+ADDRESSES["rad69"] = "/xds/repository"
 
 pytestmark = pytest.mark.skipif(
     not WSDL.is_dir() and os.environ.get("CI") != "true", reason="IHE's contracts are not on this machine"
@@ -106,3 +109,47 @@ def test_a_foreign_library_reads_why_it_was_refused(soap: SoapClient) -> None:
             DocumentRequest=[{"RepositoryUniqueId": "2.25.1", "DocumentUniqueId": "2.25.1"}]
         )
     assert "action" in refused.value.message
+
+
+def test_a_foreign_library_retrieves_images_by_ihes_own_contract(soap: SoapClient) -> None:
+    person = Person("zeep", "Lưu Thị Thử", "1966-02-01")
+    soap.hospital.registers(person)
+    study = CtStudy(person, oid())
+    soap.hospital.publishes_study(study)
+    wanted = {"RepositoryUniqueId": soap.repository, "DocumentUniqueId": f"{study.uid}.1.2"}
+    got = service(soap, "rad69")(
+        StudyRequest=[
+            {
+                "studyInstanceUID": study.uid,
+                "SeriesRequest": [{"seriesInstanceUID": f"{study.uid}.1", "DocumentRequest": [wanted]}],
+            }
+        ],
+        TransferSyntaxUIDList={"TransferSyntaxUID": ["1.2.840.10008.1.2.1"]},
+    )
+    assert got.RegistryResponse.status.endswith(":Success")
+    (one,) = got.DocumentResponse
+    assert (one.mimeType, one.Document) == ("application/dicom", study.slices("bac-ninh")[1])
+
+
+class Saying(zeep.Plugin):  # type: ignore[misc]
+    """Another action for the same payload: IHE has no contract for ITI-57, whose message is that of ITI-42."""
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+
+    def egress(self, envelope: Any, headers: dict[str, str], operation: Any, options: Any) -> tuple[Any, Any]:
+        (said,) = envelope.iter("{http://www.w3.org/2005/08/addressing}Action")
+        said.text = self.action
+        return envelope, {**headers, "Content-Type": "application/soap+xml; charset=utf-8"}
+
+
+def test_a_foreign_library_changes_metadata(soap: SoapClient) -> None:
+    document = Document("A1", b"%PDF to be changed")
+    assert soap.provides(Submission("A1", [document])).outcome == "Success"
+    by_id = ("$XDSDocumentEntryUniqueId", f"('{document.unique_id}')")
+    (entry,) = soap.queries("GetDocuments", by_id).documents
+    new = Revised("A1", document.content, unique_id=document.unique_id, lid=entry.get("id"), title="Đọc lại")
+    submitted = etree.fromstring(Change("A1", [new], operations=[revision(new, "1.1")]).xml(soap))
+    answer = service(soap, "iti42", WithObjects(submitted), Saying(UPDATE))(RegistryObjectList={})
+    assert answer.status.endswith(":Success")
+    assert len(soap.queries("GetDocuments", by_id).documents) == 2

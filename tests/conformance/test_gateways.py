@@ -13,10 +13,23 @@ import pytest
 from lxml import etree
 
 from adapters.trust import certificates
+from tests.conformance.changes import (
+    REMOVE,
+    UPDATE,
+    Change,
+    Revised,
+    changes,
+    everything_of,
+    ids_of,
+    removal,
+    removes,
+    revision,
+)
 from tests.conformance.client import Client, consent
 from tests.conformance.saml import Statement, header, signed
 from tests.conformance.soap import (
     APPROVED,
+    DEPRECATED,
     HL7,
     ITI,
     NS,
@@ -213,6 +226,16 @@ def test_a_question_that_says_too_little_is_an_error_of_its_own_language(gateway
     assert answer.envelope.find(".//h:queryAck/h:queryResponseCode", NS).get("code") == "AE"
 
 
+def test_a_question_with_thousands_of_numbers_is_refused(gateway: Gateway) -> None:
+    many = "".join(
+        f'<livingSubjectId><value root="2.25.1" extension="{n}"/><semanticsText>I</semanticsText></livingSubjectId>'
+        for n in range(3000)
+    )
+    asked = discovery(gateway.own).replace("<livingSubjectName", f"{many}<livingSubjectName")
+    answer = gateway.sends("/xcpd", DISCOVERY, asked)
+    assert answer.envelope.find(".//h:queryAck/h:queryResponseCode", NS).get("code") == "AE"
+
+
 def test_home_community_rules(gateway: Gateway) -> None:
     document = holds(gateway)
     here, elsewhere = str(gateway.holder.home), str(gateway.own.home)
@@ -241,6 +264,59 @@ def test_what_may_not_be_seen_is_not_there_in_any_query(gateway: Gateway) -> Non
     assert gateway.retrieves(hidden.unique_id).codes == ["XDSDocumentUniqueIdError"]
     absent = gateway.retrieves("2.25.404")
     assert absent.codes == ["XDSDocumentUniqueIdError"]
+
+
+def test_what_the_holder_changes_and_removes_another_hospital_sees_as_it_is_now(gateway: Gateway) -> None:
+    document = holds(gateway)
+    system, here = SoapClient(gateway.holder), str(gateway.holder.home)
+    root, number = matched(gateway.discovers())
+    patient = ("$XDSDocumentEntryPatientId", f"'{number}^^^&{root}&ISO'")
+    any_status = ("$XDSDocumentEntryStatus", f"('{APPROVED}','{DEPRECATED}')")
+    first = gateway.queries("FindDocuments", patient, STATUS).documents[0].get("id")
+    new = Revised("A1", document.content, unique_id=document.unique_id, title="Đọc lại", lid=first)
+    assert changes(system, "A1", revision(new, "1.1"), documents=[new]).outcome == "Success"
+    (entry,) = gateway.queries("FindDocuments", patient, any_status).documents
+    assert entry.find("r:Name/r:LocalizedString", NS).get("value") == "Đọc lại"
+    by_id = ("$XDSDocumentEntryUniqueId", f"('{document.unique_id}')")
+    for asked in (by_id, ("$XDSDocumentEntryLogicalID", f"('{first}')")):
+        assert [one.get("id") for one in gateway.queries("GetDocuments", asked, home=here).documents] == (
+            [entry.get("id")] if asked is by_id else []
+        )
+
+    closed = Revised(
+        "A1", document.content, unique_id=document.unique_id, lid=first, codes={"confidentiality": RESTRICTED_HIV}
+    )
+    assert changes(system, "A1", revision(closed, "2"), documents=[closed]).outcome == "Success"
+    assert gateway.queries("FindDocuments", patient, any_status).documents == []
+    opened = Revised("A1", document.content, unique_id=document.unique_id, lid=first)
+    assert changes(system, "A1", revision(opened, "3"), documents=[opened]).outcome == "Success"
+    assert gateway.queries("FindDocuments", patient, any_status).documents == [], "what the law closes stays closed"
+
+    other = holds(gateway, content=b"%PDF of a mistake")
+    assert gateway.queries("FindDocuments", patient, any_status).unique_ids == [other.unique_id]
+    assert removes(system, *ids_of(everything_of(system, "A1"))).outcome == "Success"
+    answer = gateway.queries("FindDocuments", patient, any_status)
+    assert (answer.documents, answer.codes) == ([], [])
+    assert gateway.retrieves(other.unique_id).codes == ["XDSDocumentUniqueIdError"]
+    for action, body in ((REMOVE, removal(first)), (UPDATE, Change("A1").xml(system))):
+        refused = gateway.sends("/xca/responding", action, body)
+        assert (refused.status, refused.fault[1]) == (400, "a:ActionNotSupported")
+
+
+RESTRICTED_HIV = ("f4f85eac-e6cb-4883-b524-f2705394840f", "HIV", "2.16.840.1.113883.5.4", "HIV")
+
+
+def test_a_summary_is_made_for_the_own_hospital_alone(gateway: Gateway) -> None:
+    holds(gateway)
+    system = SoapClient(gateway.holder)
+    asked = ("$XDSDocumentEntryType", "('urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248')")
+    (unique_id,) = system.finds("A1", asked).unique_ids
+    root, number = matched(gateway.discovers())
+    patient = ("$XDSDocumentEntryPatientId", f"'{number}^^^&{root}&ISO'")
+    assert gateway.queries("FindDocuments", patient, STATUS, asked).documents == []
+    by_id = ("$XDSDocumentEntryUniqueId", f"('{unique_id}')")
+    assert gateway.queries("GetDocuments", by_id, home=str(gateway.holder.home)).documents == []
+    assert gateway.retrieves(unique_id).codes == ["XDSDocumentUniqueIdError"]
 
 
 def test_a_connection_without_the_certificate_of_a_hospital_learns_nothing(gateway: Gateway) -> None:
@@ -290,8 +366,10 @@ def test_what_this_node_asks_keeps_the_schemas_too(gateway: Gateway) -> None:
     assert found.unique_ids == [document.unique_id]
     assert soap.retrieves(document.unique_id, home=str(gateway.holder.home), repository=_repository(gateway)).contents
     assert len(caught) == 3
-    for body in caught[:2]:
-        refuse_faulty(etree.fromstring(body).find("s:Body", NS)[0])
+    for body in caught:
+        # retrieving is asked for in a package
+        start, end = body.index(b"<s:Envelope"), body.index(b"</s:Envelope>") + len(b"</s:Envelope>")
+        refuse_faulty(etree.fromstring(body[start:end]).find("s:Body", NS)[0])
 
 
 def _repository(gateway: Gateway) -> str:
@@ -332,18 +410,29 @@ def test_a_community_that_does_not_answer_is_named(gateway: Gateway) -> None:
     assert unknown.codes == ["XDSUnknownCommunity"]
 
 
-def test_what_the_gateway_does_not_pass_on_is_said(gateway: Gateway) -> None:
-    soap, here, there = SoapClient(gateway.own), str(gateway.own.home), str(gateway.holder.home)
-    own = Document("A1", b"%PDF own")
-    assert soap.provides(Submission("A1", [own])).outcome == "Success"
-    by_id = ("$XDSDocumentEntryUniqueId", f"('{own.unique_id}')")
-    asked = {"path": "/xca/initiating"}
-    assert soap.queries("GetDocuments", by_id, **asked).codes == ["XDSMissingHomeCommunityId"]
-    assert soap.queries("GetDocuments", by_id, home=here, **asked).unique_ids == [own.unique_id]
-    assert soap.queries("GetDocuments", by_id, home=there, **asked).codes == ["XDSUnavailableCommunity"]
-    patient = ("$XDSSubmissionSetPatientId", f"'{soap.cx('A1')}'")
-    sets = soap.queries("FindSubmissionSets", patient, ("$XDSSubmissionSetStatus", f"('{APPROVED}')"), **asked)
-    assert (sets.outcome, sets.codes, len(sets.packages)) == ("PartialSuccess", ["XDSUnavailableCommunity"], 1)
+@pytest.mark.parametrize("speaks", [{"xca"}, {"fhir"}])
+def test_what_was_found_as_references_is_got_by_name(gateway: Gateway, speaks: set[str]) -> None:
+    """As many consumers do it: first which there are, then those that they have not."""
+    theirs, soap = holds(gateway), SoapClient(gateway.own)
+    holds(gateway, content=b"%PDF another")
+    gateway.own.lab.lists(replace(gateway.holder.peer, speaks=frozenset(speaks)))
+    there = str(gateway.holder.home)
+    asked: dict[str, Any] = {"path": "/xca/initiating", "home": there}
+    references = soap.finds("A1", path="/xca/initiating", refs=True).references
+    assert len(references) == 2
+    by_uuid = soap.queries("GetDocuments", ("$XDSDocumentEntryEntryUUID", f"('{references[0]}')"), **asked)
+    assert ([one.get("id") for one in by_uuid.documents], by_uuid.codes) == (references[:1], [])
+    by_id = soap.queries("GetDocuments", ("$XDSDocumentEntryUniqueId", f"('{theirs.unique_id}')"), **asked)
+    assert (by_id.unique_ids, by_id.documents[0].get("home")) == ([theirs.unique_id], there)
+    both = soap.queries(
+        "GetDocuments", ("$XDSDocumentEntryEntryUUID", f"('{references[0]}','{references[1]}')"), **asked
+    )
+    assert ({one.get("id") for one in both.documents}, both.codes) == (set(references), [])
+    nothing = soap.queries("GetDocuments", ("$XDSDocumentEntryUniqueId", "('2.25.404')"), **asked)
+    assert (nothing.outcome, nothing.documents, nothing.codes) == ("Success", [], ["XDSRegistryError"])
+    gateway.holder.goes_down()
+    silent = soap.queries("GetDocuments", ("$XDSDocumentEntryUniqueId", f"('{theirs.unique_id}')"), **asked)
+    assert silent.codes == ["XDSUnavailableCommunity"]
 
 
 def test_a_question_for_one_community_asks_only_that(gateway: Gateway) -> None:

@@ -7,10 +7,24 @@ import os
 import random
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from lxml import etree
 
+from tests.conformance.changes import (
+    REMOVE,
+    REMOVE_BYTES,
+    UPDATE,
+    Change,
+    Revised,
+    bytes_removal,
+    new_link,
+    removal,
+    revision,
+    status_change,
+)
+from tests.conformance.images import RETRIEVE_IMAGES, image_request
 from tests.conformance.soap import (
     APPROVED,
     ASSOCIATION,
@@ -72,6 +86,10 @@ def messages(soap: SoapClient) -> dict[str, tuple[str, bytes]]:
             "/xds/repository",
             envelope(f"{ITI}ProvideAndRegisterDocumentSet-b", provide + "</x:ProvideAndRegisterDocumentSetRequest>"),
         ),
+        "ITI-57": ("/xds/registry", envelope(UPDATE, _change(soap))),
+        "ITI-62": ("/xds/registry", envelope(REMOVE, removal(uuid4().urn, uuid4().urn))),
+        "ITI-86": ("/xds/repository", envelope(REMOVE_BYTES, bytes_removal("2.25.1", soap.repository))),
+        "RAD-69": ("/xds/repository", envelope(RETRIEVE_IMAGES, image_request("1.2", "1.3", "45", repository="1.6"))),
         "ITI-42": ("/xds/registry", envelope(f"{ITI}RegisterDocumentSet-b", said.xml(soap))),
         "ITI-18": ("/xds/registry", envelope(f"{ITI}RegistryStoredQuery", find)),
         "ITI-18 related": ("/xds/registry", envelope(f"{ITI}RegistryStoredQuery", related)),
@@ -81,6 +99,16 @@ def messages(soap: SoapClient) -> dict[str, tuple[str, bytes]]:
             envelope(f"{ITI}RetrieveDocumentSet", retrieve + "</x:RetrieveDocumentSetRequest>"),
         ),
     }
+
+
+def _change(soap: SoapClient) -> str:
+    new = Revised("A1", lid=uuid4().urn)
+    operations = [
+        revision(new, "1.1"),
+        status_change(uuid4().urn, "Approved", "Deprecated"),
+        new_link(HAS_MEMBER, uuid4().urn, uuid4().urn),
+    ]
+    return Change("A1", [new], operations=operations).xml(soap)
 
 
 def mutated(message: bytes, chance: random.Random) -> bytes:
@@ -131,7 +159,18 @@ _MUTATIONS: tuple[Callable[[Any, random.Random], None], ...] = (
 )  # fmt: skip
 
 
-NAMES = ("ITI-41", "ITI-42", "ITI-18", "ITI-18 related", "ITI-18 everywhere", "ITI-43")
+NAMES = (
+    "ITI-41",
+    "ITI-42",
+    "ITI-18",
+    "ITI-18 related",
+    "ITI-18 everywhere",
+    "ITI-43",
+    "ITI-57",
+    "ITI-62",
+    "ITI-86",
+    "RAD-69",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conformance.client import Client
+from tests.conformance.client import Client, own_name
 from tests.conformance.soap import (
     APPROVED,
     ASSOCIATION,
@@ -55,7 +55,7 @@ class Held:
 @pytest.fixture(scope="module")
 def held(soap: SoapClient) -> Held:
     number = f"Q{uuid4().hex[:8]}"
-    Client(soap.hospital).registers(number, name=[{"text": f"Người {number}"}])
+    Client(soap.hospital).registers(number, name=own_name())
     report = Document(number, b"report", slots={"urn:ihe:iti:xds:2013:referenceIdList": [ACCESSION]})
     mri = ("f0306f51-975f-434e-a61c-c59651d33983", "24590-2", LOINC, "MR Brain")
     addendum = Document(number, b"addendum", id="Document02", codes={"type": mri})
@@ -110,7 +110,8 @@ def test_documents_are_found_by_what_is_known_of_them(soap: SoapClient, held: He
     assert find(soap, held, (f"{de}ServiceStopTimeTo", "20260503")) == set()
     assert find(soap, held, (f"{de}AuthorPerson", "('%Lê^Mẫu%')")) == current
     assert find(soap, held, (f"{de}AuthorPerson", "('%Trần%')")) == set()
-    assert find(soap, held, (f"{de}Type", "('urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248')")) == set()
+    on_demand = find(soap, held, (f"{de}Type", "('urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248')"))
+    assert on_demand == {"another"}, "the summary of the patient alone"
     assert held.named(soap.finds("nobody")) == set()
 
 
@@ -265,7 +266,7 @@ def test_every_association_says_whether_its_set_brought_the_document(soap: SoapC
 def test_what_came_under_a_merged_number_is_found_under_the_one_that_stands(soap: SoapClient) -> None:
     client, survivor, subsumed = Client(soap.hospital), f"S{uuid4().hex[:8]}", f"T{uuid4().hex[:8]}"
     for number in (survivor, subsumed):
-        client.registers(number, name=[{"text": f"Người {number}"}])
+        client.registers(number, name=own_name())
     documents = [Document(survivor, b"kept"), Document(subsumed, b"merged")]
     for document in documents:
         assert soap.provides(Submission(document.number, [document])).outcome == "Success"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from hie_node.hl7v2 import handle
 from tests.conformance.client import Client, consent, provided
 from tests.conformance.profiles import FOLDER, faults_by, published
 from tests.papers import CtStudy, Person
@@ -151,6 +152,53 @@ def test_a_summary_is_a_valid_document_that_says_what_it_is_made_of(node: Client
     found = node.get("/fhir/Patient", identifier=f"{node.system}|BN77")
     assert node("GET", f"/fhir/Patient/{found.ids[0]}/$summary").status == 200
     assert node("GET", f"/fhir/Patient/$summary?identifier={quote(node.system)}%7Cnobody").status == 404
+
+
+LABORATORY = """MSH|^~\\&|LIS|BV|||20261110090000||ORU^R01^ORU_R01|L{control}|P|2.5|||||VNM|UNICODE UTF-8
+PID|1||BN78^^^OWN^MR||Nguyễn^Văn^Mẫu||19900501|M
+OBR|1||XN1^LIS|CHEM^Sinh hóa máu^L|||20261110080000|||||||||||||||||LAB|{status}
+OBX|1|NM|15074-8^Glucose^LN^GLU^Đường máu^L||{glucose}|mmol/L|3.9 - 6.4|H|||{status}|||20261110081500
+OBX|2|SN|CRP^CRP^L||<^5|mg/L|< 10|N|||{status}
+OBX|3|ST|NAT^Natri^L||140,5|mmol/L||ZZ|||{status}
+OBX|4|ST|BLD^Nhóm máu^L||O dương||||||{status}
+OBX|5|NM|BAD^Hỏng^L||mẫu vỡ hồng cầu|U/L|||||{status}
+OBX|6|NM|KAL^Kali^L||4.1|mmol/L|||||P"""
+
+
+def measured(node: Client, **told: str) -> dict[str, dict[str, Any]]:
+    """The observations of the summary of BN78, by what they are of, after this message."""
+    text = LABORATORY.format(**({"control": "1", "status": "F", "glucose": "7.20"} | told))
+    sent = text.replace("OWN", f"&{node.system.removeprefix('urn:oid:')}&ISO").replace("\n", "\r").encode()
+    handled = handle(node.hospital.house, sent)
+    assert handled.verdict.code == "AA", handled.verdict
+    told_ = node("GET", f"/fhir/Patient/$summary?identifier={quote(node.system)}%7CBN78")
+    assert told_.status == 200, told_.body
+    resources = [one["resource"] for one in told_.bundle["entry"]]
+    return {one["code"]["text"]: one for one in resources if one["resourceType"] == "Observation"}
+
+
+def test_numbers_of_a_laboratory_message_are_observations_of_the_summary_as_they_were_sent(node: Client) -> None:
+    found = measured(node)
+    assert set(found) == {"Glucose", "CRP", "Natri"}, "words, broken numbers and what is not final stay in the text"
+    glucose = found["Glucose"]
+    assert glucose["code"]["coding"][0] == {"system": "http://loinc.org", "code": "15074-8", "display": "Glucose"}
+    assert str(glucose["valueQuantity"]["value"]) == "7.2" and glucose["valueQuantity"]["unit"] == "mmol/L"
+    assert glucose["referenceRange"] == [{"text": "3.9 - 6.4"}] and glucose["status"] == "final"
+    assert glucose["interpretation"][0]["coding"][0]["code"] == "H"
+    assert glucose["effectiveDateTime"] == "2026-11-10T08:15:00+07:00", "its own time"
+    assert found["CRP"]["valueString"] == "<5 mg/L" and found["CRP"]["effectiveDateTime"].endswith("T08:00:00+07:00")
+    assert found["Natri"]["interpretation"] == [{"text": "ZZ"}], "a flag that is in no table stays as it was written"
+
+
+def test_a_corrected_laboratory_report_corrects_its_numbers_and_one_that_is_taken_back_has_none(node: Client) -> None:
+    measured(node)
+    corrected = measured(node, control="2", status="C", glucose="5.2")
+    assert (corrected["Glucose"]["status"], corrected["Glucose"]["valueQuantity"]["value"]) == ("corrected", 5.2)
+    assert measured(node, control="3", status="X") == {}
+
+
+def test_numbers_of_a_laboratory_report_on_a_closed_list_are_in_no_summary(node: Client) -> None:
+    assert measured(node, glucose="7.2\rNTE|1||xét nghiệm HIV dương tính") == {}
 
 
 def test_a_text_is_given_as_pdf_to_whoever_takes_nothing_else(node: Client) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conformance.client import Client, provided, stored
+from tests.conformance.client import Client, own_name, provided, stored
 from tests.conformance.soap import (
     APPROVED,
     ASSOCIATION,
@@ -31,7 +31,7 @@ from tests.conformance.soap import (
 def number(soap: SoapClient) -> str:
     """A patient of the test's own."""
     number = f"P{uuid4().hex[:8]}"
-    assert Client(soap.hospital).registers(number, name=[{"text": f"Người {number}"}]).status == 201
+    assert Client(soap.hospital).registers(number, name=own_name()).status == 201
     return number
 
 

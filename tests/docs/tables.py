@@ -21,16 +21,17 @@ from adapters.hl7v2 import ack
 from adapters.hl7v2.catalogue import EXCHANGES
 from adapters.soap.faults import XDS_CODES
 from adapters.transactions import Transaction
+from hie_node.ahead_tables import Line, TransfersAhead
 from hie_node.cli import app
 from hie_node.doors import BASES
 from hie_node.edge.limits import EdgeLimits
-from hie_node.setting_tables import Atna, Dicom, Limits, Mllp, Notices, Pacs, SignIn
+from hie_node.setting_tables import Atna, Dicom, Limits, Mllp, Notices, Pacs, SignIn, Subscriptions
 from hie_node.settings import Settings
 from hie_node.web.door import PAGES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-_TABLE = re.compile(r"<!-- table: ([a-z-]+) -->\n.*?<!-- end of table -->", re.DOTALL)
+_TABLE = re.compile(r"<!-- table: ([a-z0-9-]+) -->\n.*?<!-- end of table -->", re.DOTALL)
 _FIELD = re.compile(r"    (\w+) {1,}(\S.*)")
 _MORE = re.compile(r" {8,}(\S.*)")
 
@@ -62,7 +63,7 @@ def _default(owner: Any, name: str) -> str:
 
 
 def settings() -> str:
-    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in", "atna")
+    elsewhere = ("home", "limits", "mllp", "notices", "dicom", "pacs", "sign_in", "atna", "subscriptions", "ahead")
     told = {name: text for name, text in field_words(Settings).items() if name not in elsewhere}
     rows = ([f"`{name}`", _default(Settings, name), text] for name, text in told.items())
     return _markdown(["setting", "default", "what it is"], rows)
@@ -99,8 +100,24 @@ def pacs() -> str:
     return _markdown(["setting", "default", "what it is"], rows)
 
 
+def ahead() -> str:
+    told = {name: text for name, text in field_words(TransfersAhead).items() if name != "lines"}
+    rows = ([f"`{name}`", _default(TransfersAhead, name), text] for name, text in told.items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def ahead_lines() -> str:
+    rows = ([f"`{name}`", _default(Line, name), text] for name, text in field_words(Line).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
 def sign_in() -> str:
     rows = ([f"`{name}`", _default(SignIn, name), text] for name, text in field_words(SignIn).items())
+    return _markdown(["setting", "default", "what it is"], rows)
+
+
+def subscriptions() -> str:
+    rows = ([f"`{name}`", _default(Subscriptions, name), text] for name, text in field_words(Subscriptions).items())
     return _markdown(["setting", "default", "what it is"], rows)
 
 
@@ -140,11 +157,7 @@ def _doors(transaction: Transaction) -> str:
 
 
 def transactions() -> str:
-    rows = (
-        [t.name, t.title, _paths(t), _doors(t), "none" if t.open_to_all else f"`system/{t.scope[0]}.{t.scope[1]}`"]
-        for t in TRANSACTIONS
-        if not t.action
-    )
+    rows = ([t.name, t.title, _paths(t), _doors(t), _needed(t)] for t in TRANSACTIONS if not t.action)
     return _markdown(["", "what", "method and path", "where", "scope"], rows)
 
 
@@ -157,6 +170,12 @@ def soap_transactions() -> str:
         for door in sorted(t.doors)
     ]
     return _markdown(["", "what", "address", "action", "scope"], rows)
+
+
+def _needed(transaction: Transaction) -> str:
+    if transaction.open_to_all:
+        return "none"
+    return _scope(transaction, "house") if transaction.scope[0] else "that of each entry"
 
 
 def _scope(transaction: Transaction, door: str) -> str:
@@ -222,6 +241,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "dicom": dicom,
     "pacs": pacs,
     "sign-in": sign_in,
+    "subscriptions": subscriptions,
+    "ahead": ahead,
+    "ahead-lines": ahead_lines,
     "hl7-exchanges": hl7_exchanges,
     "hl7-errors": hl7_errors,
     "pages": web_pages,

@@ -10,12 +10,12 @@ import pytest
 
 from hie_node import log
 from hie_node.setting_tables import Mllp
-from tests.databases import postgres, sqlite_template
+from tests.databases import database_url, postgres, sqlite_template
 from tests.house.hospital import Hospital, make_house
 from tests.impostors import impostors
 from tests.lab import database, lab, lab_authority
 
-__all__ = ["database", "hospital", "impostors", "lab", "lab_authority", "postgres", "sqlite_template"]
+__all__ = ["database", "database_url", "hospital", "impostors", "lab", "lab_authority", "postgres", "sqlite_template"]
 
 
 @pytest.fixture

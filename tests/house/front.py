@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.processes import descendants, eventually
+
 PATIENCE_SECONDS = 8.0  # only so that a broken front ends a test; no test asserts a time
 
 
@@ -75,14 +77,6 @@ def free_ports(count: int) -> list[int]:
     for sock in sockets:
         sock.close()
     return ports
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not come true: {what}")
-        time.sleep(0.02)
 
 
 @dataclass(slots=True)
@@ -207,21 +201,6 @@ class Front:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE_SECONDS)
-
-
-def descendants(pid: int) -> list[int]:
-    try:
-        direct = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-    return direct + [below for one in direct for below in descendants(one)]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def resident_mb(pid: int) -> float:

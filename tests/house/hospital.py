@@ -35,6 +35,7 @@ def make_house(folder: Path, **settings: Any) -> House:
         lab=settings.pop("lab", True),
         mllp_port=settings.pop("mllp_port", 0),
         dicom_port=settings.pop("dicom_port", 0),
+        database_url=settings.pop("database_url", ""),
     )
     made = create(folder / "node", node)
     return build(replace(made, mllp=mllp, **settings))

@@ -14,11 +14,13 @@ import pytest
 
 from adapters.trust.errors import KeyUnusable
 from adapters.trust.sealed_keys import open_files, seal_files
+from consent.requesters import Role
 from hie_node import jobs
 from hie_node.backups import back_up, bring_back
 from hie_node.bootstrap import build
 from hie_node.flows import audit
 from hie_node.flows.heads import ask_keepers, offer_head
+from hie_node.flows.losses import answer_losses
 from hie_node.house import House
 from hie_node.returning import before_serving, catch_up, pending, recognise
 from hie_node.setting_tables import UnsafeSettings
@@ -199,7 +201,7 @@ def test_withdrawals_that_a_restored_node_missed_hold_before_it_serves(
 def test_a_copied_disk_is_recognised_by_what_others_hold_of_its_record(
     lab: Lab, tmp_path: Path, new_url: Callable[[], str]
 ) -> None:
-    """No `hie restore`: somebody put back an image of the machine. Afterwards the loss is a note, not a secret."""
+    """No `hie restore`: somebody put back an image of the machine. The loss stays found until the officer answers."""
     bac_ninh, _ = lab.hospitals("bac-ninh", "bach-mai")
     bac_ninh.publishes(ct_report(LAN))
     bac_ninh.seals()
@@ -214,6 +216,10 @@ def test_a_copied_disk_is_recognised_by_what_others_hold_of_its_record(
     found = recognise(bac_ninh.house)
     assert found is not None
     before_serving(bac_ninh.house)
+    result = audit.verify(bac_ninh.house, ask_keepers(bac_ninh.house))
+    assert len(result.findings) == 1 and "nobody answers" in result.findings[0].text and not result.notes
+    officer = bac_ninh._act("hie audit", Role.DATA_PROTECTION_OFFICER)
+    answer_losses(officer, because="đĩa hỏng, khôi phục từ bản sao lưu")
     result = audit.verify(bac_ninh.house, ask_keepers(bac_ninh.house))
     assert result.findings == () and len(result.notes) == 1 and "lost" in result.notes[0]
     assert recognise(bac_ninh.house) is None, "it asks once"

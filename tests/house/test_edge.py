@@ -14,7 +14,8 @@ from cryptography import x509
 
 from hie_node.edge import Listener, ServerTls, UnsafeListener
 from hie_node.edge.connection import route_hint
-from tests.house.front import Front, eventually, read_answer, resident_mb, start_front
+from tests.house.front import Front, read_answer, resident_mb, start_front
+from tests.processes import eventually
 
 HEAD = b"Host: localhost\r\n"
 MEGABYTE = 1 << 20

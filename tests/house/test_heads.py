@@ -14,12 +14,18 @@ from types import ModuleType
 import pytest
 from sqlalchemy import text
 
+from adapters.store.rows import moment
 from adapters.trust import seals
+from adapters.trust.losses import Loss, write_answer
+from consent.requesters import Role
 from hie_node import witness
 from hie_node.exporting import export_record
 from hie_node.flows import audit
 from hie_node.flows.heads import ask_keepers, offer_head
+from hie_node.flows.losses import answer_losses
 from hie_node.flows.reconcile import reconcile
+from hie_node.returning import before_serving
+from registry.errors import InvalidValue, NotFound
 from tests.house.test_on_record import as_owner_of_the_database
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, STRANGER, ct_report, written_request
@@ -275,6 +281,17 @@ def test_two_honest_records_are_alike(lab: Lab) -> None:
     assert _reconciled(bach_mai, bac_ninh) == [], "a question that nobody answered left nothing there"
 
 
+def test_what_was_asked_for_and_refused_was_shown_by_neither_record(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    report = bac_ninh.publishes(ct_report(LAN))
+    consent = bac_ninh.records(written_request(LAN, to="bach-mai"))
+    assert report in bach_mai.finds_documents(LAN)
+    bac_ninh.withdraws(consent)
+    assert bach_mai.fetches(report).status == 404
+    assert bach_mai.rows(direction="asked", transaction="ITI-68")[-1].items
+    assert _reconciled(bach_mai, bac_ninh) == []
+
+
 def _edited(hospital: Hospital, condition: str, old: str, new: str) -> None:
     with as_owner_of_the_database(hospital) as connection:
         connection.execute(
@@ -332,3 +349,113 @@ def test_a_period_that_is_none_is_refused(lab: Lab, parameters: list[object]) ->
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     body = json.dumps({"resourceType": "Parameters", "parameter": parameters}).encode()
     assert bach_mai.calls(bac_ninh, "POST", "/fhir/AuditEvent/$exchanges", body=body).status in (400, 422)
+
+
+# ---- a loss and who answers for it ----
+
+
+def _shortened(hospital: Hospital) -> int:
+    """By who can write to the database alone: rows and seals of the end are gone. Returns what is left."""
+    _with_a_record(hospital)
+    with hospital.house.storage.read() as unit:
+        size = unit.disclosures.last_seal().size  # type: ignore[union-attr]
+    _with_a_record(hospital)
+    offer_head(hospital.house)
+    with as_owner_of_the_database(hospital) as connection:
+        connection.execute(text("DELETE FROM disclosure WHERE position >= :s OR position IS NULL"), {"s": size})
+        connection.execute(text("DELETE FROM seal WHERE size > :s"), {"s": size})
+    hospital.lab.clock.moves(by=timedelta(minutes=1))
+    return size
+
+
+def test_a_cut_stays_found_when_the_node_goes_on_sealing_and_no_other_hospital_knows(lab: Lab) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    _shortened(bac_ninh)
+    for _ in range(9):
+        bac_ninh.finds_own_documents(LAN)
+        bac_ninh.seals()
+    assert bac_ninh.verifies().findings
+    with bac_ninh.house.storage.read() as unit:
+        assert [alarm.kind for alarm in unit.alarms.open()] == ["own-record-conflict"]
+
+
+@pytest.mark.parametrize("how", ["started again", "written into the database", "with somebody else's signature"])
+def test_a_cut_does_not_become_a_loss_that_is_explained(lab: Lab, how: str) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    size = _shortened(bac_ninh)
+    if how == "started again":
+        before_serving(bac_ninh.house)
+        assert len(bac_ninh.rows(transaction="restore")) == 1, "it asked for the withdrawals that it may have lost"
+    else:
+        when, keys = lab.clock(), bach_mai.house.keys
+        loss = Loss(when, size, "bv.lan", "khôi phục từ bản sao lưu")
+        answer = write_answer(keys, loss, home=bac_ninh.home, now=when) if how.startswith("with") else None
+        row = {"r": moment(when), "k": size, "a": answer}
+        with as_owner_of_the_database(bac_ninh) as connection:
+            connection.execute(text("INSERT INTO restore VALUES (:r, :k, :r, :a)"), row)
+    for _ in range(9):
+        bac_ninh.finds_own_documents(LAN)
+    bac_ninh.seals()
+    assert bac_ninh.verifies().findings, "by the head beside the keys"
+    found = _verified(bac_ninh)
+    assert any(bach_mai.facility in one.text and "nobody answers" in one.text for one in found.findings)
+    assert found.notes == ()
+
+
+def test_the_officer_answers_for_a_loss_and_for_no_later_one(lab: Lab) -> None:
+    bac_ninh, _ = lab.hospitals("bac-ninh", "bach-mai")
+    _shortened(bac_ninh)
+    before_serving(bac_ninh.house)
+    for role, because in ((Role.ADMINISTRATOR, "đĩa hỏng, khôi phục"), (Role.DATA_PROTECTION_OFFICER, "đĩa")):
+        with pytest.raises(InvalidValue):
+            answer_losses(bac_ninh._act("hie audit", role), because=because)
+    answer_losses(bac_ninh._act("hie audit", Role.DATA_PROTECTION_OFFICER), because="đĩa hỏng, khôi phục từ bản sao")
+    answered = bac_ninh.verifies()
+    assert answered.findings == () and answered.unsealed
+    bac_ninh.seals()
+    found = _verified(bac_ninh)
+    assert found.findings == () and len(found.notes) == 1 and "đĩa hỏng" in found.notes[0]
+    with pytest.raises(NotFound):
+        answer_losses(bac_ninh._act("hie audit", Role.DATA_PROTECTION_OFFICER), because="còn gì nữa không nhỉ")
+    bac_ninh.finds_own_documents(LAN)
+    bac_ninh.seals()
+    offer_head(bac_ninh.house)
+    lab.clock.moves(by=timedelta(minutes=1))
+    _shortened(bac_ninh)
+    bac_ninh.seals()
+    assert _verified(bac_ninh).findings
+
+
+def test_after_an_answer_the_rest_of_the_record_has_to_hold_at_once(lab: Lab) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    _shortened(bac_ninh)
+    before_serving(bac_ninh.house)
+    answer_losses(bac_ninh._act("hie audit", Role.DATA_PROTECTION_OFFICER), because="đĩa hỏng, khôi phục từ bản sao")
+    with as_owner_of_the_database(bac_ninh) as connection:
+        connection.execute(text("DELETE FROM seal"))
+        connection.execute(text("UPDATE disclosure SET position = NULL"))
+    assert bac_ninh.verifies().findings
+
+
+@pytest.mark.parametrize("body", ["garbage", "{}", "[]", "null"])
+@pytest.mark.parametrize("which", ["max", "min"])
+def test_a_spoilt_seal_is_named(lab: Lab, body: str, which: str) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    for _ in range(2):
+        _with_a_record(bac_ninh)
+    with as_owner_of_the_database(bac_ninh) as connection:
+        statement = f"UPDATE seal SET body = :b WHERE size = (SELECT {which}(size) FROM seal)"
+        connection.execute(text(statement), {"b": body})
+    assert any("cannot be read" in found.text for found in bac_ninh.verifies().findings)
+
+
+def test_nothing_is_sealed_onto_a_spoilt_seal_and_somebody_is_told(lab: Lab) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    _with_a_record(bac_ninh)
+    with as_owner_of_the_database(bac_ninh) as connection:
+        connection.execute(text("UPDATE seal SET body = 'garbage'"))
+    bac_ninh.registers(LAN)
+    assert bac_ninh.seals() == 0
+    with bac_ninh.house.storage.read() as unit:
+        assert [one.kind for one in unit.alarms.open()] == ["own-record-conflict"]
+    assert bac_ninh.finds_own_documents(LAN).status == 200, "care goes on"

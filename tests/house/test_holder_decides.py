@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.trust.peer_tokens import receipt_hash
-from consent.consents import Period
+from consent.consents import Period, Provision
 from consent.receipts import ConsentReceipt
 from consent.requesters import PurposeOfUse, Role
 from registry.identifiers import INSURANCE_NUMBER, NATIONAL_ID, PatientIdentifier
@@ -437,3 +437,48 @@ def test_an_insurance_number_alone_in_a_request_does_not_make_it_this_patients(l
     of_the_other = receipt_for(borrower, by=bach_mai)
     assert of_the_other.patient > {card}
     assert report not in bach_mai.asks(bac_ninh, LAN, receipts=brought(bach_mai, of_the_other))
+
+
+@pytest.mark.parametrize("kind", ["permit", "deny"])
+def test_a_request_about_one_visit_is_about_its_documents_alone(lab: Lab, kind: str) -> None:
+    """IHE PCF: data related to an encounter. Also as a receipt that travels."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    visit = PatientIdentifier("urn:hie-node:visit:27001", "LK-7")
+    of_the_visit, other = bac_ninh.publishes(ct_report(LAN)), bac_ninh.publishes(ct_report(LAN, "Lần hai."))
+    with bac_ninh.house.storage.begin() as unit:
+        unit.documents.replace(replace(of_the_visit, encounters=(visit,)))
+    bach_mai.registers(LAN)
+    consent = bach_mai.records(written_request(LAN, to="bach-mai"))
+    one_visit = frozenset({f"{visit.system}|{visit.value}"})
+    if kind == "permit":
+        bach_mai.changes(consent, provision=replace(consent.provision, encounters=one_visit))
+    else:
+        nested = Provision("deny", encounters=one_visit)
+        bach_mai.changes(consent, provision=replace(consent.provision, provisions=(nested,)))
+    expected = of_the_visit if kind == "permit" else other
+    found = bach_mai.finds_documents(LAN)
+    assert [one.rpartition(".")[2] for one in found.ids] == [expected.id]
+    assert bach_mai.fetches(of_the_visit).status == (200 if kind == "permit" else 404)
+    assert bach_mai.fetches(other).status == (404 if kind == "permit" else 200)
+
+
+@pytest.mark.parametrize(
+    ("honoured", "shown"),
+    [(("*",), True), (("01929",), True), (("bach-mai",), True), (("27001", "19001"), False), ((), False)],
+)
+def test_a_holder_says_whose_desks_it_trusts(lab: Lab, honoured: tuple[str, ...], shown: bool) -> None:
+    """A request that a hospital recorded whose word is not taken here is none; one that was recorded here counts."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    names = frozenset(str(bach_mai.home) if one == "bach-mai" else one for one in honoured)
+    bac_ninh.house = replace(bac_ninh.house, policy=replace(bac_ninh.house.policy, honoured=names))
+    bac_ninh.opens_anew()
+    report = bac_ninh.publishes(ct_report(LAN))
+    bach_mai.registers(LAN)
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    answer = bach_mai.finds_documents(LAN)
+    assert (report in answer) == shown
+    if not shown:
+        assert answer.lines[str(bac_ninh.home)] == WITHHELD, "no more than without any request"
+        assert "receipt-not-honoured" in bac_ninh.record[-1].reasons
+        bac_ninh.records(written_request(LAN, to="bach-mai"))
+        assert report in bach_mai.finds_documents(LAN)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from consent.consents import Consent
+from tests.adapters.dicom.files import element
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, CtStudy, WrittenRequest
 
@@ -47,3 +48,19 @@ def test_frames_of_a_patient_who_took_the_request_back_are_not_shown(lab: Lab) -
     assert found(bach_mai)
     bach_mai.withdraws(consent)
     assert bach_mai.sends("GET", FRAME, headers={"Accept": OCTETS}).status == 404
+
+
+def test_how_thin_the_slices_are_and_that_contrast_was_given_is_told_across_hospitals(lab: Lab) -> None:
+    """What a doctor weighs before ordering it again."""
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
+    bac_ninh.registers(LAN)
+    bach_mai.registers(LAN)
+    bach_mai.records(WrittenRequest(LAN, to="bach-mai"))
+    thin = element(0x00180050, "DS", b"1.25")
+    agent = element(0x00180010, "LO", b"Iohexol")
+    sent = [one.replace(thin, agent + thin) for one in STUDY.slices("bac-ninh")]
+    bac_ninh.publishes_files({f"{n}.dcm": one for n, one in enumerate(sent)})
+    (study,) = bach_mai.finds_studies(LAN).found
+    (how,) = study["series"][0]["extension"]
+    told = {one["url"]: one.get("valueString") or one["valueQuantity"]["value"] for one in how["extension"]}
+    assert told == {"slice-thickness": 1.25, "contrast-agent": "Iohexol"}

@@ -69,9 +69,10 @@ def test_a_file_that_breaks_off_keeps_the_visits_before_and_says_so(hospital: Ho
     whole = VISIT.replace(HOSO[0], HOSO[0] + second.replace("GD4279999900001;DN4279999900001", ""))
     result = dropped(hospital, tmp_path, whole.split("<LOAIHOSO>XML13")[0] + "<LOAIHOSO>")
     assert result.outcome == "refused" and "not well-formed" in result.reason
-    assert hospital.documents(NUMBER) == []
+    assert hospital.documents(NUMBER) == [] and "nothing was stored" in result.reason
     result = dropped(hospital, tmp_path, whole[: whole.index("BN0002")])
     assert result.outcome == "refused" and hospital.documents(NUMBER) != []
+    assert "what came before that place was read" in result.reason and "nothing was stored" not in result.reason
     assert dropped(hospital, tmp_path, whole).outcome == "stored"
     assert hospital.documents("BN0002") != []
 

@@ -25,6 +25,7 @@ from hie_node.init import NewNode, create
 from hie_node.settings import load
 from registry.errors import NotFound
 from registry.identifiers import NATIONAL_ID, FacilityCode, HomeCommunityId, PatientIdentifier
+from registry.identity_changes import Learnt
 from registry.matching import CorroboratedNumber
 from registry.people import BirthDate, Demographics, HumanName, SourceRecord
 from registry.weights import shipped, written
@@ -85,7 +86,7 @@ def test_same_person_takes_all_records_along_and_undoing_restores_exactly_what_w
     second = node.registers("2", AS_A_MAN)
     third = node.registers("3", AS_A_MAN, NUMBER)
     assert node.person(first) != node.person(second) == node.person(third)
-    doubt = node.says("mpi", "review")[0]["id"]
+    doubt = node.says("mpi", "review")["items"][0]["id"]
     before = node.state()
     node.says("mpi", "merge", doubt, "--as", REGISTRAR)
     assert node.person(first) == node.person(second) == node.person(third)
@@ -96,7 +97,7 @@ def test_same_person_takes_all_records_along_and_undoing_restores_exactly_what_w
 def test_any_link_of_the_decision_undoes_all_of_it(node: Node) -> None:
     first, second = node.registers("1", LAN), node.registers("2", AS_A_MAN)
     node.registers("3", AS_A_MAN, NUMBER)
-    doubt = node.says("mpi", "review")[0]["id"]
+    doubt = node.says("mpi", "review")["items"][0]["id"]
     before = node.state()
     node.says("mpi", "merge", doubt, "--as", REGISTRAR)
     made = [one["id"] for one in node.says("mpi", "explain", first)["links"] if one["rule"] == "decided-by-a-person"]
@@ -105,12 +106,30 @@ def test_any_link_of_the_decision_undoes_all_of_it(node: Node) -> None:
     assert node.state() == before
 
 
+def test_which_hospital_was_told_of_what_is_shown_with_its_state(node: Node) -> None:
+    assert node.says("mpi", "notices") == []
+    first, second = node.registers("1", LAN), node.registers("2", AS_A_MAN)
+    doubt = node.says("mpi", "review")["items"][0]["id"]
+    peer = HomeCommunityId("urn:oid:1.2.3.5")
+    with node.house.storage.begin() as unit:
+        unit.identities.learn([Learnt(peer, second, (NUMBER,), node.house.now())])
+    node.says("mpi", "merge", doubt, "--as", REGISTRAR)
+    (told,) = node.says("mpi", "notices", "--waiting")
+    assert (told["hospital"], told["state"], told["change"]) == (str(peer), "waiting", "merged")
+    assert told["records"] == [second] != [first]
+    assert NUMBER.value not in str(told)
+    with node.house.storage.begin() as unit:
+        unit.identities.answered(told["id"], now=node.house.now(), acknowledged=True)
+    assert node.says("mpi", "notices", "--waiting") == []
+    assert [one["state"] for one in node.says("mpi", "notices")] == ["acknowledged"]
+
+
 def test_kept_apart_can_be_taken_back_and_all_of_it_is_on_record(node: Node) -> None:
     node.registers("1", LAN), node.registers("2", AS_A_MAN)
-    doubt = node.says("mpi", "review")[0]["id"]
+    doubt = node.says("mpi", "review")["items"][0]["id"]
     before = node.state()
     node.says("mpi", "keep-apart", doubt, "--as", REGISTRAR)
-    assert node.says("mpi", "review") == []
+    assert node.says("mpi", "review")["items"] == []
     node.says("mpi", "undo", doubt, "--as", REGISTRAR)
     assert node.state() == before
     with pytest.raises(NotFound):
@@ -139,7 +158,7 @@ def test_a_link_of_the_rule_that_a_registrar_undid_is_not_made_again_by_the_next
     node.says("mpi", "unmerge", link["id"], "--as", REGISTRAR)
     node.registers("2", replace(LAN, phones=("0105559876",)), NUMBER)
     assert node.person(first) != node.person(second)
-    assert node.says("mpi", "review") == []
+    assert node.says("mpi", "review")["items"] == []
 
 
 def test_relinking_shows_what_would_change_then_changes_it_and_each_link_can_be_undone(node: Node) -> None:
@@ -169,6 +188,9 @@ def test_a_model_learnt_here_is_kept_apart_until_somebody_takes_it(node: Node) -
         )
     told = node.says("mpi", "train", "--pairs", "500")
     assert (told["records"], Path(told["file"]).name) == (60, "matching_model.new.json")
+    assert told["held_out"]["present"] == shipped().version
+    assert (told["worse"], told["held_out"]["after"]["mistaken"]) == (False, 0)
+    assert not (node.home / "matching_model.json").exists(), "nobody said that it is to be used"
     assert node.says("mpi", "relink", "--dry-run", "--model", told["file"])["records"] == 60
     drifted = node.says("mpi", "drift")
     assert drifted["missing"]["phone"] == 1.0
@@ -196,3 +218,14 @@ def test_a_hospital_may_keep_to_shared_numbers_and_may_bring_its_own_model(node:
     (node.home / "node.toml").write_text(settings, "utf-8")
     (node.home / "matching_model.json").write_text(written(shipped()).replace(shipped().version, "ours"), "utf-8")
     assert build(load(node.home)).matcher.rule == "weighing/ours"
+
+
+def test_doubts_come_in_pages_the_newest_first_and_say_how_many_wait(node: Node) -> None:
+    node.registers("1", LAN), node.registers("2", AS_A_MAN)
+    older = node.says("mpi", "review")["items"][0]["id"]
+    other = replace(LAN, name=HumanName("Trần Thị Mai"), birth_date=BirthDate("1991-07-02"), phones=("0105557777",))
+    node.registers("3", other), node.registers("4", replace(other, gender="male"))
+    first, second = (node.says("mpi", "review", "--limit", "1", "--page", page) for page in ("1", "2"))
+    assert (first["waiting"], first["more"], second["more"]) == (2, True, False)
+    assert first["items"][0]["id"] != older == second["items"][0]["id"]
+    assert node.says("mpi", "review", "--kind", "overlay") == {"waiting": 0, "items": [], "more": False}

@@ -10,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hie_node.cli import app
-from hie_node.patient_lists import birth_date, read_list
+from hie_node.lab.evaluation import Known, evaluate
+from hie_node.lab.stations import listed_by_stations
+from hie_node.patient_lists import birth_date, listed, read_list
 from registry.errors import InvalidValue
+from registry.weights import shipped
 
 HEAD = "record_id,full_name,sex,birth_date,national_id,phone,source,local_id\n"
 LAN = "a,Nguyễn Thị Lan,Nữ,21/03/1958,960158004321,0101234567,BV01,1\n"
@@ -74,6 +77,86 @@ def test_what_a_file_may_look_like(tmp_path: Path, text: str | bytes) -> None:
     assert [line["record_id"] for line in lines] == ["a"]
 
 
+def test_no_lines_below_the_head_make_no_lines(tmp_path: Path) -> None:
+    assert link(tmp_path, HEAD) == ([], [])
+
+
+def test_a_field_with_line_breaks_and_quotation_marks_is_one_field(tmp_path: Path) -> None:
+    broken = LAN.replace("Nguyễn Thị Lan", '"Nguyễn ""Thị""\r\nLan"')
+    lines, _ = link(tmp_path, HEAD + LAN + broken.replace("a,", "b,", 1))
+    assert [line["cluster_id"] for line in lines] == ["a", "a"]
+
+
+@pytest.mark.parametrize("row", ["b", "b,", "b,,,,,,,,,,,,"])
+def test_lines_that_are_too_short_or_too_long_are_patients_of_whom_less_is_known(tmp_path: Path, row: str) -> None:
+    lines, pairs = link(tmp_path, HEAD + LAN + row + "\n")
+    assert [(line["cluster_id"], line["zone"]) for line in lines] == [("a", "new"), ("b", "new")]
+    assert pairs == []
+
+
+def test_text_of_the_windows_table_is_read_as_what_was_meant(tmp_path: Path) -> None:
+    """Windows-1258 keeps most tones as marks of their own; a file of it is no UTF-8."""
+    written = HEAD.encode() + composed_but_for_tones(normalize("NFD", LAN)).encode("cp1258")
+    (tmp_path / "1258.csv").write_bytes(written + b"b,Tr\xe2\xecn V\xe3n B\xe2\xec,Nam,1990,,,BV02,10\n")
+    one, other = read_list(tmp_path / "1258.csv")
+    assert one.traits.name == listed({"record_id": "a", "full_name": "Nguyễn Thị Lan"}).traits.name
+    assert other.traits.name == listed({"record_id": "b", "full_name": "Trấn Văn Bấ"}).traits.name
+
+
+def composed_but_for_tones(text: str) -> str:
+    """As Windows-1258 has it: â, ê, ô, ă, ơ, ư are letters, tones come behind them."""
+    found = text
+    for mark in "\u0302\u0306\u031b":
+        found = "".join(
+            normalize("NFC", found[n : n + 2]) if found[n + 1 : n + 2] == mark else found[n]
+            for n in range(len(found)) if found[n] != mark
+        )  # fmt: skip
+    return found
+
+
+def test_bytes_of_no_table_cost_their_letters_and_not_the_file(tmp_path: Path) -> None:
+    lines, _ = link(tmp_path, (HEAD + LAN).encode() + b"b,Tr\xff\xfen \x81\x9d,Nam,1990,,,BV02,10\n")
+    assert [line["record_id"] for line in lines] == ["a", "b"]
+
+
+def test_thousands_of_lines_of_one_patient_are_one_person(tmp_path: Path) -> None:
+    rows = "".join(LAN.replace("a,", f"r{n},", 1) for n in range(3_000))
+    lines, pairs = link(tmp_path, HEAD + rows)
+    assert {line["cluster_id"] for line in lines} == {"r0"}
+    assert pairs == []
+
+
+def test_a_local_number_of_two_people_is_told_and_links_nobody(tmp_path: Path) -> None:
+    lines, pairs = link(tmp_path, HEAD + LAN + "b,Trần Văn Bảy,Nam,05/05/1990,,,BV01,1\n")
+    assert [(line["cluster_id"], line["zone"]) for line in lines] == [("a", "new"), ("b", "review")]
+    assert [(pair["record_a"], pair["record_b"]) for pair in pairs] == [("b", "a")]
+    assert "already belongs to somebody else" in pairs[0]["reasons"]
+
+
+def test_a_file_and_the_measure_group_alike(tmp_path: Path) -> None:
+    """`hie mpi link` makes the clusters and asks the pairs that `hie mpi evaluate` is about."""
+    truth = tmp_path / "in.csv"
+    CliRunner().invoke(app, ["mpi", "invent", "--out", str(truth), "--count", "1500", "--lab", "hostile"])
+    measured = evaluate([Known(one.traits, one.person) for one in read_list(truth)], shipped())
+    lines, pairs = link(tmp_path, truth.read_bytes())
+    ids = [line["record_id"] for line in lines]
+    assert [line["cluster_id"] for line in lines] == [ids[cluster] for cluster in measured.clusters]
+    assert len(pairs) == measured.reviews
+    heads = {line["zone"] for line in lines if line["cluster_id"] == line["record_id"]}
+    others = {line["zone"] for line in lines if line["cluster_id"] != line["record_id"]}
+    assert (heads, others - {"review"}) == ({"new", "review"}, {"link"})
+
+
+@pytest.mark.parametrize("level", ["clean", "realistic", "hostile"])
+def test_lists_of_a_third_kind_are_linked_as_safely(tmp_path: Path, level: str) -> None:
+    """Errors that come from the kind of desk, not by field: nothing of the matcher was chosen on these."""
+    rows = [listed(row) for row in listed_by_stations(4_000, 35, level)]
+    found = evaluate([Known(one.traits, one.person) for one in rows], shipped())
+    assert found.unaided.false_merges <= 3
+    assert found.unaided.recall >= {"clean": 0.97, "realistic": 0.87, "hostile": 0.83}[level]
+    assert found.after.recall >= {"clean": 0.97, "realistic": 0.93, "hostile": 0.93}[level]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -134,3 +217,20 @@ def test_an_invented_list_is_linked_and_measured(tmp_path: Path) -> None:
     measured = run.invoke(app, ["mpi", "evaluate", "--truth", str(truth), "--json"])
     assert '"false_merges_per_100k": 0.0' in measured.output
     assert run.invoke(app, ["mpi", "evaluate", "--lab", "dirty"]).exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("record_id,full_name\na,Lan\n", "the column person"),
+        ("record_id,full_name,person\n", "a registration"),
+        ("record_id,full_name,person\na,Lan,1\na,Lan,1\n", "an id of its own"),
+        ("", "names of columns"),
+    ],
+)
+def test_a_truth_that_says_nothing_is_refused_instead_of_measured(tmp_path: Path, text: str, told: str) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text(text, "utf-8")
+    found = CliRunner().invoke(app, ["mpi", "evaluate", "--truth", str(truth)])
+    assert found.exit_code != 0
+    assert told in str(found.exception)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -225,6 +226,7 @@ def test_hostile_words_of_a_peer_stay_words(lab: Lab) -> None:
         {"context": {"userId": "Patient/1", "patientId": "p1"}},
         {"context": {"userId": "Practitioner/1", "patientId": "p1"}},
         {"prefetch": {"patient": {"resourceType": "Group"}}},
+        {"prefetch": "Patient/p1"},
         {"prefetch": {"patient": {"resourceType": "Patient", "id": "p1", "gender": "x"}}},
     ],
 )
@@ -234,6 +236,55 @@ def test_a_broken_call_is_told_what_was_expected(lab: Lab, broken: dict[str, Any
     reply = calls(bach_mai, body, path="/cds-services/order-sign")
     assert reply.status == 400 and json.loads(reply.body)["status"] == 400
     assert LAN.name.encode() not in reply.body
+
+
+def test_a_patient_who_looks_at_the_own_record_is_a_valid_user_of_patient_view_and_gets_no_card(lab: Lab) -> None:
+    (bach_mai,) = lab.hospitals("bach-mai")
+    bach_mai.publishes(ct_report(LAN, title=TITLE))
+    patient = fhir_patient(LAN, bach_mai)
+    assert cards(calls(bach_mai, call("patient-view", patient=patient)))
+    for user in ("Patient/p1", "RelatedPerson/r1"):
+        assert cards(calls(bach_mai, call("patient-view", patient=patient, userId=user))) == []
+
+
+def test_a_client_that_could_not_fetch_the_patient_is_answered_by_the_number_in_the_context(lab: Lab) -> None:
+    (bach_mai,) = lab.hospitals("bach-mai")
+    bach_mai.publishes(ct_report(LAN, title=TITLE, performed=bach_mai.house.now().isoformat()))
+    failed = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+    number = bach_mai.number_of(LAN).value
+    assert cards(calls(bach_mai, call("order-sign", service_request(), patient=failed, patientId=number)))
+    assert calls(bach_mai, call("order-sign", service_request(), patient=failed, patientId="no-9")).status == 412
+
+
+@pytest.mark.parametrize("more", [{"doNotPerform": True}, {"status": "revoked"}, {"status": "entered-in-error"}])
+def test_an_order_that_something_is_not_to_be_done_is_no_order(lab: Lab, more: dict[str, Any]) -> None:
+    (bach_mai,) = lab.hospitals("bach-mai")
+    bach_mai.publishes(ct_report(LAN, title=TITLE, performed=bach_mai.house.now().isoformat()))
+    patient = fhir_patient(LAN, bach_mai)
+    assert cards(calls(bach_mai, call("order-sign", service_request(), patient=patient)))
+    assert cards(calls(bach_mai, call("order-sign", service_request(**more), patient=patient))) == []
+
+
+def test_every_card_keeps_to_the_standard(two: tuple[Hospital, Hospital]) -> None:
+    """CDS Hooks 2.0, "Card Attributes": what has to be there, what may be, and nothing else."""
+    bach_mai = two[1]
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    patient = fhir_patient(LAN, bach_mai)
+    given = orders_ct(bach_mai) + cards(calls(bach_mai, call("patient-view", patient=patient)))
+    known = {"uuid", "summary", "detail", "indicator", "source", "suggestions", "selectionBehavior", "overrideReasons"}
+    assert len(given) == 2
+    for card in given:
+        assert set(card) <= known | {"links"} and {"summary", "indicator", "source"} <= set(card)
+        assert 0 < len(card["summary"]) < 140 and card["indicator"] in {"info", "warning", "critical"}
+        assert card["source"]["label"] and card["source"]["url"].startswith("https://")
+        assert ("suggestions" in card) == ("selectionBehavior" in card)
+        assert all(set(link) == {"label", "url", "type"} for link in card["links"])
+        assert all(reason["code"] and reason["system"] for reason in card.get("overrideReasons", ()))
+        for suggestion in card.get("suggestions", ()):
+            assert suggestion["label"] and str(UUID(suggestion["uuid"])) == suggestion["uuid"]
+            assert all(set(one) == {"type", "description", "resourceId"} for one in suggestion["actions"])
+        if "uuid" in card:
+            assert str(UUID(card["uuid"])) == card["uuid"]
 
 
 def test_no_json_an_unknown_service_and_too_much_are_refused(lab: Lab) -> None:
@@ -275,6 +326,7 @@ def test_an_ordering_system_authenticates_itself_as_the_standard_has_it(two: tup
         {"iss": "https://other.example"},
         {"exp": 0},
         {"jti": None},
+        {"aud": ["https://node.example/cds-services/order-sign"]},
     ],
     ids=str,
 )

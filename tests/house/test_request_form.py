@@ -11,7 +11,7 @@ from adapters.pdf import Block, Bullets, Facts, Grid, Heading, Paragraph, Signat
 from consent.errors import InvalidConsent
 from consent.representation import Signers, signers
 from consent.requesters import Role
-from hie_node.flows.consents import signed_paper, signed_request
+from hie_node.flows.signed_papers import signed_paper, signed_request
 from hie_node.request_form import WORDS, Language, RequestForm, _blocks, request_form
 from registry.errors import NotFound
 from registry.people import BirthDate
@@ -48,7 +48,7 @@ def _form(hospital: Hospital, **changes: object) -> RequestForm:
 def test_the_form_says_everything_that_the_law_wants_said(lab: Lab, language: Language) -> None:
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     bac_ninh.registers(LAN)
-    form = _form(bac_ninh, holders=(bach_mai.peer,))
+    form = _form(bac_ninh, holders=(bach_mai.peer.community,))
     text = " ".join(_said(block) for block in _blocks(form, WORDS[language], lab.clock()))
     for words in (*NEEDED[language], LAN.name, bach_mai.house.settings.name, bac_ninh.house.settings.name, "ĐD. Nga"):
         assert words.lower() in text.lower(), words
@@ -60,7 +60,7 @@ def test_the_form_says_everything_that_the_law_wants_said(lab: Lab, language: La
 def test_nothing_is_ticked_that_nobody_asked_for(lab: Lab) -> None:
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     bac_ninh.registers(LAN)
-    form = _form(bac_ninh, known=(bach_mai.peer,), days=None)
+    form = _form(bac_ninh, known=(bach_mai.peer.community,), days=None)
     text = " ".join(_said(block) for block in _blocks(form, WORDS["vi"], lab.clock()))
     assert "☒" not in text and text.count("☐") == 2 and "……" in text
 
@@ -114,6 +114,8 @@ def test_the_scan_comes_back_as_it_was_and_opening_it_is_on_record(lab: Lab) -> 
     consent = bac_ninh.records(request)
     act = bac_ninh._act("evidence", Role.CONSENT_DESK)
     assert signed_request(act, consent.id) == request.evidence
-    assert bac_ninh.record[-1].transaction == "evidence" and bac_ninh.record[-1].items == (consent.id,)
+    assert consent.evidence is not None
+    paper = consent.evidence.reference.removeprefix("DocumentReference/")
+    assert bac_ninh.record[-1].transaction == "evidence" and bac_ninh.record[-1].items == (consent.id, paper)
     with pytest.raises(NotFound):
         signed_request(bac_ninh._act("evidence", Role.CONSENT_DESK), "nothing")

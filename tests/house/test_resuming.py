@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hie_node.fetching import fetch_to
 from registry.errors import NotFound
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, CtStudy, WrittenRequest, sha256s
-from tests.stand_in_edge import Wsgi
+from tests.stand_in_edge import Wsgi, flowing
 
 STUDY = CtStudy(LAN, count=6, size=600_000)
 
@@ -34,12 +35,13 @@ class CutLine:
 
     def _cut(self, answer: Iterable[bytes]) -> Iterator[bytes]:
         left = self._breaks.pop(0) if self._breaks else None
-        for piece in answer:
-            if left is not None and len(piece) > left:
-                raise ConnectionError
-            left = None if left is None else left - len(piece)
-            self.sent += len(piece)
-            yield piece
+        with closing(flowing(answer)) as pieces:
+            for piece in pieces:
+                if left is not None and len(piece) > left:
+                    raise ConnectionError
+                left = None if left is None else left - len(piece)
+                self.sent += len(piece)
+                yield piece
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from adapters.catalogue import TRANSACTIONS
 from adapters.transactions import Transaction
+from registry.coded import HIV
 from tests.lab import Hospital, Lab
-from tests.papers import LAN, CtStudy, ct_report
+from tests.papers import LAN, CtStudy, ct_report, written_request
 
 RULE = "each item is decided"
 NOBODY = "about no patient"
@@ -31,6 +33,7 @@ AT_THE_PEER_DOOR = {
     "RAD-107": RULE,
     "RAD-129": RULE,
     "withdraw-receipt": SIGNED,
+    "identity-changed": SIGNED,
     "keep-head": SIGNED,
     "kept-heads": SIGNED,
     "exchanges": SIGNED,
@@ -39,6 +42,9 @@ AT_THE_PEER_DOOR = {
     "ITI-38": RULE,
     "ITI-39": RULE,
     "ITI-55": RULE,
+    "ITI-55-deferred": SIGNED,
+    "ITI-55-deferred-answer": SIGNED,
+    "RAD-75": RULE,
 }
 FAMILIES = {"fhir": "/fhir", "dicomweb": "/dicomweb"}
 
@@ -98,3 +104,18 @@ def test_what_is_the_own_hospitals_is_not_there_for_a_peer(stranger: tuple[Hospi
         answer = bach_mai.calls(bac_ninh, transaction.route[0], target, body=json.dumps({}).encode())
         assert answer.status in (404, 405), _title(transaction)
     assert bac_ninh.rows(direction="disclosed", other=bach_mai.home) == []
+
+
+def test_an_earlier_version_shows_another_hospital_no_more_than_todays(lab: Lab) -> None:
+    bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai", refusal_pace=0.001)
+    report = bac_ninh.publishes(ct_report(LAN))
+    bac_ninh.records(written_request(LAN, to="bach-mai"))
+    place = f"/fhir/DocumentReference/{report.id}"
+    assert bach_mai.gets(bac_ninh, f"{place}/_history/1").status == 200
+    with bac_ninh.house.storage.begin() as unit:
+        known = unit.documents.entry(report.id)
+        assert known is not None
+        unit.documents.replace(replace(known, sensitivity=(HIV,), version=2))
+    for path in (place, f"{place}/_history/2", f"{place}/_history/1", f"{place}/_history"):
+        assert bach_mai.gets(bac_ninh, path).status == 404, path
+    assert [row.direction for row in bac_ninh.rows(transaction="DocumentReference-read")].count("disclosed") == 1

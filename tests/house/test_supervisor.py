@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.front import PATIENCE_SECONDS, Front, alive, eventually, read_answer, start_front
+from tests.house.front import PATIENCE_SECONDS, Front, read_answer, start_front
 from tests.house.hospital import make_house
+from tests.processes import alive, eventually
 
 ASK = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

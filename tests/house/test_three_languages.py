@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hie_node.flows.reconcile import reconcile
 from registry.documents import DocumentEntry
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, STRANGER, Report, WrittenRequest
@@ -91,6 +92,18 @@ def test_both_sides_record_what_was_shown_over_soap(lab: Lab) -> None:
     assert (shown.items, shown.requester.name, shown.other) == ((report.id,), "BS. Minh", both.home)
     assert [row.complete for row in soap.rows(transaction="ITI-39") if row.bytes_sent] == [True]
     assert soap.verifies()
+
+
+def test_both_records_of_a_question_over_soap_are_alike(lab: Lab) -> None:
+    soap, _, both = network(lab)
+    soap.publishes(Report(LAN))
+    both.registers(LAN)
+    both.records(WrittenRequest(LAN, to="bach-mai"))
+    (listed,) = both.finds_documents(LAN).ids
+    assert both.fetches(listed).status == 200
+    now = lab.clock()
+    compared = reconcile(both.house, soap.peer, since=now - timedelta(hours=1), until=now + timedelta(hours=1))
+    assert (compared.here, compared.there, compared.serious) == (2, 2, ())
 
 
 def test_a_withdrawal_closes_what_soap_had_opened(lab: Lab) -> None:

@@ -6,12 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from adapters.fhir.json_format import to_json
 from registry.identifiers import HomeCommunityId
 from tests.adapters.peers.peer_nodes import answer
 from tests.impostors import Impostors, searchset
-from tests.lab import Lab
+from tests.lab import Answer, Lab
 from tests.papers import LAN, CtStudy, ct_report, written_request
 
 FHIR = "Content-Type: application/fhir+json\r\n"
@@ -108,6 +109,23 @@ def test_a_list_that_was_cut_says_so(lab: Lab, impostors: Impostors) -> None:
     honest = json.loads(bach_mai.asks(bac_ninh, LAN).body)["entry"][0]["resource"]
     partial = impostors.answers("19001", lambda: to_json(searchset(honest, total=7)))
     assert bach_mai.finds_documents(LAN).lines[str(partial.home)] == "incomplete"
+
+
+def test_hospitals_that_were_not_asked_are_counted(lab: Lab) -> None:
+    """In a large network a question goes where the patient is known to have been; it never looks like everybody's."""
+    bac_ninh, _, bach_mai = lab.hospitals("bac-ninh", "thai-nguyen", "bach-mai", ask_everyone_up_to=1)
+    told = bach_mai.finds_documents(LAN)
+    assert list(told.lines) == [str(bach_mai.home)]
+    assert [one for one in texts(told) if one.endswith("not known to have been: 2.")]
+    number = bac_ninh.number_of(LAN)
+    asked = {"patient.identifier": f"{number.system}|{number.value}"}
+    named = bach_mai.asked("GET", f"/network/fhir/DocumentReference?{urlencode(asked)}")
+    assert set(named.lines) == {str(bach_mai.home), str(bac_ninh.home)}
+    assert [one for one in texts(named) if one.endswith("not known to have been: 1.")]
+
+
+def texts(answer: Answer) -> list[str]:
+    return [issue["details"]["text"] for issue in answer.issues]
 
 
 def test_a_count_over_the_network_counts_every_hospital(lab: Lab) -> None:

@@ -100,8 +100,8 @@ def test_a_newborn_under_its_mothers_name_and_card_is_not_its_mother(lab: Lab) -
     hers, its = bac_ninh.publishes(ct_report(LAN)), bac_ninh.publishes(ct_report(newborn, "Vàng da sơ sinh."))
     with bac_ninh.house.storage.read() as unit:
         assert unit.patients.person_of(hers.record_id) != unit.patients.person_of(its.record_id)
-    for one in (LAN, newborn):
-        bac_ninh.records(written_request(one, to="bach-mai"))
+    bac_ninh.records(written_request(LAN, to="bach-mai"))
+    bac_ninh.records(written_request(newborn, to="bach-mai", represented_by=LAN.name))
     assert bach_mai.asks(bac_ninh, LAN).ids == [hers.id]
     assert its not in bach_mai.asks(bac_ninh, LAN.question | {"patient.name": newborn.name})
 

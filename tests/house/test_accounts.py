@@ -1,0 +1,51 @@
+"""Who may come in: at the command line somebody is shut out and let in again, and the record says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.store.people import Client
+from consent.requesters import Role
+from hie_node.commands.output import home_option
+from registry.errors import NotFound
+from tests.house.test_mpi_commands import REGISTRAR, Node
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    before = home_option.set(None)
+    made = Node(tmp_path / "node")
+    with made.house.storage.begin() as unit:
+        unit.people_of_the_house.add_client(Client("his", {"keys": []}, ("system/*.rs",), Role.SYSTEM, (), "HIS"))
+    yield made
+    made.house.storage.close()
+    home_option.reset(before)
+
+
+@pytest.mark.parametrize(("group", "account"), [("users", REGISTRAR), ("clients", "his")])
+def test_an_account_that_was_disabled_is_enabled_as_it_was(node: Node, group: str, account: str) -> None:
+    before = node.says(group, "list")
+    assert node.says(group, "disable", account)["disabled"] is True
+    assert [one["disabled"] for one in node.says(group, "list")] == [True]
+    assert node.says(group, "enable", account)["disabled"] is False
+    assert node.says(group, "list") == before
+    assert recorded(node) == [
+        (f"hie {group}", (account,), {"account-disabled": 1}),
+        (f"hie {group}", (account,), {"account-enabled": 1}),
+    ]
+
+
+@pytest.mark.parametrize("group", ["users", "clients"])
+@pytest.mark.parametrize("what", ["disable", "enable"])
+def test_an_account_that_is_not_there_is_named_as_such(node: Node, group: str, what: str) -> None:
+    with pytest.raises(NotFound):
+        node.says(group, what, "nobody")
+
+
+def recorded(node: Node) -> list[tuple[str, tuple[str, ...], dict[str, int]]]:
+    with node.house.storage.read() as unit:
+        rows = [row for _, row in unit.disclosures.sealed_rows(0, unit.disclosures.count())]
+    return [(row.transaction, row.items, dict(row.reasons)) for row in rows if "account" in " ".join(row.reasons)]
