@@ -21,6 +21,7 @@ NAMES = {
     "a": "http://www.w3.org/2005/08/addressing",
     "x": "urn:ihe:iti:xds-b:2007",
     "r": RIM,
+    "g": "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0",
     "l": "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0",
     "q": "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0",
 }
@@ -121,6 +122,8 @@ def main(lab_file, name, patient_number, file):
     part = ("file", "application/pdf", Path(file).read_bytes())
     answer, _ = node.ask("/xds/repository", f"{iti}ProvideAndRegisterDocumentSet-b", body, [part])
     print("published:", answer.find("s:Body", NAMES)[0].get("status"))
+    for error in answer.iterfind(".//g:RegistryError", NAMES):
+        sys.exit(f"{error.get('errorCode')}: {error.get('codeContext')}")
 
     approved = "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')"
     slots = slot("$XDSDocumentEntryPatientId", f"'{patient}'") + slot("$XDSDocumentEntryStatus", approved)
@@ -137,4 +140,4 @@ def main(lab_file, name, patient_number, file):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:]) if len(sys.argv) == 5 else sys.exit(__doc__)

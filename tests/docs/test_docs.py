@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -162,8 +163,13 @@ def test_the_example_asks_a_hospital_and_gets_its_line(tmp_path: Path) -> None:
         example = [sys.executable, DOCS / "examples" / "ask.py", tmp_path / "lab" / "lab.json", "bach-mai"]
         asked = subprocess.run([*example, "000000001"], capture_output=True, text=True, check=False, timeout=60)
         token = subprocess.run([*example, "--token"], capture_output=True, text=True, check=False, timeout=60)
+        soap = [example[0], DOCS / "examples" / "soap.py", *example[2:], "000000001", DOCS / "picture.svg"]
+        given = {**os.environ, "TOKEN": token.stdout.strip()}
+        refused = subprocess.run(soap, capture_output=True, text=True, check=False, timeout=60, env=given)
     finally:
         hie("down", "--home", str(tmp_path / "lab"))
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.startswith("Bệnh viện Bạch Mai (01929): answered")
     assert token.stdout.count(".") == 2
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("XDSUnknownPatientId: ")
