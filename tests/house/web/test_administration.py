@@ -140,6 +140,50 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     assert admin.sends("POST", "/node/people/change", data=me).status == 409
 
 
+def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Browser, bach_mai: Hospital) -> None:
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+    asked = {"token": token, "username": "bs.minh", "what": "password"}
+    shown = re.search(r"<code>([\w-]{16})</code>", admin.sends("POST", "/node/people/change", data=asked).html)
+    assert shown is not None and doctor.sends("GET", "/patients").status == 303, "the old sessions have ended"
+    assert (
+        doctor.signs_in(Role.DOCTOR).address == "/login" and doctor.signs_in(password=shown[1]).address == "/patients"
+    )
+    page, own = doctor.opens("/account"), "một câu dài mà chỉ tôi biết"
+    for old, new, words in ((own, own, "hiện tại không đúng"), (shown[1], "ngắn", "ít nhất 14 ký tự")):
+        refused = doctor.fills(page, "/account/password", password=old, new=new)
+        assert refused.status == 422 and words in refused.text
+    done = doctor.fills(page, "/account/password", password=shown[1], new=own)
+    assert "Đã đổi mật khẩu" in done.text and doctor.sends("GET", "/patients").status == 303
+    assert (
+        doctor.signs_in(password=shown[1]).address == "/login" and doctor.signs_in(password=own).address == "/patients"
+    )
+
+
+def test_what_an_administrator_does_to_accounts_is_said_and_on_record(admin: Browser, bach_mai: Hospital) -> None:
+    adds(admin, username="bs.moi", name="BS. Mới", role="doctor")
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+    told = {
+        "disable": "Đã khóa tài khoản bs.moi",
+        "enable": "Đã mở khóa tài khoản bs.moi",
+        "reset-factor": "yếu tố thứ hai mới",
+        "end-sessions": "Đã kết thúc mọi phiên",
+        "role": "Đã đổi vai trò",
+    }
+    for what, words in told.items():
+        asked = {"token": token, "username": "bs.moi", "what": what, "role": "nurse"}
+        assert words in admin._follow(admin.sends("POST", "/node/people/change", data=asked)).text
+    rows = [row for row in bach_mai.record if row.transaction in ("page add-user", "page change-user")]
+    assert [row.direction for row in rows] == ["changed"] * 6 and {row.requester.subject for row in rows} == {"qt.son"}
+    assert all(row.items == ("bs.moi",) and row.record_id is None for row in rows)
+
+
+def test_nobody_becomes_an_administrator_by_a_list_that_was_left_as_it_was(admin: Browser) -> None:
+    page = adds(admin, username="bs.moi", name="BS. Mới", role="")
+    assert page.status == 400 and 'value="bs.moi"' in page.html, "what was typed is still there"
+
+
 def test_accounts_and_peers_want_a_fresh_proof(admin: Browser, bach_mai: Hospital) -> None:
     bach_mai.lab.clock.moves(by=timedelta(minutes=6))
     asked = adds(admin, username="x", name="x", role="doctor")
