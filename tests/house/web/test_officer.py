@@ -68,3 +68,16 @@ def test_the_officer_has_the_record_verified_and_held_against_what_others_keep(
 def test_whose_accesses_are_shown_is_said_by_a_masked_number(officer: Browser, bach_mai: Hospital) -> None:
     page = officer.finds("BA-0017", desk="/disclosures")
     assert "lần truy cập: Mã người bệnh …017" in page.text
+
+
+def test_a_review_says_whose_record_it_was_and_shows_what_was_opened(officer: Browser, bach_mai: Hospital) -> None:
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds("BA-0017")
+    doctor.fills(page, page.address + "/emergency", reason="unconscious", text="Hôn mê, chưa rõ bệnh sử")
+    queue = officer.opens("/emergencies")
+    assert "Mã người bệnh BA-0017" in queue.text and "Nguyễn Thị Lan" not in queue.text
+    opened = officer.fills(queue, "/disclosures")
+    assert "lần truy cập: Mã người bệnh …017" in opened.text and "truy cập khẩn cấp" in opened.text
+    done = officer.fills(queue, "/emergencies/", finding="justified", text="Đã đối chiếu sổ cấp cứu")
+    assert "Đã ghi nhận: có căn cứ" in done.text
