@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
 from hie_node.web.consents import DESK
 from hie_node.web.front import Page, Visit, attachment
+from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import search
 from registry.answers import OutcomeKind
 from registry.commands import Page as Rows
@@ -39,7 +41,15 @@ def ask(visit: Visit) -> Response:
 def _shown(visit: Visit, *, status: int = 200, **facts: Any) -> Response:
     """The page with its three questions, and what was found."""
     usual: dict[str, Any] = {"rows": None, "found": None, "problem": "", "more": False, "days": 30}
-    usual |= {"about": "", "record": "", "numbers": None, "verified": None, "by": "", "hospital_asked": ""}
+    usual |= {
+        "about": "",
+        "record": "",
+        "numbers": None,
+        "groups": None,
+        "verified": None,
+        "by": "",
+        "hospital_asked": "",
+    }
     return visit.page("disclosures.html", status=status, choices=DAYS, peers=_peers(visit), **(usual | facts))
 
 
@@ -111,7 +121,34 @@ def seen(visit: Visit) -> Response:
     record_id, since = visit.params["record_id"], _days(visit)
     known = read_person(visit.act("read-patient"), record_id)
     told = _rows(visit, "seen", record_id, since, MOST_PRINTED)
-    return visit.page("seen.html", person=known.person, record_id=record_id, days=since, numbers=None, **told)
+    told["rows"], groups = _together(told["rows"])
+    told |= {"person": known.person, "record_id": record_id, "days": since, "numbers": None, "groups": groups}
+    return visit.page("seen.html", **told)
+
+
+@dataclass(slots=True)
+class Group:
+    """What one person did in the same way on one day."""
+
+    times: int
+    since: datetime
+    entries: int
+
+
+def _together(rows: Sequence[Disclosure]) -> tuple[list[Disclosure], dict[str, Group]]:
+    """The newest row of each group, in order, and how often and how much it stands for: a patient reads who looked, not
+    every click of the one who looked."""
+    newest: dict[tuple[object, ...], Disclosure] = {}
+    groups: dict[str, Group] = {}
+    for row in rows:
+        day = row.recorded.astimezone(VIET_NAM).date()
+        reasons = tuple(sorted(row.reasons))
+        key = (day, row.requester.home, row.requester.subject, row.requester.purpose, row.requester.role)
+        first = newest.setdefault((*key, row.direction, row.transaction, row.complete, reasons), row)
+        group = groups.setdefault(first.id, Group(0, row.recorded, 0))
+        group.times, group.since = group.times + 1, min(group.since, row.recorded)
+        group.entries += len(row.items)
+    return list(newest.values()), groups
 
 
 def _rows(visit: Visit, name: str, record_id: str, days: int, most: int) -> dict[str, Any]:
