@@ -73,11 +73,12 @@ def answer(visit: Visit) -> Response:
             record_id = found.records[0].id
     if not record_id:
         return _shown(visit, found=found, problem=problem, days=since)
-    told = _rows(visit, "find-disclosures", record_id, since, MOST)
+    only = visit.field("only", 100)
+    told = _rows(visit, "find-disclosures", record_id, since, MOST, subject=only or None)
     with visit.house.storage.read() as unit:
         known = unit.patients.record_by_id(record_id)
-    about = visit.looks.number(known.identifier) if known else ""
-    return _shown(visit, days=since, record=record_id, about=about, **told)
+    about = " · ".join(filter(None, (visit.looks.number(known.identifier) if known else "", only)))
+    return _shown(visit, days=since, record="" if only else record_id, about=about, **told)
 
 
 def _days(visit: Visit) -> int:
@@ -151,10 +152,12 @@ def _together(rows: Sequence[Disclosure]) -> tuple[list[Disclosure], dict[str, G
     return list(newest.values()), groups
 
 
-def _rows(visit: Visit, name: str, record_id: str, days: int, most: int) -> dict[str, Any]:
+def _rows(
+    visit: Visit, name: str, record_id: str, days: int, most: int, *, subject: str | None = None
+) -> dict[str, Any]:
     """Whoever asks learns what was opened only by its number."""
     since = visit.house.now() - timedelta(days=days)
-    command = FindDisclosures(patient=PatientSelector(record_id=record_id), since=since, limit=most)
+    command = FindDisclosures(patient=PatientSelector(record_id=record_id), since=since, subject=subject, limit=most)
     return _table(visit, find_disclosures(visit.act(name, action="E"), command))
 
 

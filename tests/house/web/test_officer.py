@@ -78,6 +78,7 @@ def test_a_review_says_whose_record_it_was_and_shows_what_was_opened(officer: Br
     queue = officer.opens("/emergencies")
     assert "Mã người bệnh BA-0017" in queue.text and "Nguyễn Thị Lan" not in queue.text
     opened = officer.fills(queue, "/disclosures")
-    assert "lần truy cập: Mã người bệnh …017" in opened.text and "truy cập khẩn cấp" in opened.text
+    assert "lần truy cập: Mã người bệnh …017 · bs.minh" in opened.text and "truy cập khẩn cấp" in opened.text
+    assert "Bùi Ngọc Lan" not in opened.text.partition("lần truy cập")[2], "only what the doctor did"
     done = officer.fills(queue, "/emergencies/", finding="justified", text="Đã đối chiếu sổ cấp cứu")
     assert "Đã ghi nhận: có căn cứ" in done.text
