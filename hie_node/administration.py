@@ -61,6 +61,15 @@ def peers(house: House) -> tuple[PeerFigures, ...]:
     return tuple(found)
 
 
+def heard(house: House) -> Iterator[checks.Check]:
+    """Hospitals that did not answer when they were last asked; nobody is asked for it."""
+    for one in peers(house):
+        if one.peer.active and one.last in (OutcomeKind.SILENT, OutcomeKind.BROKEN):
+            name = f"peer {one.peer.community.facility} {one.peer.community.name}"
+            text = f"no usable answer when it was last asked; {one.answered} of the last {one.asked}"
+            yield checks.Check(name, "warning", text, "not-heard", {"answered": one.answered, "asked": one.asked})
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting: where it stands, its value as it may be shown, and where it comes from (`node.toml`, `default`)."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from flask import Response
 
 from adapters.store.people import User
-from adapters.trust.directory import entry_of
+from adapters.trust.directory import entry_of, read_entry
 from adapters.trust.errors import DirectoryRefused
+from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from hie_node import administration, checks, dropped_files, feeds, log, passwords
-from hie_node.checks import Check
 from hie_node.flows import accounts
 from hie_node.flows.audit import Verification, verify
 from hie_node.init import own_entry
@@ -53,7 +53,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         counted = unit.feeds.counts(house.now() - timedelta(days=1))
     return visit.page(
         "node.html",
-        checks=checks.look_at(house, checks.NEAR),
+        checks=[*checks.look_at(house, checks.NEAR), *administration.heard(house)],
         verified=verified,
         seal=seal,
         waiting=len(waiting),
@@ -83,9 +83,20 @@ def ask_peers(visit: Visit) -> Response:
     return _peers(visit, answers=checks.look_at(visit.house, [checks.peers]))
 
 
-def _peers(visit: Visit, *, answers: Sequence[Check] = (), problem: str = "", status: int = 200) -> Response:
-    figures = administration.peers(visit.house)
-    return visit.page("peers.html", status=status, figures=figures, answers=answers, problem=problem, part="peers")
+def _peers(visit: Visit, *, status: int = 200, **told: Any) -> Response:
+    """`wanted` is the hospital of an entry that was pasted and waits for the second look, `entry` its text."""
+    usual = {"answers": (), "problem": "", "wanted": None, "entry": ""}
+    return visit.page(
+        "peers.html",
+        status=status,
+        figures=administration.peers(visit.house),
+        own=own_entry(visit.house.settings, visit.house.keys),
+        codes=lambda peer: [thumbprint(jwk) for jwk in peer.jwks],
+        done=visit.facts().get("done", ""),
+        who=visit.facts().get("who", ""),
+        part="peers",
+        **(usual | told),
+    )
 
 
 def invitation(visit: Visit) -> Response:
@@ -97,16 +108,20 @@ def invitation(visit: Visit) -> Response:
 
 
 def admit_peer(visit: Visit) -> Response:
-    """Admit a hospital, or take over its new keys, by the entry that its administrator gave and read out."""
+    """Admit a hospital, or take over its new keys, by the entry that its administrator gave: first it is shown what the
+    entry says, with the codes of its keys as they are read out by telephone, and nothing is changed."""
+    text = visit.field("entry", _ENTRY_LONGEST)
     try:
-        entry = json.loads(visit.field("entry", _ENTRY_LONGEST))
+        entry = json.loads(text)
         if not isinstance(entry, dict) or entry.get("home") == str(visit.house.home):
             raise ValueError
+        if visit.field("compared", 5) != "yes":
+            return _peers(visit, wanted=read_entry(entry), entry=text)
         peer = admit(visit.house.settings, entry)
     except (ValueError, DirectoryRefused, InvalidValue):
         return _peers(visit, problem="peers.wrong-entry", status=400)
     log.event("peer admitted", facility=str(peer.community.facility))
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done='admitted', who=peer.community.name)}")
 
 
 def set_peer_state(visit: Visit) -> Response:
@@ -120,16 +135,16 @@ def set_peer_state(visit: Visit) -> Response:
             raise Refused(409, "peers.expelled-for-good")
         return replace(one, state=PeerState(wanted))
 
-    change(visit.house.settings, facility, changed)
+    peer = change(visit.house.settings, facility, changed)
     log.event("peer state", facility=facility, state=wanted)
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done=wanted, who=peer.community.name)}")
 
 
 def rotate_keys(visit: Visit) -> Response:
     """The key that was announced signs from now on; give the new entry to the peers before the next time."""
     visit.house.keys.rotate(now=visit.house.now())
     log.event("signing key rotated", kid=visit.house.keys.kid)
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done='rotated')}")
 
 
 # --- what moved

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from adapters.store.people import User
+from adapters.trust.directory import entry_of
 from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
@@ -18,6 +19,7 @@ from hie_node.drop_folder import LONGEST_STEM
 from hie_node.flows.pairs import decide_pair
 from hie_node.unsure_files import unsure_files
 from hie_node.watching import raise_alarm
+from registry.directory import Peer
 from registry.documents import DocumentStatus
 from registry.pairing import doubt_id
 from registry.searches import DocumentSearch
@@ -150,9 +152,14 @@ def _files(hospital: Hospital) -> None:
             unit.jobs.enqueue(kind, {"home": "x"}, run_at=hospital.house.now() + timedelta(hours=9))
 
 
+def _bac_ninh(hospital: Hospital) -> Peer:
+    """As the list of peers knows it."""
+    return next(one for one in hospital.house.directory.current().peers if one.community.facility.value == "27001")
+
+
 def _alarms(hospital: Hospital) -> None:
     """One about a hospital, one about a person here, one about the node."""
-    now, bac_ninh = hospital.house.now(), hospital.lab.hospital("bac-ninh")
+    now, bac_ninh = hospital.house.now(), _bac_ninh(hospital)
     for alarm in (
         Alarm("quota", str(bac_ninh.home), QUOTA, now),
         Alarm("unusual-breadth", f"{hospital.home}#bs.thao3", BREADTH, now),
@@ -312,6 +319,14 @@ def _verified_by_the_officer(person: Screen, scene: Scene) -> None:
     person.sees("[role=status], [role=alert]")
 
 
+def _compared(person: Screen, scene: Scene) -> None:
+    person.opens("/node/peers")
+    entry = json.dumps(entry_of(_bac_ninh(scene.hospital)))
+    person.page.fill("[name=entry]", entry)
+    person.page.click("form:has(textarea) button")
+    person.sees("button[name=compared]")
+
+
 def _verified(person: Screen, scene: Scene) -> None:
     person.opens("/node")
     person.page.click("form[action='/node/record'] button")
@@ -368,6 +383,7 @@ LOOKS = (
     Look("/node", ADMINISTRATOR, "node-verified", _verified),
     _at("/node/peers", ADMINISTRATOR, "peers"),
     Look("/node/peers", ADMINISTRATOR, "peers-asked", _asked),
+    Look("/node/peers", ADMINISTRATOR, "peers-compared", _compared),
     _at("/node/transfers", ADMINISTRATOR, "transfers"),
     _at("/node/feeds", ADMINISTRATOR, "feeds"),
     _at("/node/people", ADMINISTRATOR, "users"),
@@ -389,6 +405,7 @@ NO_PAGES = {
     "/logout/provider": "leads to the provider of the hospital",
     "/documents/<document_id>/content": "the document itself",
     "/held/<document_id>/content": "the document itself",
+    "/consents/<record_id>/<consent_id>/paper": "the paper itself",
     "/files/<file_id>/content": "the document itself",
     "/ledger.csv": "a file",
     "/ledger.pdf": "a file",

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.trust.directory import entry_of
+from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from registry.directory import PeerState
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
@@ -58,8 +59,21 @@ def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, 
     token = dict(page.form("/node/peers/admit").fields)["token"]
     again = {"token": token, "facility": "27001", "state": "active"}
     assert admin.sends("POST", "/node/peers/state", data=again).status == 409
-    admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
-    assert state() is PeerState.ACTIVE
+    shown = admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
+    assert state() is PeerState.EXPELLED, "first it is compared"
+    assert thumbprint(bac_ninh.peer.jwks[0]) in shown.text and "Đối chiếu trước khi nhận" in shown.text
+    done = admin.fills(shown, "/node/peers/admit", compared="yes")
+    assert state() is PeerState.ACTIVE and "Đã nhận Bệnh viện bac-ninh" in done.text
+
+
+def test_a_hospital_that_was_silent_has_its_light_without_being_asked_again(admin: Browser, bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bach_mai.finds_documents(LAN)
+    assert "27001" not in admin.opens("/node").text
+    bac_ninh.goes_down()
+    bach_mai.finds_documents(LAN)
+    page = admin.opens("/node")
+    assert "27001 Bệnh viện bac-ninh" in page.text and "gọi điện cho cơ sở đó" in page.text
 
 
 def test_what_moved_and_what_broke_off_is_shown_without_a_patient(admin: Browser, bach_mai: Hospital) -> None:
