@@ -74,6 +74,13 @@ def test_a_hospital_that_was_silent_has_its_light_without_being_asked_again(admi
     bach_mai.finds_documents(LAN)
     page = admin.opens("/node")
     assert "27001 Bệnh viện bac-ninh" in page.text and "gọi điện cho cơ sở đó" in page.text
+    bac_ninh.comes_up()
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    patient = doctor.finds("BA-0017")
+    patient = doctor.fills(patient, patient.address + "/emergency", reason="unconscious", text="Hôn mê")
+    doctor.fills(patient, patient.address + "/others")
+    assert "27001" not in admin.opens("/node").text, "what was asked in an emergency counts too"
 
 
 def test_what_moved_and_what_broke_off_is_shown_without_a_patient(admin: Browser, bach_mai: Hospital) -> None:
