@@ -29,6 +29,7 @@ class RequestForm:
     recipient  the hospital that may see them
     signed_at  where it is signed, and can be taken back
     explained_by  who explained it
+    represented_by  who signs for the patient, and as what
     """
 
     patient: SourceRecord
@@ -39,6 +40,7 @@ class RequestForm:
     days: int | None = None
     explained_by: str = ""
     signed_at: str = ""
+    represented_by: str = ""
 
 
 def request_form(form: RequestForm, *, language: Language, now: datetime) -> bytes:
@@ -54,7 +56,7 @@ def _blocks(form: RequestForm, words: Mapping[str, str], now: datetime) -> Itera
     yield Heading(words["title"], level=1)
     yield Paragraph(words["basis"], centred=True, small=True)
     yield Heading(words["1"])
-    yield Facts(tuple(_patient(form.patient, words)))
+    yield Facts(tuple(_patient(form, words)))
     yield Heading(words["2"])
     yield Paragraph(words["what"])
     yield Paragraph(words["sensitive"], strong=True)
@@ -75,7 +77,8 @@ def _blocks(form: RequestForm, words: Mapping[str, str], now: datetime) -> Itera
     yield Signatures(tuple(_signatures(form, words, now)))
 
 
-def _patient(record: SourceRecord, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _patient(form: RequestForm, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    record = form.patient
     said = record.demographics
     born = "/".join(reversed(str(said.birth_date).split("-"))) if said.birth_date else ""
     yield words["name"], said.name.text if said.name else ""
@@ -83,7 +86,7 @@ def _patient(record: SourceRecord, words: Mapping[str, str]) -> Iterator[tuple[s
     yield words["sex"], words.get(f"sex.{said.gender}", "")
     yield words["number"], record.identifier.value
     yield words["personal"], ""
-    yield words["representative"], ""
+    yield words["representative"], form.represented_by
 
 
 def _holders(form: RequestForm, words: Mapping[str, str]) -> Iterator[Block]:

@@ -180,21 +180,20 @@ def reconcile(
 
 @app.command()
 def alarms(
-    clear: Annotated[str | None, typer.Option("--clear", help="Somebody looked at this one.")] = None,
+    clear: Annotated[str | None, typer.Option("--clear", help="Somebody looked at this one; it is on record.")] = None,
+    as_user: Annotated[str | None, typer.Option("--as", help="Who looked: the login.")] = None,
     as_json: Json = False,
 ) -> None:
     """What somebody has to look at: unusual breadth, quotas, records that contradict themselves, late reviews."""
-    from registry.errors import NotFound
+    from hie_node.acts import Act
+    from hie_node.flows.alarms import clear_alarm, open_alarms
 
     house = open_house()
     if clear is not None:
-        with house.storage.begin() as unit:
-            if not unit.alarms.clear(clear, house.now()):
-                raise NotFound("an open alarm with this id")
+        clear_alarm(Act(house, caller_of(house, as_user), "hie audit"), clear)
         show({"cleared": clear}, [f"cleared {clear}"], as_json=as_json)
         return
-    with house.storage.read() as unit:
-        found = unit.alarms.open()
+    found = open_alarms(house)
     rows = [[a.id, _local(a.raised), a.found] for a in found]
     document = [
         {"id": a.id, "kind": a.kind, "about": a.about, "found": a.found, "raised": a.raised.isoformat()} for a in found

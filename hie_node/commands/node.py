@@ -282,6 +282,7 @@ def add_user(
     """Add somebody of this hospital; the password is asked for, or is the first line of standard input."""
     from adapters.store.people import User
     from consent.requesters import Role
+    from hie_node.flows import accounts
     from hie_node.passwords import hasher
 
     chosen = one_of(Role, role, "--role")
@@ -289,9 +290,8 @@ def add_user(
     with house.storage.read() as unit:
         if unit.people_of_the_house.user(username) is not None:
             raise ValueError(f"there is a user {username} already; nothing was changed; see: hie users list")
-    password = new_password()
-    with house.storage.begin() as unit:
-        unit.people_of_the_house.add_user(User(username, hasher(house.settings.lab).hash(password), chosen, name))
+    made = User(username, hasher(house.settings.lab).hash(new_password()), chosen, name)
+    accounts.add_user(_changing("users"), made)
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 
 
@@ -327,28 +327,27 @@ def enable_user(username: Username, as_json: Json = False) -> None:
 @users.command("end-sessions")
 def end_sessions(username: Username, as_json: Json = False) -> None:
     """Sign somebody out everywhere, at once."""
-    from registry.errors import NotFound
+    from hie_node.flows import accounts
 
-    house = open_house()
-    with house.storage.begin() as unit:
-        if unit.people_of_the_house.user(username) is None:
-            raise NotFound("account")
-        unit.sessions.end_all_of(username)
+    accounts.end_sessions(_changing("users"), username)
     show({"username": username}, [f"all sessions of {username} ended"], as_json=as_json)
+
+
+@users.command("set-password")
+def set_password(username: Username, as_json: Json = False) -> None:
+    """For a forgotten password: a new one, asked for or the first line of standard input; all sessions end."""
+    from hie_node.flows import accounts
+    from hie_node.passwords import hasher
+
+    act = _changing("users")
+    accounts.set_password(act, username, hasher(act.house.settings.lab).hash(new_password()))
+    show({"username": username}, [f"{username} signs in with the new password"], as_json=as_json)
 
 
 @users.command("reset-second-factor")
 def reset_second_factor(username: Username, as_json: Json = False) -> None:
     """For a lost phone: the next sign-in sets up a new one. Make sure by telephone that it is the person."""
-    from dataclasses import replace
+    from hie_node.flows import accounts
 
-    from registry.errors import NotFound
-
-    house = open_house()
-    with house.storage.begin() as unit:
-        user = unit.people_of_the_house.user(username)
-        if user is None:
-            raise NotFound("account")
-        unit.people_of_the_house.add_user(replace(user, totp="", totp_step=0, passkeys=()), replace=True)
-        unit.sessions.end_all_of(username)
+    accounts.reset_second_factor(_changing("users"), username)
     show({"username": username}, [f"{username} sets up a new second factor at the next sign-in"], as_json=as_json)

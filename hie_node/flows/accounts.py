@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from adapters.store.people import User
+from consent.requesters import Role
 from hie_node.acts import Act
+from registry.errors import NotFound
 
 
 def disable_user(act: Act, username: str) -> None:
@@ -18,6 +23,45 @@ def enable_user(act: Act, username: str) -> None:
     _changes(act, username, "account-enabled")
     with act.unit() as unit:
         unit.people_of_the_house.enable_user(username)
+
+
+def add_user(act: Act, user: User) -> None:
+    """Somebody may come in from now on. Raises VersionConflict where the name is taken."""
+    _changes(act, user.username, "account-made")
+    act.action = "C"
+    with act.unit() as unit:
+        unit.people_of_the_house.add_user(user)
+
+
+def end_sessions(act: Act, username: str) -> None:
+    """Somebody is signed out everywhere, at once. Raises NotFound."""
+    _replace(act, username, "sessions-ended")
+
+
+def set_role(act: Act, username: str, role: Role) -> None:
+    """Somebody works as something else; they sign in again as that. Raises NotFound."""
+    _replace(act, username, "role-changed", role=role)
+
+
+def reset_second_factor(act: Act, username: str) -> None:
+    """The next sign-in sets up a new one. Raises NotFound."""
+    _replace(act, username, "second-factor-reset", totp="", totp_step=0, passkeys=())
+
+
+def set_password(act: Act, username: str, password_hash: str) -> None:
+    """Only the new password counts, and every session ends. Raises NotFound."""
+    _replace(act, username, "password-changed", password_hash=password_hash)
+
+
+def _replace(act: Act, username: str, how: str, **changed: object) -> None:
+    _changes(act, username, how)
+    with act.unit() as unit:
+        user = unit.people_of_the_house.user(username)
+        if user is None:
+            raise NotFound("account")
+        if changed:
+            unit.people_of_the_house.add_user(replace(user, **changed), replace=True)  # type: ignore[arg-type]
+        unit.sessions.end_all_of(username)
 
 
 def disable_client(act: Act, client_id: str) -> None:

@@ -7,21 +7,45 @@ from dataclasses import replace
 from flask import Response
 
 from consent.requesters import Role
-from hie_node import log, one_time_codes
+from hie_node import log, one_time_codes, passwords
+from hie_node.flows.accounts import set_password
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.web import factors
-from hie_node.web.front import Page, Visit
-from hie_node.web.login import enrol_page, prove, prove_page
+from hie_node.web.front import Page, Refused, Visit
+from hie_node.web.login import LONGEST, count_second_try, enrol_page, prove, prove_page
 from registry.errors import InvalidValue, Unreadable
 
 EVERYBODY = frozenset(role for role in Role if role not in (Role.SYSTEM, Role.PATIENT))
+LEAST = 14
+"""Characters of a password that somebody chooses, as at the command line."""
 _SECRET, _LIFE = b"new one-time code secret", 600
 
 
 def account(visit: Visit) -> Response:
+    return _shown(visit)
+
+
+def _shown(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     with visit.house.storage.read() as unit:
         mine = [one for one in unit.sessions.all() if one.username == visit.user.username]
-    return visit.page("account.html", sessions=mine, is_local=not visit.user.provider)
+    facts = {"sessions": mine, "is_local": not visit.user.provider, "least": LEAST, "problem": problem}
+    return visit.page("account.html", status=status, **facts)
+
+
+def new_password(visit: Visit) -> Response:
+    """Whoever was given a password chooses one of their own; everything that is signed in elsewhere ends with it."""
+    house, user = visit.house, visit.user
+    if user.provider:
+        raise Refused(409, "account.provider")
+    count_second_try(visit, user.username)
+    typed, wanted = (visit.request.form.get(name, "")[: LONGEST + 1] for name in ("password", "new"))
+    if not passwords.fits(typed, user.password_hash, lab=house.settings.lab):
+        return _shown(visit, problem="account.password.wrong", status=422)
+    if not LEAST <= len(wanted) <= LONGEST or wanted == typed:
+        return _shown(visit, problem="account.password.short", status=422)
+    set_password(visit.act("new-password"), user.username, passwords.hasher(house.settings.lab).hash(wanted))
+    log.event("password changed", role=user.role.value)
+    return visit.go(f"/login?f={visit.seal(back='/account', chosen='yes')}")
 
 
 def new_code(visit: Visit) -> Response:
@@ -70,6 +94,7 @@ PAGES = (
     Page("account", "GET", "/account", account, EVERYBODY),
     Page("new-code", "POST", "/account/code", new_code, EVERYBODY, step_up="/account"),
     Page("confirm-code", "POST", "/account/code/confirm", confirm_code, EVERYBODY),
+    Page("new-password", "POST", "/account/password", new_password, EVERYBODY),
     Page("end-others", "POST", "/account/sessions", end_others, EVERYBODY),
     Page("remove-passkey", "POST", "/account/passkeys/remove", remove_passkey, EVERYBODY, step_up="/account"),
     Page("prove", "GET", "/prove", prove_page, EVERYBODY),

@@ -17,11 +17,14 @@ from adapters.pdf import MEDIA_TYPE
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
 from consent.errors import RepresentativeMissing
+from consent.representation import signers
 from consent.requesters import PurposeOfUse, Role
 from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
 from hie_node.flows.reviews import read_person
+from hie_node.flows.signed_papers import signed_request
 from hie_node.request_form import RequestForm, request_form
-from hie_node.web.front import Page, Refused, Visit
+from hie_node.web.documents import CONTENT_POLICY
+from hie_node.web.front import Page, Refused, Visit, attachment
 from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import results
 from registry.answers import Community
@@ -82,6 +85,7 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
         chosen=_chosen(visit),
         to=visit.request.values.get("to", ""),
         names=_names(visit),
+        staff=_staff(visit),
         problem=problem,
         recorded=visit.facts().get("recorded", ""),
     )
@@ -95,6 +99,12 @@ def _names(visit: Visit) -> dict[str, str]:
     """Hospitals by community, as people name them."""
     names = {str(peer.home): peer.community.name for peer in visit.house.directory.current().peers}
     return names | {str(visit.house.home): visit.house.settings.name}
+
+
+def _staff(visit: Visit) -> dict[str, str]:
+    """Who recorded something, as people call them."""
+    with visit.house.storage.read() as unit:
+        return {one.username: one.name for one in unit.people_of_the_house.users() if one.name}
 
 
 def _chosen(visit: Visit) -> frozenset[str]:
@@ -208,21 +218,41 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
 
 def withdraw(visit: Visit) -> Response:
     """Take it back: it says nothing from the next question on, and every hospital that keeps it is told."""
-    consent_id = visit.params["consent_id"]
-    consent = read_consent(visit.act("read-consent"), ReadConsent(consent_id))
+    consent = _consent(visit)
+    delete_consent(visit.act("withdraw-consent", action="D", direction="changed"), DeleteConsent(consent.id))
+    return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='withdrawn')}")
+
+
+def _consent(visit: Visit) -> Consent:
+    """The consent of the address; one of another patient is not here."""
+    consent = read_consent(visit.act("read-consent"), ReadConsent(visit.params["consent_id"]))
     known = read_person(visit.act("read-patient"), visit.params["record_id"])
     if consent.record_id not in known.person.record_ids:
         raise NotFound("consent")
-    delete_consent(visit.act("withdraw-consent", action="D", direction="changed"), DeleteConsent(consent_id))
-    return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='withdrawn')}")
+    return consent
+
+
+def signed_paper(visit: Visit) -> Response:
+    """What the patient signed, as it was scanned: the desk sees that it is the right paper."""
+    content = signed_request(visit.act("signed-paper"), _consent(visit).id)
+    kind = next((kind for beginning, kind in BEGINNINGS.items() if content.startswith(beginning)), None)
+    response = Response(content, content_type=kind or "application/octet-stream")
+    if kind is None:
+        response.headers["Content-Disposition"] = attachment("signed-request.bin")
+    response.headers["Content-Security-Policy"] = CONTENT_POLICY
+    return response
 
 
 def paper(visit: Visit) -> Response:
     """The request to print and sign, in Vietnamese whatever the reader's language: it is the patient's paper."""
     wanted = _on_paper(visit)
     visit.language = "vi"
+    born = wanted.patient.demographics.birth_date
     return visit.page(
-        "paper.html", wanted=wanted, to=visit.field("to", 10), represented_by=visit.field("represented_by", 200)
+        "paper.html",
+        wanted=wanted,
+        to=visit.field("to", 10),
+        needed=signers(born, visit.house.now().astimezone(VIET_NAM).date()),
     )
 
 
@@ -248,6 +278,7 @@ def _on_paper(visit: Visit) -> RequestForm:
         int(days) if days in {str(one) for one in DURATIONS} else None,
         visit.user.name or visit.user.username,
         visit.house.settings.name,
+        visit.field("represented_by", 200),
     )
 
 
@@ -257,6 +288,7 @@ PAGES = (
     Page("consents", "GET", f"{DESK}/<record_id>", desk_page, AT_THE_DESK),
     Page("record-consent", "POST", f"{DESK}/<record_id>", new_request, AT_THE_DESK, takes_a_scan=True),
     Page("withdraw-consent", "POST", f"{DESK}/<record_id>/<consent_id>/withdraw", withdraw, AT_THE_DESK),
+    Page("signed-paper", "GET", f"{DESK}/<record_id>/<consent_id>/paper", signed_paper, AT_THE_DESK),
     Page("form", "POST", f"{DESK}/<record_id>/form", form, AT_THE_DESK),
     Page("paper", "POST", f"{DESK}/<record_id>/paper", paper, AT_THE_DESK),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,19 @@ from flask import Response
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.requesters import Role
-from hie_node.flows.audit import find_disclosures
+from hie_node.flows.audit import find_disclosures, verify
+from hie_node.flows.heads import ask_keepers
 from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
 from hie_node.web.consents import DESK
 from hie_node.web.front import Page, Visit, attachment
+from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import search
 from registry.answers import OutcomeKind
+from registry.commands import Page as Rows
+from registry.directory import Peer
 from registry.errors import InvalidValue
-from registry.searches import PatientSelector
+from registry.searches import ANYBODY, PatientSelector
 
 MAY_KNOW = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})
 MOST, MOST_PRINTED, MOST_EXPORTED = 200, 1000, 10_000
@@ -30,13 +35,33 @@ DAYS = (7, 30, 365, 3650)
 
 
 def ask(visit: Visit) -> Response:
-    return visit.page("disclosures.html", rows=None, found=None, problem="", more=False, days=30, choices=DAYS)
+    return _shown(visit)
+
+
+def _shown(visit: Visit, *, status: int = 200, **facts: Any) -> Response:
+    """The page with its three questions, and what was found."""
+    usual: dict[str, Any] = {"rows": None, "found": None, "problem": "", "more": False, "days": 30}
+    usual |= {
+        "about": "",
+        "record": "",
+        "numbers": None,
+        "groups": None,
+        "verified": None,
+        "by": "",
+        "hospital_asked": "",
+    }
+    return visit.page("disclosures.html", status=status, choices=DAYS, peers=_peers(visit), **(usual | facts))
+
+
+def _peers(visit: Visit) -> tuple[Peer, ...]:
+    return tuple(peer for peer in visit.house.directory.current().peers if peer.home != visit.house.home)
 
 
 def answer(visit: Visit) -> Response:
-    """The rows of one patient, newest first. That they were read is itself a row."""
-    days = visit.field("days", 20)
-    since = int(days) if days in {str(one) for one in DAYS} else 30
+    """The rows of one patient, or of whoever looked, newest first. That they were read is itself a row."""
+    since = _days(visit)
+    if "by" in visit.request.form:
+        return _of_whom(visit, since)
     record_id = visit.field("record", 64)
     problem, found = "", None
     if not record_id:
@@ -47,27 +72,97 @@ def answer(visit: Visit) -> Response:
         if found and len(found.records) == 1:
             record_id = found.records[0].id
     if not record_id:
-        page = "disclosures.html"
-        return visit.page(page, rows=None, found=found, problem=problem, more=False, days=since, choices=DAYS)
-    told = _rows(visit, "find-disclosures", record_id, since, MOST)
-    page = "disclosures.html"
-    return visit.page(page, found=None, problem="", days=since, record=record_id, choices=DAYS, **told)
+        return _shown(visit, found=found, problem=problem, days=since)
+    only = visit.field("only", 100)
+    told = _rows(visit, "find-disclosures", record_id, since, MOST, subject=only or None)
+    with visit.house.storage.read() as unit:
+        known = unit.patients.record_by_id(record_id)
+    about = " · ".join(filter(None, (visit.looks.number(known.identifier) if known else "", only)))
+    return _shown(visit, days=since, record="" if only else record_id, about=about, **told)
+
+
+def _days(visit: Visit) -> int:
+    days = visit.field("days", 20)
+    return int(days) if days in {str(one) for one in DAYS} else 30
+
+
+def _of_whom(visit: Visit, days: int) -> Response:
+    """What one person did, or one hospital asked, with the patients' own numbers."""
+    by, facility = visit.field("by", 100), visit.field("hospital", 10)
+    peer = next((one for one in _peers(visit) if str(one.community.facility) == facility), None)
+    asked: dict[str, Any] = {"days": days, "by": by, "hospital_asked": facility}
+    if not by and peer is None:
+        return _shown(visit, status=400, problem="disclosures.by.missing", **asked)
+    command = FindDisclosures(
+        patient=ANYBODY,
+        since=visit.house.now() - timedelta(days=days),
+        subject=by or None,
+        other=peer.home if peer else None,
+        limit=MOST,
+    )
+    told = _table(visit, find_disclosures(visit.act("disclosures-of", action="E"), command))
+    about = " · ".join(filter(None, (by, peer.community.name if peer else "")))
+    return _shown(visit, about=about, numbers=_numbers(visit, told["rows"]), **asked, **told)
+
+
+def _numbers(visit: Visit, rows: Sequence[Disclosure]) -> dict[str, str]:
+    """The hospital's own number of each patient in these rows."""
+    with visit.house.storage.read() as unit:
+        known = {row.record_id: unit.patients.record_by_id(row.record_id) for row in rows if row.record_id}
+    return {record_id: record.identifier.value for record_id, record in known.items() if record}
+
+
+def verify_record(visit: Visit) -> Response:
+    """Every sealed row is computed again and held against what other hospitals keep of it."""
+    return _shown(visit, verified=verify(visit.house, ask_keepers(visit.house)))
 
 
 def seen(visit: Visit) -> Response:
     """The same for the patient at the desk, who asked: on one page to print."""
-    record_id, days = visit.params["record_id"], visit.field("days", 20)
-    since = int(days) if days in {str(one) for one in DAYS} else 30
+    record_id, since = visit.params["record_id"], _days(visit)
     known = read_person(visit.act("read-patient"), record_id)
     told = _rows(visit, "seen", record_id, since, MOST_PRINTED)
-    return visit.page("seen.html", person=known.person, record_id=record_id, days=since, **told)
+    told["rows"], groups = _together(told["rows"])
+    told |= {"person": known.person, "record_id": record_id, "days": since, "numbers": None, "groups": groups}
+    return visit.page("seen.html", **told)
 
 
-def _rows(visit: Visit, name: str, record_id: str, days: int, most: int) -> dict[str, Any]:
-    """What the table of rows needs. Whoever asks learns what was opened only by its number."""
+@dataclass(slots=True)
+class Group:
+    """What one person did in the same way on one day."""
+
+    times: int
+    since: datetime
+    entries: int
+
+
+def _together(rows: Sequence[Disclosure]) -> tuple[list[Disclosure], dict[str, Group]]:
+    """The newest row of each group, in order, and how often and how much it stands for: a patient reads who looked, not
+    every click of the one who looked."""
+    newest: dict[tuple[object, ...], Disclosure] = {}
+    groups: dict[str, Group] = {}
+    for row in rows:
+        day = row.recorded.astimezone(VIET_NAM).date()
+        reasons = tuple(sorted(row.reasons))
+        key = (day, row.requester.home, row.requester.subject, row.requester.purpose, row.requester.role)
+        first = newest.setdefault((*key, row.direction, row.transaction, row.complete, reasons), row)
+        group = groups.setdefault(first.id, Group(0, row.recorded, 0))
+        group.times, group.since = group.times + 1, min(group.since, row.recorded)
+        group.entries += len(row.items)
+    return list(newest.values()), groups
+
+
+def _rows(
+    visit: Visit, name: str, record_id: str, days: int, most: int, *, subject: str | None = None
+) -> dict[str, Any]:
+    """Whoever asks learns what was opened only by its number."""
     since = visit.house.now() - timedelta(days=days)
-    command = FindDisclosures(patient=PatientSelector(record_id=record_id), since=since, limit=most)
-    rows = find_disclosures(visit.act(name, action="E"), command)
+    command = FindDisclosures(patient=PatientSelector(record_id=record_id), since=since, subject=subject, limit=most)
+    return _table(visit, find_disclosures(visit.act(name, action="E"), command))
+
+
+def _table(visit: Visit, rows: Rows[Disclosure]) -> dict[str, Any]:
+    """What the table of rows needs."""
     names = {str(peer.home): peer.community.name for peer in visit.house.directory.current().peers}
     return {
         "rows": rows.items,
@@ -79,11 +174,9 @@ def _rows(visit: Visit, name: str, record_id: str, days: int, most: int) -> dict
 
 def export(visit: Visit) -> Response:
     """The rows of one patient as a file, for the answer that the patient gets; that they left is itself a row."""
-    days = visit.field("days", 20)
-    since = int(days) if days in {str(one) for one in DAYS} else 30
     command = FindDisclosures(
         patient=PatientSelector(record_id=visit.field("record", 64)),
-        since=visit.house.now() - timedelta(days=since),
+        since=visit.house.now() - timedelta(days=_days(visit)),
         limit=MOST_EXPORTED,
     )
     rows = find_disclosures(visit.act("export-disclosures", action="E"), command).items
@@ -117,6 +210,7 @@ def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
 PAGES = (
     Page("disclosures", "GET", "/disclosures", ask, MAY_KNOW),
     Page("disclosures", "POST", "/disclosures", answer, MAY_KNOW),
+    Page("verify-disclosures", "POST", "/disclosures/verify", verify_record, MAY_KNOW),
     Page("seen", "POST", f"{DESK}/<record_id>/seen", seen, frozenset({Role.CONSENT_DESK})),
     Page("export-disclosures", "POST", "/disclosures/export", export, MAY_KNOW, step_up="/disclosures"),
 )

@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from hie_node.house import House
 from hie_node.web import (
     account,
+    alarms,
     consents,
     disclosures,
     documents,
@@ -56,6 +57,7 @@ PAGES = (
     *node.PAGES,
     *disclosures.PAGES,
     *emergencies.PAGES,
+    *alarms.PAGES,
     *ordering.PAGES,
     *one_page.PAGES,
     *ledger.PAGES,

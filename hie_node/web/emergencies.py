@@ -21,9 +21,13 @@ def queue(visit: Visit) -> Response:
         peer = visit.house.directory.current().peer(home)
         return visit.house.settings.name if home == visit.house.home else peer.community.name if peer else str(home)
 
+    found = waiting(visit.act("emergencies"))
+    with visit.house.storage.read() as unit:
+        records = {one.record_id: unit.patients.record_by_id(one.record_id) for one in found if one.record_id}
     return visit.page(
         "emergencies.html",
-        waiting=waiting(visit.act("emergencies")),
+        waiting=found,
+        numbers={record_id: record.identifier.value for record_id, record in records.items() if record},
         use=statistics_of(visit.act("emergency-statistics"), days=DAYS),
         now=visit.house.now(),
         hospital_of=hospital_of,

@@ -40,7 +40,8 @@ def home(visit: Visit) -> Response:
 def _door(visit: Visit, *, status: int = 200, wrong: bool = False, ended: bool = False) -> Response:
     how = visit.house.settings.sign_in
     left = visit.facts().get("left", "")
-    return visit.page("login.html", status=status, wrong=wrong, ended=ended, how=how, left=left)
+    chosen = "chosen" in visit.facts()
+    return visit.page("login.html", status=status, wrong=wrong, ended=ended, how=how, left=left, chosen=chosen)
 
 
 def sign_in(visit: Visit) -> Response:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from flask import Response
 
 from adapters.store.people import User
-from adapters.trust.directory import entry_of
+from adapters.trust.directory import entry_of, read_entry
 from adapters.trust.errors import DirectoryRefused
+from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from hie_node import administration, checks, dropped_files, feeds, log, passwords
-from hie_node.checks import Check
+from hie_node.flows import accounts
 from hie_node.flows.audit import Verification, verify
 from hie_node.init import own_entry
 from hie_node.page_tokens import open_page, seal_page
@@ -24,7 +25,7 @@ from hie_node.setting_tables import PEOPLES_ROLES
 from hie_node.transfers import transfers
 from hie_node.web.front import Page, Refused, Visit, attachment
 from registry.directory import Peer, PeerState
-from registry.errors import InvalidValue, NotFound, Unreadable
+from registry.errors import InvalidValue, Unreadable
 from registry.feeds import REFUSED, FeedSearch
 from registry.name_order import by_given_name
 
@@ -52,7 +53,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
         counted = unit.feeds.counts(house.now() - timedelta(days=1))
     return visit.page(
         "node.html",
-        checks=checks.look_at(house, checks.NEAR),
+        checks=[*checks.look_at(house, checks.NEAR), *administration.heard(house)],
         verified=verified,
         seal=seal,
         waiting=len(waiting),
@@ -82,9 +83,20 @@ def ask_peers(visit: Visit) -> Response:
     return _peers(visit, answers=checks.look_at(visit.house, [checks.peers]))
 
 
-def _peers(visit: Visit, *, answers: Sequence[Check] = (), problem: str = "", status: int = 200) -> Response:
-    figures = administration.peers(visit.house)
-    return visit.page("peers.html", status=status, figures=figures, answers=answers, problem=problem, part="peers")
+def _peers(visit: Visit, *, status: int = 200, **told: Any) -> Response:
+    """`wanted` is the hospital of an entry that was pasted and waits for the second look, `entry` its text."""
+    usual = {"answers": (), "problem": "", "wanted": None, "entry": ""}
+    return visit.page(
+        "peers.html",
+        status=status,
+        figures=administration.peers(visit.house),
+        own=own_entry(visit.house.settings, visit.house.keys),
+        codes=lambda peer: [thumbprint(jwk) for jwk in peer.jwks],
+        done=visit.facts().get("done", ""),
+        who=visit.facts().get("who", ""),
+        part="peers",
+        **(usual | told),
+    )
 
 
 def invitation(visit: Visit) -> Response:
@@ -96,16 +108,20 @@ def invitation(visit: Visit) -> Response:
 
 
 def admit_peer(visit: Visit) -> Response:
-    """Admit a hospital, or take over its new keys, by the entry that its administrator gave and read out."""
+    """Admit a hospital, or take over its new keys, by the entry that its administrator gave: first it is shown what the
+    entry says, with the codes of its keys as they are read out by telephone, and nothing is changed."""
+    text = visit.field("entry", _ENTRY_LONGEST)
     try:
-        entry = json.loads(visit.field("entry", _ENTRY_LONGEST))
+        entry = json.loads(text)
         if not isinstance(entry, dict) or entry.get("home") == str(visit.house.home):
             raise ValueError
+        if visit.field("compared", 5) != "yes":
+            return _peers(visit, wanted=read_entry(entry), entry=text)
         peer = admit(visit.house.settings, entry)
     except (ValueError, DirectoryRefused, InvalidValue):
         return _peers(visit, problem="peers.wrong-entry", status=400)
     log.event("peer admitted", facility=str(peer.community.facility))
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done='admitted', who=peer.community.name)}")
 
 
 def set_peer_state(visit: Visit) -> Response:
@@ -119,16 +135,16 @@ def set_peer_state(visit: Visit) -> Response:
             raise Refused(409, "peers.expelled-for-good")
         return replace(one, state=PeerState(wanted))
 
-    change(visit.house.settings, facility, changed)
+    peer = change(visit.house.settings, facility, changed)
     log.event("peer state", facility=facility, state=wanted)
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done=wanted, who=peer.community.name)}")
 
 
 def rotate_keys(visit: Visit) -> Response:
     """The key that was announced signs from now on; give the new entry to the peers before the next time."""
     visit.house.keys.rotate(now=visit.house.now())
     log.event("signing key rotated", kid=visit.house.keys.kid)
-    return visit.go("/node/peers")
+    return visit.go(f"/node/peers?f={visit.seal(done='rotated')}")
 
 
 # --- what moved
@@ -189,7 +205,10 @@ def replay_file(visit: Visit) -> Response:
 # --- people
 
 
-def people_page(visit: Visit, *, made: str = "", password: str = "", problem: str = "", status: int = 200) -> Response:
+def people_page(
+    visit: Visit, *, made: str = "", password: str = "", done: str = "", problem: str = "", status: int = 200
+) -> Response:
+    told = visit.facts()
     with visit.house.storage.read() as unit:
         users, sessions = unit.people_of_the_house.users(), unit.sessions.all()
         clients = unit.people_of_the_house.clients()
@@ -200,8 +219,9 @@ def people_page(visit: Visit, *, made: str = "", password: str = "", problem: st
         sessions=sessions,
         clients=clients,
         roles=sorted(PEOPLES_ROLES),
-        made=made,
+        made=made or told.get("who", ""),
         password=password,
+        done=done or told.get("done", ""),
         problem=problem,
         part="people",
     )
@@ -216,42 +236,45 @@ def add_user(visit: Visit) -> Response:
         taken = unit.people_of_the_house.user(username) is not None
     if taken:
         return people_page(visit, problem="users.taken", status=409)
-    password = secrets.token_urlsafe(12)
-    hashed = passwords.hasher(visit.house.settings.lab).hash(password)
-    with visit.house.storage.begin() as unit:
-        unit.people_of_the_house.add_user(User(username, hashed, Role(role), name))
+    password, hashed = _first_password(visit)
+    accounts.add_user(visit.act("add-user"), User(username, hashed, Role(role), name))
     log.event("account made", role=role)
-    return people_page(visit, made=username, password=password)
+    return people_page(visit, made=username, password=password, done="made")
+
+
+def _first_password(visit: Visit) -> tuple[str, str]:
+    """To be handed over in person, and what is kept of it."""
+    password = secrets.token_urlsafe(12)
+    return password, passwords.hasher(visit.house.settings.lab).hash(password)
 
 
 def change_user(visit: Visit) -> Response:
-    """Disable, enable, another role, a lost phone, or out of all sessions. Nobody takes away their own account."""
+    """Disable, enable, another role, a new password, a lost phone, or out of all sessions. Nobody takes away their own
+    account."""
     username, what = visit.field("username", 100), visit.field("what", 20)
     if username == visit.user.username and what != "end-sessions":
         raise Refused(409, "users.not-yourself")
-    with visit.house.storage.begin() as unit:
-        user = unit.people_of_the_house.user(username)
-        if user is None:
-            raise NotFound("account")
-        changed = _changed(user, what, visit.field("role", 40))
-        unit.people_of_the_house.add_user(changed, replace=True)
-        unit.sessions.end_all_of(username)
-    log.event("account changed", what=what)
-    return visit.go("/node/people")
-
-
-def _changed(user: User, what: str, role: str) -> User:
+    act, password = visit.act("change-user"), ""
     match what:
-        case "disable" | "enable":
-            return replace(user, disabled=what == "disable")
+        case "disable":
+            accounts.disable_user(act, username)
+        case "enable":
+            accounts.enable_user(act, username)
         case "reset-factor":
-            return replace(user, totp="", totp_step=0, passkeys=())
+            accounts.reset_second_factor(act, username)
         case "end-sessions":
-            return user
-        case "role" if role in PEOPLES_ROLES:
-            return replace(user, role=Role(role))
+            accounts.end_sessions(act, username)
+        case "role" if (role := visit.field("role", 40)) in PEOPLES_ROLES:
+            accounts.set_role(act, username, Role(role))
+        case "password":
+            password, hashed = _first_password(visit)
+            accounts.set_password(act, username, hashed)
         case _:
-            raise InvalidValue("what", expected="disable, enable, reset-factor, end-sessions or role")
+            raise InvalidValue("what", expected="disable, enable, reset-factor, end-sessions, password or role")
+    log.event("account changed", what=what)
+    if password:
+        return people_page(visit, made=username, password=password, done="password")
+    return visit.go(f"/node/people?f={visit.seal(done=what, who=username)}")
 
 
 def settings_page(visit: Visit) -> Response:

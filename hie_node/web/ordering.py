@@ -14,6 +14,7 @@ from hie_node.flows.reviews import read_person
 from hie_node.web.front import Page, Visit
 from registry.advice import AnswerCards, CardAnswer, CheckOrder, RequestedService
 from registry.coded import CodedValue
+from registry.earlier import Earlier
 from registry.errors import InvalidValue
 from registry.ledger import RepeatReason
 from registry.searches import PatientSelector
@@ -42,6 +43,19 @@ def order(visit: Visit) -> Response:
         via="page",
     )
     advice = check_order(visit.act("check-order", action="E"), command)
+
+    def link(earlier: Earlier) -> str:
+        """Whose it is goes along, so that an emergency of this patient opens it too."""
+        performed = earlier.performed.isoformat() if earlier.performed else ""
+        return visit.seal(
+            record=record_id,
+            title=earlier.title,
+            performed=performed,
+            hospital=advice.place(earlier.home),
+            study=earlier.study_instance_uid,
+            reports=" ".join(report.id for report in earlier.reports),
+        )
+
     return visit.page(
         "order_advice.html",
         person=known.person,
@@ -51,6 +65,7 @@ def order(visit: Visit) -> Response:
         diagnosis=diagnosis,
         reasons=tuple(RepeatReason),
         words=sentences,
+        link=link,
     )
 
 

@@ -31,6 +31,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("/node", "nav.node", frozenset({Role.ADMINISTRATOR})),
     ("/disclosures", "nav.disclosures", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
     ("/emergencies", "nav.emergencies", frozenset({Role.DATA_PROTECTION_OFFICER})),
+    ("/alarms", "nav.alarms", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})),
     ("/held", "nav.held", READERS),
     ("/ledger", "nav.ledger", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR})),
 )

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from adapters.store.people import User
+from adapters.trust.directory import entry_of
+from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
 from hie_node.drop_folder import LONGEST_STEM
 from hie_node.flows.pairs import decide_pair
 from hie_node.unsure_files import unsure_files
+from hie_node.watching import raise_alarm
+from registry.directory import Peer
 from registry.documents import DocumentStatus
 from registry.pairing import doubt_id
 from registry.searches import DocumentSearch
@@ -28,6 +32,9 @@ from tests.papers import HOA, LAN, CtStudy, ct_report, refusal, unreviewed_repor
 
 TWIN = replace(LAN, key="0018", national_id="027158004999")
 MISTAKEN = "patient: belongs to the person registered under this number, found somebody else; nothing was stored"
+QUOTA = "20000 different patients today: the quota of 20000 is reached, and nothing more is shown"
+BREADTH = "340 different patients today; 100 would be much already"
+CANARY = "a hospital that nobody named is shown a record"
 TITLES = (
     "Chụp CLVT sọ não không tiêm thuốc cản quang (từ 1-32 dãy)",
     "Chụp CLVT lồng ngực có tiêm thuốc cản quang (từ 64-128 dãy)",
@@ -74,6 +81,7 @@ def furnish(lab: Lab, bach_mai: Hospital, bac_ninh: Hospital) -> Scene:
     pair = _pairs(bach_mai)
     _files(bach_mai)
     _people(bach_mai)
+    _alarms(bach_mai)
     _work_of_the_day(bach_mai)
     for one in bach_mai.finds_documents(LAN).ids[:1]:
         bach_mai.fetches(one)
@@ -142,6 +150,22 @@ def _files(hospital: Hospital) -> None:
     with hospital.house.storage.begin() as unit:
         for kind in ("notify-withdrawal", "announce-referral"):
             unit.jobs.enqueue(kind, {"home": "x"}, run_at=hospital.house.now() + timedelta(hours=9))
+
+
+def _bac_ninh(hospital: Hospital) -> Peer:
+    """As the list of peers knows it."""
+    return next(one for one in hospital.house.directory.current().peers if one.community.facility.value == "27001")
+
+
+def _alarms(hospital: Hospital) -> None:
+    """One about a hospital, one about a person here, one about the node."""
+    now, bac_ninh = hospital.house.now(), _bac_ninh(hospital)
+    for alarm in (
+        Alarm("quota", str(bac_ninh.home), QUOTA, now),
+        Alarm("unusual-breadth", f"{hospital.home}#bs.thao3", BREADTH, now),
+        Alarm("canary-answered", str(hospital.home), CANARY, now),
+    ):
+        raise_alarm(hospital.house, alarm)
 
 
 def _people(hospital: Hospital) -> None:
@@ -282,6 +306,27 @@ def _log(person: Screen, scene: Scene) -> None:
     person.sees("table.log")
 
 
+def _log_of_a_hospital(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures")
+    person.page.select_option("[name=hospital]", "27001")
+    person.page.click("form:has([name=hospital]) button")
+    person.sees("table.log")
+
+
+def _verified_by_the_officer(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures")
+    person.page.click("form[action='/disclosures/verify'] button")
+    person.sees("[role=status], [role=alert]")
+
+
+def _compared(person: Screen, scene: Scene) -> None:
+    person.opens("/node/peers")
+    entry = json.dumps(entry_of(_bac_ninh(scene.hospital)))
+    person.page.fill("[name=entry]", entry)
+    person.page.click("form:has(textarea) button")
+    person.sees("button[name=compared]")
+
+
 def _verified(person: Screen, scene: Scene) -> None:
     person.opens("/node")
     person.page.click("form[action='/node/record'] button")
@@ -338,13 +383,17 @@ LOOKS = (
     Look("/node", ADMINISTRATOR, "node-verified", _verified),
     _at("/node/peers", ADMINISTRATOR, "peers"),
     Look("/node/peers", ADMINISTRATOR, "peers-asked", _asked),
+    Look("/node/peers", ADMINISTRATOR, "peers-compared", _compared),
     _at("/node/transfers", ADMINISTRATOR, "transfers"),
     _at("/node/feeds", ADMINISTRATOR, "feeds"),
     _at("/node/people", ADMINISTRATOR, "users"),
     _at("/node/settings", ADMINISTRATOR, "settings"),
     _at("/disclosures", OFFICER, "disclosures-search"),
     Look("/disclosures", OFFICER, "disclosures", _log),
+    Look("/disclosures", OFFICER, "disclosures-of-a-hospital", _log_of_a_hospital),
+    Look("/disclosures", OFFICER, "disclosures-verified", _verified_by_the_officer),
     _at("/emergencies", OFFICER, "emergencies"),
+    _at("/alarms", OFFICER, "alarms"),
     _at("/ledger", OFFICER, "ledger"),
     _at("/no-such-page", DOCTOR, "error"),
 )
@@ -356,6 +405,7 @@ NO_PAGES = {
     "/logout/provider": "leads to the provider of the hospital",
     "/documents/<document_id>/content": "the document itself",
     "/held/<document_id>/content": "the document itself",
+    "/consents/<record_id>/<consent_id>/paper": "the paper itself",
     "/files/<file_id>/content": "the document itself",
     "/ledger.csv": "a file",
     "/ledger.pdf": "a file",

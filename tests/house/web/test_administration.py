@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.trust.directory import entry_of
+from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from registry.directory import PeerState
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
@@ -58,8 +59,28 @@ def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, 
     token = dict(page.form("/node/peers/admit").fields)["token"]
     again = {"token": token, "facility": "27001", "state": "active"}
     assert admin.sends("POST", "/node/peers/state", data=again).status == 409
-    admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
-    assert state() is PeerState.ACTIVE
+    shown = admin.fills(page, "/node/peers/admit", entry=json.dumps(entry_of(bac_ninh.peer)))
+    assert state() is PeerState.EXPELLED, "first it is compared"
+    assert thumbprint(bac_ninh.peer.jwks[0]) in shown.text and "Đối chiếu trước khi nhận" in shown.text
+    done = admin.fills(shown, "/node/peers/admit", compared="yes")
+    assert state() is PeerState.ACTIVE and "Đã nhận Bệnh viện bac-ninh" in done.text
+
+
+def test_a_hospital_that_was_silent_has_its_light_without_being_asked_again(admin: Browser, bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bach_mai.finds_documents(LAN)
+    assert "27001" not in admin.opens("/node").text
+    bac_ninh.goes_down()
+    bach_mai.finds_documents(LAN)
+    page = admin.opens("/node")
+    assert "27001 Bệnh viện bac-ninh" in page.text and "gọi điện cho cơ sở đó" in page.text
+    bac_ninh.comes_up()
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    patient = doctor.finds("BA-0017")
+    patient = doctor.fills(patient, patient.address + "/emergency", reason="unconscious", text="Hôn mê")
+    doctor.fills(patient, patient.address + "/others")
+    assert "27001" not in admin.opens("/node").text, "what was asked in an emergency counts too"
 
 
 def test_what_moved_and_what_broke_off_is_shown_without_a_patient(admin: Browser, bach_mai: Hospital) -> None:
@@ -138,6 +159,50 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     assert changes(what="role", role="system").status == changes(what="burn").status == 400
     me = {"token": token, "username": STAFF[Role.ADMINISTRATOR][0], "what": "disable"}
     assert admin.sends("POST", "/node/people/change", data=me).status == 409
+
+
+def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Browser, bach_mai: Hospital) -> None:
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+    asked = {"token": token, "username": "bs.minh", "what": "password"}
+    shown = re.search(r"<code>([\w-]{16})</code>", admin.sends("POST", "/node/people/change", data=asked).html)
+    assert shown is not None and doctor.sends("GET", "/patients").status == 303, "the old sessions have ended"
+    assert (
+        doctor.signs_in(Role.DOCTOR).address == "/login" and doctor.signs_in(password=shown[1]).address == "/patients"
+    )
+    page, own = doctor.opens("/account"), "một câu dài mà chỉ tôi biết"
+    for old, new, words in ((own, own, "hiện tại không đúng"), (shown[1], "ngắn", "ít nhất 14 ký tự")):
+        refused = doctor.fills(page, "/account/password", password=old, new=new)
+        assert refused.status == 422 and words in refused.text
+    done = doctor.fills(page, "/account/password", password=shown[1], new=own)
+    assert "Đã đổi mật khẩu" in done.text and doctor.sends("GET", "/patients").status == 303
+    assert (
+        doctor.signs_in(password=shown[1]).address == "/login" and doctor.signs_in(password=own).address == "/patients"
+    )
+
+
+def test_what_an_administrator_does_to_accounts_is_said_and_on_record(admin: Browser, bach_mai: Hospital) -> None:
+    adds(admin, username="bs.moi", name="BS. Mới", role="doctor")
+    token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
+    told = {
+        "disable": "Đã khóa tài khoản bs.moi",
+        "enable": "Đã mở khóa tài khoản bs.moi",
+        "reset-factor": "yếu tố thứ hai mới",
+        "end-sessions": "Đã kết thúc mọi phiên",
+        "role": "Đã đổi vai trò",
+    }
+    for what, words in told.items():
+        asked = {"token": token, "username": "bs.moi", "what": what, "role": "nurse"}
+        assert words in admin._follow(admin.sends("POST", "/node/people/change", data=asked)).text
+    rows = [row for row in bach_mai.record if row.transaction in ("page add-user", "page change-user")]
+    assert [row.direction for row in rows] == ["changed"] * 6 and {row.requester.subject for row in rows} == {"qt.son"}
+    assert all(row.items == ("bs.moi",) and row.record_id is None for row in rows)
+
+
+def test_nobody_becomes_an_administrator_by_a_list_that_was_left_as_it_was(admin: Browser) -> None:
+    page = adds(admin, username="bs.moi", name="BS. Mới", role="")
+    assert page.status == 400 and 'value="bs.moi"' in page.html, "what was typed is still there"
 
 
 def test_accounts_and_peers_want_a_fresh_proof(admin: Browser, bach_mai: Hospital) -> None:

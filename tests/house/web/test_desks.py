@@ -62,6 +62,30 @@ def test_the_signed_paper_is_kept_and_its_days_count_from_the_day_of_signing(
     assert paper.body == b"%PDF-1.7 signed"
 
 
+def test_the_desk_sees_the_paper_that_it_recorded(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    done = fill(desk, patient(desk, bach_mai), bach_mai)
+    assert "người ghi nhận: Vũ Thị Nga" in done.text
+    address = done.link("/consents/")
+    paper = desk.sends("GET", address)
+    assert paper.response.data == b"%PDF-1.7 signed" and paper.response.mimetype == "application/pdf"
+    assert bach_mai.rows(transaction="page signed-paper")
+    bach_mai.registers(HOA)
+    other = desk.finds("BA-0023", desk="/consents").address
+    assert desk.sends("GET", other + "/" + address.partition("/consents/")[2].partition("/")[2]).status == 404
+
+
+def test_the_patient_reads_who_looked_and_not_every_click(
+    desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    page = patient(desk, bach_mai)
+    for _ in range(4):
+        desk.opens(page.address)
+    asked = dict(page.form(page.address + "/seen").fields) | {"days": "30"}
+    answer = desk.sends("POST", page.address + "/seen", data=asked)
+    lines = [given for tag, given in answer.tags if tag == "tr" and given.get("class")]
+    assert len(lines) < 5 and "5 lần, từ" in answer.text
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -293,7 +317,12 @@ def test_nobody_under_sixteen_signs_alone(desk: Browser, bach_mai: Hospital, bac
     page = desk.finds("BA-0077", desk="/consents")
     refused = fill(desk, page, bach_mai)
     assert refused.status == 400 and "người đại diện đã ký" in refused.text
-    assert "Đã ghi nhận" in fill(desk, page, bach_mai, represented_by="Lê Thị Ba").text
+    token = dict(page.form("/logout").fields)["token"]
+    asked = {"token": token, "from": "27001", "days": "90", "represented_by": "Lê Thị Ba (mẹ)"}
+    paper = desk.sends("POST", page.address + "/paper", data=asked)
+    assert paper.text.count("Lê Thị Ba (mẹ)") == 1 and "Người đại diện (ký" in paper.text
+    done = fill(desk, page, bach_mai, represented_by="Lê Thị Ba")
+    assert "Đã ghi nhận" in done.text and "người đại diện: Lê Thị Ba" in done.text
 
 
 def test_a_doctor_reads_what_was_held_back_and_says_whether_it_may_leave(

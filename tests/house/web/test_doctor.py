@@ -109,6 +109,23 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     assert received and all(row.requester.subject == "bs.minh" for row in received)
 
 
+def test_in_an_emergency_a_pdf_and_the_archive_of_images_open_like_everything_else(
+    doctor: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    content, note = ct_report(LAN, text="%PDF-1.7 kết luận", title="CLVT bản PDF").files("bac-ninh")
+    bac_ninh.publishes_files({"ct.pdf": content, "ct.json": note})
+    page = doctor.finds("BA-0017")
+    page = doctor.fills(page, page.address + "/emergency", reason="unconscious", text="Hôn mê, chưa rõ bệnh sử")
+    page = others(doctor, page)
+    reports = [doctor.opens(one) for one in page.links if one.startswith("/documents/27001.")]
+    (shown,) = [report for report in reports if "<iframe" in report.html]
+    frame = next(given["src"] for tag, given in shown.tags if tag == "iframe")
+    assert doctor.sends("GET", str(frame)).response.data == content
+    study = doctor.opens(doctor.opens(page.link("/view?f=")).link("/studies/"))
+    assert doctor.sends("GET", study.link("/studies/")).response.data.startswith(b"PK")
+    assert {row.requester.purpose for row in bac_ninh.rows(direction="disclosed") if row.bytes_sent} == {"BTG"}
+
+
 def test_a_silent_hospital_has_its_line_and_the_others_are_shown(
     doctor: Browser, lab: Lab, bach_mai: Hospital, bac_ninh: Hospital
 ) -> None:

@@ -29,6 +29,8 @@ READERS = [*ADAPTERS.glob("insurance/*.py"), *ADAPTERS.glob("hl7v2/*.py")]
 WEB = Path(str(files("hie_node.web")))
 _USED = re.compile(r"""(?:\bt|\bsay|looks\.say)\(\s*['"]([\w.\-/]+)['"]\s*[,)]""")
 
+_ACTS = re.compile(r"""\.act\(\s*"([\w-]+)""")
+
 
 def facts_of(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
@@ -66,6 +68,12 @@ def test_every_code_that_a_page_shows_has_words() -> None:
         *(f"direction.{one}" for one in Direction.__args__),  # type: ignore[attr-defined]
     }
     assert shown - set(wordings()) == set()
+
+
+def test_whatever_a_person_does_on_a_page_has_words_in_the_record() -> None:
+    """A patient reads these rows."""
+    acts = {name for file in WEB.glob("*.py") for name in _ACTS.findall(file.read_text("utf-8"))}
+    assert len(acts) > 30 and {f"transaction.page {name}" for name in acts} - set(wordings()) == set()
 
 
 def test_patients_are_spoken_of_as_the_law_does() -> None:

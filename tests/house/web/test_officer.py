@@ -1,0 +1,84 @@
+"""The data protection officer: what the node noticed, who looked, whether the record is whole, and each emergency."""
+
+from __future__ import annotations
+
+import pytest
+
+from consent.limits import Alarm
+from consent.requesters import Role
+from hie_node.watching import raise_alarm
+from tests.house.web.browser import Browser
+from tests.lab import Hospital
+from tests.papers import HOA, LAN, ct_report, written_request
+
+BREADTH = "340 different patients today; 100 would be much already"
+
+
+@pytest.fixture
+def officer(browser: Browser) -> Browser:
+    browser.signs_in(Role.DATA_PROTECTION_OFFICER)
+    return browser
+
+
+def test_an_alarm_says_whom_it_is_about_and_stays_until_somebody_looked(officer: Browser, bach_mai: Hospital) -> None:
+    assert "Không có cảnh báo nào" in officer.opens("/alarms").text
+    raise_alarm(bach_mai.house, Alarm("unusual-breadth", f"{bach_mai.home}#bs.minh", BREADTH, bach_mai.house.now()))
+    page = officer.opens("/alarms")
+    assert "bs.minh · Bệnh viện bach-mai" in page.text and "340 người bệnh khác nhau" in page.text
+    assert "Không có cảnh báo nào" in officer.fills(page, "/alarms").text
+    assert [row.requester.subject for row in bach_mai.rows(transaction="page clear-alarm")] == ["bv.lan"]
+    assert officer.fills(page, "/alarms").status == 409, "somebody else was quicker"
+
+
+def test_an_alarm_leads_to_what_its_hospital_asked(officer: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    report = bach_mai.publishes(ct_report(LAN))
+    bach_mai.records(written_request(LAN, to="bac-ninh"))
+    assert report in bac_ninh.finds_documents(LAN)
+    raise_alarm(bach_mai.house, Alarm("quota", str(bac_ninh.home), BREADTH, bach_mai.house.now()))
+    found = officer.fills(officer.opens("/alarms"), "/disclosures")
+    assert found.status == 200 and bac_ninh.house.settings.name in found.text and "BA-0017" in found.text
+    assert bach_mai.rows(transaction="page disclosures-of")
+
+
+def test_what_one_person_did_is_listed_with_numbers_and_no_name(officer: Browser, bach_mai: Hospital) -> None:
+    bach_mai.registers(HOA)
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    for number in ("BA-0017", "BA-0023"):
+        doctor.finds(number)
+    token = dict(officer.opens("/disclosures").form("/disclosures").fields)["token"]
+    asked = {"token": token, "by": "bs.minh", "hospital": "", "days": "7"}
+    page = officer.sends("POST", "/disclosures", data=asked)
+    assert "BA-0017" in page.text and "BA-0023" in page.text and "BS. Trần Văn Minh" in page.text
+    assert "Nguyễn Thị Lan" not in page.text
+    nobody = officer.sends("POST", "/disclosures", data=asked | {"by": ""})
+    assert nobody.status == 400 and "Nhập tên đăng nhập" in nobody.text
+
+
+def test_the_officer_has_the_record_verified_and_held_against_what_others_keep(
+    officer: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    bach_mai.seals()
+    page = officer.fills(officer.opens("/disclosures"), "/disclosures/verify")
+    assert "Nguyên vẹn" in page.text and "do cơ sở khác giữ" in page.text
+    bac_ninh.goes_down()
+    assert "Không phản hồi: 27001" in officer.fills(page, "/disclosures/verify").text
+
+
+def test_whose_accesses_are_shown_is_said_by_a_masked_number(officer: Browser, bach_mai: Hospital) -> None:
+    page = officer.finds("BA-0017", desk="/disclosures")
+    assert "lần truy cập: Mã người bệnh …017" in page.text
+
+
+def test_a_review_says_whose_record_it_was_and_shows_what_was_opened(officer: Browser, bach_mai: Hospital) -> None:
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds("BA-0017")
+    doctor.fills(page, page.address + "/emergency", reason="unconscious", text="Hôn mê, chưa rõ bệnh sử")
+    queue = officer.opens("/emergencies")
+    assert "Mã người bệnh BA-0017" in queue.text and "Nguyễn Thị Lan" not in queue.text
+    opened = officer.fills(queue, "/disclosures")
+    assert "lần truy cập: Mã người bệnh …017 · bs.minh" in opened.text and "truy cập khẩn cấp" in opened.text
+    assert "Bùi Ngọc Lan" not in opened.text.partition("lần truy cập")[2], "only what the doctor did"
+    done = officer.fills(queue, "/emergencies/", finding="justified", text="Đã đối chiếu sổ cấp cứu")
+    assert "Đã ghi nhận: có căn cứ" in done.text
