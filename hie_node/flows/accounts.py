@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.store.people import User
@@ -35,32 +36,32 @@ def add_user(act: Act, user: User) -> None:
 
 def end_sessions(act: Act, username: str) -> None:
     """Somebody is signed out everywhere, at once. Raises NotFound."""
-    _replace(act, username, "sessions-ended")
+    _replace_user(act, username, "sessions-ended", lambda user: user)
 
 
 def set_role(act: Act, username: str, role: Role) -> None:
     """Somebody works as something else; they sign in again as that. Raises NotFound."""
-    _replace(act, username, "role-changed", role=role)
+    _replace_user(act, username, "role-changed", lambda user: replace(user, role=role))
 
 
 def reset_second_factor(act: Act, username: str) -> None:
     """The next sign-in sets up a new one. Raises NotFound."""
-    _replace(act, username, "second-factor-reset", totp="", totp_step=0, passkeys=())
+    _replace_user(act, username, "second-factor-reset", lambda user: replace(user, totp="", totp_step=0, passkeys=()))
 
 
 def set_password(act: Act, username: str, password_hash: str) -> None:
     """Only the new password counts, and every session ends. Raises NotFound."""
-    _replace(act, username, "password-changed", password_hash=password_hash)
+    _replace_user(act, username, "password-changed", lambda user: replace(user, password_hash=password_hash))
 
 
-def _replace(act: Act, username: str, how: str, **changed: object) -> None:
+def _replace_user(act: Act, username: str, how: str, became: Callable[[User], User]) -> None:
+    """Every session ends with it."""
     _changes(act, username, how)
     with act.unit() as unit:
         user = unit.people_of_the_house.user(username)
         if user is None:
             raise NotFound("account")
-        if changed:
-            unit.people_of_the_house.add_user(replace(user, **changed), replace=True)  # type: ignore[arg-type]
+        unit.people_of_the_house.add_user(became(user), replace=True)
         unit.sessions.end_all_of(username)
 
 
