@@ -118,6 +118,8 @@ class Act:
     def begin_anew(self) -> None:
         """Its unit was undone: forget what it had noted."""
         self.items.clear()
+        self.reasons.clear()
+        self.consents.clear()
         self.extra_rows.clear()
 
     @contextmanager
