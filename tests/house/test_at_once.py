@@ -15,8 +15,15 @@ from consent.reasons import Reason
 from consent.requesters import Role
 from hie_node import hl7v2
 from hie_node.flows.anew import grouped_anew, was_in_the_way
+from hie_node.flows.identify import by_record_id
+from hie_node.house import new_id
+from registry.identifiers import PatientIdentifier
+from registry.identity_changes import Learnt
+from registry.people import Link, PatientInQuestion
+from tests.conformance.client import Client, Resource
+from tests.conformance.client import consent as written
 from tests.lab import Hospital, Lab
-from tests.papers import HOA, LAN
+from tests.papers import HOA, LAN, Person
 
 One = TypeVar("One")
 
@@ -36,6 +43,89 @@ def at_once(*acts: Callable[[], One]) -> list[One]:
 @pytest.fixture
 def hospital(lab: Lab) -> Hospital:
     return lab.hospital("bac-ninh")
+
+
+# ---- who is who ----
+
+
+def test_one_person_registered_under_several_numbers_at_once_is_one_person(hospital: Hospital) -> None:
+    hospital.registers(HOA)
+    numbers = [f"N{number}" for number in range(8)]
+    assert [one.status for one in at_once(*(lambda n=n: hospital.feeds(LAN, number=n) for n in numbers))] == [201] * 8
+    with hospital.house.storage.read() as unit:
+        assert len({person for person, _ in unit.patients.everybody()}) == 2, "she, and somebody else"
+        assert unit.patients.reviews() == ()
+
+
+def test_of_two_merges_in_opposite_directions_one_holds(hospital: Hospital) -> None:
+    hospital.registers(LAN, number="A")
+    hospital.registers(LAN, number="B")
+    ways = [("A", "B"), ("B", "A")] * 3
+    told = at_once(*(lambda w=w: hospital.feeds(LAN, number=w[0], merged_into=w[1]).status for w in ways))
+    assert sorted(told) == [200] * 3 + [422] * 3
+    with hospital.house.storage.read() as unit:
+        assert sorted(record.active for _, record in unit.patients.everybody()) == [False, True]
+
+
+def test_a_patient_who_is_joined_to_another_meanwhile_is_found(hospital: Hospital) -> None:
+    moving, staying = hospital.registers(LAN), hospital.registers(HOA)
+    storage, now, stop = hospital.house.storage, hospital.house.now(), threading.Event()
+
+    def moves() -> None:
+        with storage.begin() as unit:
+            homes = [unit.patients.person_of(one) for one in (moving, staying)]
+        for turn in range(80):
+            with storage.begin() as unit:
+                unit.patients.link(Link(new_id(), moving, str(homes[1 - turn % 2]), (), "test/1", "test", now))
+        stop.set()
+
+    def looks() -> bool:
+        found = True
+        while not stop.is_set():
+            with storage.begin() as unit:
+                found = found and by_record_id(unit, moving) is not None
+                found = found and all(one.records for one in unit.patients.candidates(named(LAN), limit=50))
+        return found
+
+    assert at_once(moves, looks, looks)[1:] == [True, True]
+
+
+def named(one: Person) -> PatientInQuestion:
+    return PatientInQuestion(tuple(PatientIdentifier(system, value) for system, value in one.numbers))
+
+
+def test_each_number_that_a_hospital_learns_at_once_is_remembered(hospital: Hospital) -> None:
+    record, house = hospital.registers(LAN), hospital.house
+    numbers = [PatientIdentifier("urn:oid:1.2.3", f"N{number}") for number in range(8)]
+
+    def learns(number: PatientIdentifier) -> None:
+        with house.storage.begin() as unit:
+            unit.identities.learn([Learnt(house.home, record, (number,), house.now())])
+
+    at_once(*(lambda n=n: learns(n) for n in numbers))
+    with house.storage.read() as unit:
+        (learnt,) = unit.identities.learnt_of([record])
+    assert set(learnt.numbers) == set(numbers)
+
+
+# ---- consents and questions ----
+
+
+def test_consents_that_change_refuse_no_question(hospital: Hospital) -> None:
+    client = Client(hospital)
+    record = hospital.registers(LAN)
+    reference = {"reference": f"Patient/{record}"}
+    kept = [client("POST", "/fhir/Consent", written(reference, client.community)).bundle for _ in range(2)]
+
+    def changes(one: Resource) -> int:
+        url = f"/fhir/Consent/{one['id']}"
+        told = [client("PUT", url, one | {"status": status}).status for status in ("inactive", "active", "inactive")]
+        return max(*told, client("DELETE", url).status)
+
+    def asks() -> int:
+        return max(client.get("/fhir/DocumentReference", patient=f"Patient/{record}").status for _ in range(5))
+
+    assert at_once(*(lambda k=k: changes(k) for k in kept), *[asks] * 5) == [204] * 2 + [200] * 5
 
 
 # ---- what stands in the way ----
