@@ -7,23 +7,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 
 from consent.reasons import Reason
-from consent.requesters import Role
+from consent.requesters import PurposeOfUse, Role
 from hie_node import hl7v2
 from hie_node.flows.anew import grouped_anew, was_in_the_way
 from hie_node.flows.identify import by_record_id
 from hie_node.house import new_id
+from hie_node.setting_tables import Subscriptions
 from registry.identifiers import PatientIdentifier
 from registry.identity_changes import Learnt
 from registry.people import Link, PatientInQuestion
+from tests.conformance.changes import everything_of, ids_of, removes
 from tests.conformance.client import Client, Resource
 from tests.conformance.client import consent as written
+from tests.conformance.soap import Document, SoapClient, Submission
+from tests.conformance.test_subscriptions import Subscriber
 from tests.lab import Hospital, Lab
-from tests.papers import HOA, LAN, Person
+from tests.papers import HOA, LAN, CtStudy, Person, ct_report
 
 One = TypeVar("One")
 
@@ -126,6 +131,57 @@ def test_consents_that_change_refuse_no_question(hospital: Hospital) -> None:
         return max(client.get("/fhir/DocumentReference", patient=f"Patient/{record}").status for _ in range(5))
 
     assert at_once(*(lambda k=k: changes(k) for k in kept), *[asks] * 5) == [204] * 2 + [200] * 5
+
+
+def test_an_emergency_that_begins_with_several_looks_at_once_is_one(hospital: Hospital) -> None:
+    hospital.publishes(ct_report(LAN))
+
+    def looks() -> int:
+        return hospital.finds_documents(LAN, purpose=PurposeOfUse.BTG, reason="ngừng tim, cấp cứu").status
+
+    assert at_once(*[looks] * 6) == [200] * 6
+    with hospital.house.storage.read() as unit:
+        assert len(unit.emergencies.waiting()) == 1
+
+
+def test_a_subscription_that_is_asked_for_twice_at_once_is_one(hospital: Hospital) -> None:
+    hospital.registers(LAN)
+    told = Subscriptions(("127.0.0.1:9",), "tls/federation-ca.crt")
+    hospital.house = replace(hospital.house, settings=replace(hospital.house.settings, subscriptions=told))
+    hospital.opens_anew()
+    client, who = Client(hospital), f"{hospital.house.settings.patient_id_system}|{LAN.number_at('bac-ninh')}"
+    endpoint: Any = SimpleNamespace(url="https://127.0.0.1:9/hear")
+    asked = Subscriber(client, endpoint).asks(filters=(f"DocumentReference?patient.identifier={who}",))
+    subscribes = lambda: client("POST", "/fhir/Subscription", asked, If_None_Exist="status=requested").status  # noqa: E731
+    assert sorted(at_once(*[subscribes] * 6)) == [200] * 5 + [201]
+
+
+# ---- documents and images ----
+
+
+def test_of_many_who_remove_the_same_document_one_has_removed_it(hospital: Hospital) -> None:
+    hospital.registers(LAN)
+    soap, number = SoapClient(hospital), LAN.number_at("bac-ninh")
+    assert soap.provides(Submission(number, [Document(number, b"%PDF")])).outcome == "Success"
+    ids = ids_of(everything_of(soap, number))
+    codes = [tuple(one.codes) for one in at_once(*[lambda: removes(soap, *ids)] * 6)]
+    assert sorted(codes) == [()] + [("UnresolvedReferenceException",)] * 5
+
+
+def test_images_in_doubt_that_come_at_once_wait_as_one_study(hospital: Hospital) -> None:
+    hospital.registers(LAN)
+    slices = CtStudy(replace(LAN, name="Phạm Văn Khác", born="1931-01-01", gender="male"), count=8).slices("bac-ninh")
+
+    def stores(piece: bytes) -> int:
+        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + piece + b"\r\n--b--\r\n"
+        kind = 'multipart/related; type="application/dicom"; boundary=b'
+        headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
+        return hospital.sends("POST", "/dicomweb/studies", body=body, headers=headers).status
+
+    assert at_once(*(lambda s=s: stores(s) for s in slices)) == [202] * 8
+    with hospital.house.storage.read() as unit:
+        (aside,) = unit.quarantine.waiting()
+    assert len(aside.instances) == 8
 
 
 # ---- what stands in the way ----
