@@ -118,6 +118,8 @@ class Act:
     def begin_anew(self) -> None:
         """Its unit was undone: forget what it had noted."""
         self.items.clear()
+        self.reasons.clear()
+        self.consents.clear()
         self.extra_rows.clear()
 
     @contextmanager
@@ -239,6 +241,7 @@ class Act:
 def note_emergency(act: Act, unit: UnitOfWork, record_id: str | None) -> EmergencyAccess:
     """The emergency that this act is part of: begun with its first look, and then the officer is told of it."""
     asker = act.caller.requester
+    unit.takes_turns(f"emergency of {record_id}")
     known = unit.emergencies.running(record_id, act.now)
     same = next((one for one in known if one.is_same(asker, record_id, act.now)), None)
     if same is not None:

@@ -30,6 +30,7 @@ from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.apart import pulse
+from hie_node.flows.anew import grouped_anew, was_in_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from registry.code_maps import CodeGap, gaps
@@ -98,6 +99,9 @@ def handle_together(house: House, messages: Sequence[bytes], *, address: str | N
     pairs = [(each, _look(house, each, address)) for each in messages]
     # what the database cannot take together is tried one by one, so that each gets the answer that fits it
     with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
+        with house.storage.begin() as unit:
+            # a group holds the patients of all its messages, in their order: two would wait for each other in a circle
+            unit.takes_turns("groups of messages")
         return [_handle(house, data, looked, address) for data, looked in pairs]
     return [_handle(house, data, looked, address) for data, looked in pairs]
 
@@ -141,7 +145,9 @@ def _handle(
         handled = _answered(house, looked.found, data, replayed)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong becomes an answer
+    except Exception as error:
+        if was_in_the_way(error) and house.storage.is_together:
+            raise  # another unit waits for the whole group, so that all of it has to let go
         handled = _refused(house, looked.message, data, error)
         if replayed is None and not isinstance(error, SenderNotAllowed):  # a stranger must not fill the disk
             _keep_refused(house, looked.message, data, handled)
@@ -283,9 +289,13 @@ LastStep = Callable[[UnitOfWork], None]
 
 def _carry_out(house: House, message: Message, exchange: Exchange, commands: Sequence[object], last: LastStep) -> None:
     """All commands or none; with the last one becomes durable that the message had its effect."""
-    with house.storage.together() if len(commands) > 1 else contextlib.nullcontext():
-        for place, command in enumerate(commands, 1):
-            _one(house, message, exchange, command, also=last if place == len(commands) else None)
+
+    def all_of_them() -> None:
+        with house.storage.together() if len(commands) > 1 else contextlib.nullcontext():
+            for place, command in enumerate(commands, 1):
+                _one(house, message, exchange, command, also=last if place == len(commands) else None)
+
+    grouped_anew(house, all_of_them)
     if not commands:
         with house.storage.begin() as unit:
             last(unit)

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qsl
 
 from adapters.fhir.issues import UnsupportedMediaType
@@ -35,6 +36,7 @@ from hie_node.authentication import (
     by_message,
     introduced,
 )
+from hie_node.flows.anew import out_of_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
@@ -161,7 +163,8 @@ def _answered(
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
     if transaction.discloses and act.action in ("R", "E") and house.quotas.stops(caller.requester, act.now):
         _stop_at_the_quota(act)
-    result = flow_for(command, network=request.door == "network")(act, command)
+    flow = flow_for(command, network=request.door == "network")
+    result = out_of_the_way(act, partial(flow, act, command))
     if transaction.discloses and not act.recorded:
         raise AssertionError(f"{transaction.name} answered without a record")
     return transaction.encode(result, request), bool(act.items)

@@ -13,7 +13,7 @@ from adapters.store.unit import Storage, UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import LEAST_STRANGERS
 from hie_node.flows.identity_changes import records_of_persons, tell_learners
-from hie_node.flows.register import look_alike, separate
+from hie_node.flows.register import WHO_IS_WHO, look_alike, separate
 from hie_node.flows.reviews import BY_A_RULE
 from hie_node.house import new_id
 from registry.blocking import KEYS_VERSION
@@ -111,6 +111,7 @@ def apply(act: Act, found: Differences) -> int:
     """
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         moved = sum(_part(act, unit, change) for change in found.parted)
         moved += sum(_join(act, unit, change, found.rule) for change in found.joined)
         for change in found.asked:

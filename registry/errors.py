@@ -288,10 +288,13 @@ class VersionConflict(RegistryError):
 
 
 class StorageUnavailable(RegistryError):
-    """The database or the content store cannot take it now; nothing was acknowledged."""
+    """The database or the content store cannot take it now; nothing was acknowledged.
 
-    def __init__(self, what: str, reason: str) -> None:
-        self.what, self.reason = what, reason
+    overtaken  only somebody else's work of the same moment stood in the way: the same once more is likely to succeed
+    """
+
+    def __init__(self, what: str, reason: str, *, overtaken: bool = False) -> None:
+        self.what, self.reason, self.overtaken = what, reason, overtaken
         super().__init__(f"{what} is unavailable: {reason}; nothing was acknowledged, try again")
 
 

@@ -44,6 +44,8 @@ _SQLITE_TROUBLE = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
+_POSTGRES_OVERTAKEN = ("SQLSTATE 40001", "SQLSTATE 40P01")
+"""Two units could not both have their way, or waited for each other: PostgreSQL has ended one of them."""
 _POSTGRES_TROUBLE = ("08", "25006", "40", "53", "55P03", "57", "58", "XX001", "XX002")
 
 
@@ -131,14 +133,17 @@ def _translate(context: ExceptionContext) -> None:
     """Any failed statement dooms its unit, on SQLite as on PostgreSQL; trouble of the database gets its own noun."""
     if context.connection is not None and not context.connection.invalidated and not context.is_disconnect:
         context.connection.info["doomed"] = True
-    reason = translated(context.original_exception, lost=context.is_disconnect)
-    if reason is not None:
-        raise StorageUnavailable("database", reason) from context.original_exception
+    trouble = translated(context.original_exception, lost=context.is_disconnect)
+    if trouble is not None:
+        raise trouble from context.original_exception
 
 
-def translated(error: BaseException, *, lost: bool) -> str | None:
+def translated(error: BaseException, *, lost: bool) -> StorageUnavailable | None:
     """Why the database cannot do it now, in a code; None where the statement itself was wrong."""
-    return "the connection was lost" if lost else _trouble(error)
+    reason = "the connection was lost" if lost else _trouble(error)
+    if reason is None:
+        return None
+    return StorageUnavailable("database", reason, overtaken=reason in _POSTGRES_OVERTAKEN)
 
 
 def _trouble(error: BaseException) -> str | None:

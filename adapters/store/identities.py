@@ -18,6 +18,9 @@ _LEARNT_OF = (
     .where(any_of(identity_learnt.c.record_id, "records"))
     .order_by(identity_learnt.c.home, identity_learnt.c.record_id)
 )
+_LEARNT = select(identity_learnt.c.body).where(
+    identity_learnt.c.home == bindparam("home"), identity_learnt.c.record_id == bindparam("record_id")
+)
 _NOTICE = select(identity_notice.c.body).where(identity_notice.c.id == bindparam("id"))
 _NOTICES = select(identity_notice.c.body).order_by(identity_notice.c.made.desc(), identity_notice.c.id)
 _CHANGE = update(identity_notice).where(identity_notice.c.id == bindparam("key"))
@@ -36,12 +39,15 @@ class StoredIdentities(Part):
         before = {(one.home, one.record_id): one for one in self.learnt_of(one.record_id for one in wanted)}
         for one in wanted:
             known = before.get((one.home, one.record_id))
-            numbers = {*one.numbers, *known.numbers} if known else set(one.numbers)
-            if known is not None and numbers == set(known.numbers) and known.seen.date() == one.seen.date():
+            if known is not None and {*one.numbers} <= {*known.numbers} and known.seen.date() == one.seen.date():
                 continue
-            values = {"home": str(one.home), "record_id": one.record_id, "seen": moment(one.seen)}
-            noun = replace(one, numbers=tuple(sorted(numbers)))
-            upsert(self._connection, identity_learnt, {**values, "body": dump(noun)})
+            keys = {"home": str(one.home), "record_id": one.record_id}
+            first = {"seen": moment(one.seen), "body": dump(replace(one, numbers=tuple(sorted(set(one.numbers)))))}
+            if insert_once(self._connection, identity_learnt, {**keys, **first}):
+                continue
+            known = self._noun(Learnt, _LEARNT, **keys)  # as it is now: another unit may have added to it
+            noun = replace(one, numbers=tuple(sorted({*one.numbers, *(known.numbers if known else ())})))
+            upsert(self._connection, identity_learnt, {**keys, "seen": moment(one.seen), "body": dump(noun)})
 
     def learnt_of(self, record_ids: Iterable[str]) -> tuple[Learnt, ...]:
         return self._nouns(Learnt, _LEARNT_OF, records=sorted(set(record_ids)))

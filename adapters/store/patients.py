@@ -54,8 +54,16 @@ _current = select(source_record.c.number, source_record.c.person_id, source_reco
 _BY_IDENTIFIER = _current.where(
     source_record.c.system == bindparam("system"), source_record.c.value == bindparam("value")
 )
+_named = source_record.alias("named")
 _BY_ID = _current.where(source_record.c.id == bindparam("id"))
 _OF_PERSON = select(source_record.c.body).where(source_record.c.person_id == bindparam("person_id"))
+_PERSON_WITH = (
+    select(source_record.c.person_id, source_record.c.body)
+    .where(
+        source_record.c.person_id == select(_named.c.person_id).where(_named.c.id == bindparam("id")).scalar_subquery()
+    )
+    .order_by(source_record.c.number)
+)
 _OF_PERSONS = select(source_record.c.person_id, source_record.c.body).where(
     any_of(source_record.c.person_id, "persons")
 )
@@ -157,8 +165,14 @@ class StoredPatients(StoredApart):
             self._connection.execute(once(table, self._connection.dialect.name), come)
 
     def person_of(self, record_id: str) -> str | None:
-        row = self._row(_BY_ID, id=record_id)
+        """Whose record it is. That alone locks nothing: whoever only asks waits for nobody who changes the patient."""
+        row = self._connection.execute(_BY_ID, {"id": record_id}).first()
         return None if row is None else str(row.person_id)
+
+    def person_with(self, record_id: str) -> Candidate | None:
+        """The person whose record it is, with all their records, as they stood at one moment."""
+        rows = self._connection.execute(_PERSON_WITH, {"id": record_id}).all()
+        return Candidate(rows[0].person_id, tuple(load(SourceRecord, row.body) for row in rows)) if rows else None
 
     def records_of(self, person_id: str) -> tuple[SourceRecord, ...]:
         """Every record of the person, the oldest first."""
@@ -178,6 +192,8 @@ class StoredPatients(StoredApart):
             return ()
         for row in self._connection.execute(_OF_PERSONS, {"persons": list(persons)}):
             persons[row.person_id].append(load(SourceRecord, row.body))
+        if not all(persons.values()):  # somebody was joined to another person between the two looks
+            return self.candidates(wanted, limit=limit)
         return tuple(Candidate(person_id, tuple(records)) for person_id, records in persons.items())
 
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, Table, bindparam, func, select, tuple_
 
 from adapters.store.codec import load
 from adapters.store.dialects import insert
@@ -22,6 +23,7 @@ Values = dict[str, Any]
 NEVER = ""
 """Sorts before every moment: newest first, it comes last."""
 _LARGEST_CHUNK = 500
+_TURN = select(func.pg_advisory_xact_lock(bindparam("turn", type_=BigInteger)))
 
 
 class Part:
@@ -73,6 +75,13 @@ def once(table: Table, dialect: str) -> Any:
 def insert_once(connection: Session, table: Table, values: Values) -> bool:
     """False, and nothing changed, where a unique column holds the value already. Does not doom the unit."""
     return connection.execute(once(table, connection.dialect.name), values).rowcount == 1
+
+
+def take_turns(connection: Session, about: str) -> None:
+    """PostgreSQL: wait for every transaction that has said the same, until it has ended."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=8).digest(), "big", signed=True)
+        connection.execute(_TURN, {"turn": key})
 
 
 @cache

@@ -20,7 +20,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 
 from adapters.store.engine import translated
-from registry.errors import StorageUnavailable
 
 Values = Mapping[str, Any]
 _SEVERAL = re.compile(r"__\[POSTCOMPILE_(\w+)\]")
@@ -220,4 +219,4 @@ class Session:
         if lost:
             self.connection.invalidate()
         told = translated(error, lost=lost)
-        return error if told is None else StorageUnavailable("database", told)
+        return error if told is None else told

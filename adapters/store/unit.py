@@ -41,6 +41,7 @@ from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
 from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.restores import Restores
+from adapters.store.rows import take_turns
 from adapters.store.session import Session, Statements
 from adapters.store.sessions import Sessions
 from adapters.store.small_contents import SmallContents
@@ -68,6 +69,11 @@ class UnitOfWork:
 
     def __init__(self, connection: Session, *, writing: bool) -> None:
         self._connection, self._writing = connection, writing
+
+    def takes_turns(self, about: str) -> None:
+        """Units that say the same come one after the other, each after the end of the one before: for what is decided
+        on what is not there yet, which no row can be locked for. On SQLite they do so anyway."""
+        take_turns(self._connection, about)
 
     patients: Patients = _part(StoredPatients)
     documents: Documents = _part(StoredDocuments)
@@ -142,6 +148,11 @@ class Storage:
                 yield
             finally:
                 self._inside.shared = None
+
+    @property
+    def is_together(self) -> bool:
+        """Whether this thread is in such a block: what fails for another's sake has to be begun anew from its start."""
+        return getattr(self._inside, "shared", None) is not None
 
     @contextmanager
     def begin(self) -> Iterator[UnitOfWork]:

@@ -46,12 +46,16 @@ def record_or_find(act: Act, command: RecordConsent) -> Consent | Found[Consent]
     """Record a consent unless one fits the condition; looking and recording are one."""
     if command.unless is None:
         return record_consent(act, command)
-    act.action = "E"
+    return judged_anew(act, partial(_record_or_find_once, act, command, command.unless))
+
+
+def _record_or_find_once(act: Act, command: RecordConsent, unless: FindConsents) -> Consent | Found[Consent]:
+    act.action, act.direction = "E", "disclosed"
     with act.house.storage.together():
         with act.about_nobody() as unit:
             # the patient's record is held from here on, so that of two that look at once only one records
             unit.patients.record_by_id(_whose(act, unit, command).first.id)
-        found = find_consents(act, command.unless)
+        found = find_consents(act, unless)
         if len(found.items) > 1 or found.next is not None:
             raise ConditionFitsSeveral("Consent")
         return Found(found.items[0]) if found.items else record_consent(act, command)

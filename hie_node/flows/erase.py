@@ -46,6 +46,9 @@ def erase_patient(act: Act, patient: PatientSelector, *, because: str) -> Erased
         person = identify(act, unit, patient)
         if person is None:
             raise NotFound("this patient")
+        # what is being published for them is done by then, and what comes later finds nobody
+        for record_id in sorted(person.record_ids):
+            unit.patients.record_by_id(record_id)
         act.about(person.first)
         withdrawn = _withdraw(act, unit, person.record_ids)
         rows = sum(unit.erasing.erase(record_id) for record_id in person.record_ids)

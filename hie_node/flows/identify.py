@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from registry.errors import NotUnique
-from registry.matching import Agreement, Candidate, Comparison, CorroboratedNumber, Zone, compare_with_person
+from registry.matching import Agreement, Comparison, CorroboratedNumber, Zone, compare_with_person
 from registry.people import NOTHING_KNOWN, PatientInQuestion, SourceRecord
 from registry.ports import Matcher
 from registry.searches import PatientSelector
@@ -73,11 +73,13 @@ def contradicts(comparison: Comparison) -> bool:
 
 def by_record_id(unit: UnitOfWork, record_id: str, described: PatientInQuestion | None = None) -> Identified | None:
     """The person behind a logical id of this node, unless the question says besides that somebody else is meant."""
-    person_id = unit.patients.person_of(record_id)
-    person = _person(unit, person_id) if person_id else None
-    if person is None or described is None:
+    found = unit.patients.person_with(record_id)
+    if found is None:
+        return None
+    person = Identified(found.person_id, found.records)
+    if described is None:
         return person
-    comparison = compare_with_person(described, Candidate(person.person_id, person.records))
+    comparison = compare_with_person(described, found)
     return None if contradicts(comparison) or not _carries(person, described) else person
 
 

@@ -57,6 +57,7 @@ def set_aside(act: Act, parts: Sequence[tuple[ReadInstance, Content]], mention: 
             and (put := act.house.contents.put(aside.id, content.chunks(), sha1=False))
         ]
     with act.unit() as unit:
+        unit.takes_turns(f"set aside {uid}")
         now = unit.quarantine.waiting_of(uid, mention.identifier)
         if (known is not None and now is None) or (now is not None and now.id != aside.id):
             # somebody decided, or set aside, at this moment

@@ -31,6 +31,9 @@ from registry.ports import Review
 from registry.submissions import PatientMention
 
 SOURCE_MERGE = "source-merge/1"
+WHO_IS_WHO = "who is who"
+"""Units that register, join or part people take turns: two who are registered at once have to see each other, and two
+merges in opposite directions must not each hold what the other waits for."""
 
 
 def feed(act: Act, command: FeedPatient) -> Fed:
@@ -42,6 +45,8 @@ def feed(act: Act, command: FeedPatient) -> Fed:
 
 def _feed_once(act: Act, command: FeedPatient) -> Fed:
     with act.unit() as unit:
+        if command.record.replaced_by is not None:
+            unit.takes_turns(WHO_IS_WHO)
         known = unit.patients.record(command.identifier)
         _check_id(unit, known, command.claimed_id)
         _check_version(known, command.expected_version)
@@ -71,6 +76,7 @@ def _check_version(known: SourceRecord | None, expected: int | None) -> None:
 def save_record(act: Act, unit: UnitOfWork, record: SourceRecord, known: SourceRecord | None) -> Fed:
     """Store what the source says now, and see whom it belongs to. The same again changes nothing."""
     if known is None:
+        unit.takes_turns(WHO_IS_WHO)
         fresh = replace(record, id=record.id or new_id(), version=1, updated=act.now)
         unit.patients.save(fresh)
         return Fed(fresh, created=True, changed=True, reviewed=_find_person(act, unit, fresh))
@@ -101,6 +107,7 @@ def merge(act: Act, command: MergePatients) -> Fed:
 def _merge_once(act: Act, command: MergePatients) -> Fed:
     survivor_id = command.survivor.identifier
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         survivor, known = unit.patients.record(survivor_id), unit.patients.record(command.subsumed)
         said = _completed(command.survivor, survivor or known, command.unsaid)
         if survivor is None and not said.demographics.enough_to_register:
@@ -183,7 +190,12 @@ def link(act: Act, command: LinkPatients) -> Fed:
     Taking back also undoes a merge, and a link that a rule has made.
     """
     act.action, act.direction = "U", "changed"
+    return judged_anew(act, partial(_link_once, act, command))
+
+
+def _link_once(act: Act, command: LinkPatients) -> Fed:
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         first, second = (_known(act, unit, identifier) for identifier in (command.first, command.second))
         act.about(second)
         ones, others = (unit.patients.person_of(record.id) for record in (first, second))

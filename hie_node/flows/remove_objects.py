@@ -35,6 +35,11 @@ def remove_metadata(act: Act, command: RemoveMetadata) -> Changed:
     refuse_others(act)
     act.action, act.direction = "D", "changed"
     with act.unit() as unit:
+        seen = _Going(act, unit, command.ids)
+        seen.check()
+        # looked at once more while nobody publishes to these patients, or changes and removes what is theirs
+        for record_id in sorted({one.record_id for one in seen.touched if one.record_id}):
+            unit.patients.record_by_id(record_id)
         going = _Going(act, unit, command.ids)
         going.check()
         going.remove()

@@ -8,7 +8,7 @@ from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.identify import Identified, by_record_id
 from hie_node.flows.identity_changes import CHANGED_ELSEWHERE, records_of_persons, tell_learners
-from hie_node.flows.register import look_alike, separate
+from hie_node.flows.register import WHO_IS_WHO, look_alike, separate
 from hie_node.house import new_id
 from registry.doubts import most_pressing_first
 from registry.errors import NotFound, NotUnique
@@ -63,6 +63,7 @@ def raise_doubt(act: Act, record_id: str, other: PatientIdentifier) -> Review:
     there is no such record, NotUnique where the two are one person already."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         record, named = unit.patients.record_by_id(record_id), unit.patients.record(other)
         if record is None or named is None:
             raise NotFound("patient")
@@ -110,6 +111,7 @@ def decide_review(act: Act, review_id: str, *, same: bool) -> str:
     """Close a doubt: link the record to the other person, with all that it was linked to before, or keep them apart."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         review = unit.patients.review(review_id)
         record = unit.patients.record_by_id(review.subject) if review else None
         if review is None or record is None:
@@ -150,6 +152,7 @@ def undo_link(act: Act, link_id: str) -> None:
     again, until somebody takes that back."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         act.items = [link_id]
         undone = unit.patients.link_by_id(link_id)
         if undone is None:
@@ -185,6 +188,7 @@ def undo_decision(act: Act, review_id: str) -> str:
     """Take back what somebody decided about a doubt, whichever way; it waits again. Gives the decision."""
     act.action, act.direction = "U", "changed"
     with act.unit() as unit:
+        unit.takes_turns(WHO_IS_WHO)
         review = unit.patients.review(review_id)
         record = unit.patients.record_by_id(review.subject) if review else None
         if review is None or record is None or review.decision not in (SAME_PERSON, KEPT_APART):

@@ -17,13 +17,13 @@ from adapters.store.unit import UnitOfWork
 from hie_node import image_feeds
 from hie_node.acts import Act
 from hie_node.apart import pulse
-from hie_node.flows.anew import OVERTAKEN, OwnerChanged
+from hie_node.flows.anew import OVERTAKEN, OwnerChanged, was_in_the_way
 from hie_node.flows.pairing import find_its_report
 from hie_node.flows.quarantine import doubt_about, set_aside
 from hie_node.flows.register import resolve_mention, standing
 from hie_node.house import House, new_id
 from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
-from registry.errors import SubmissionRejected
+from registry.errors import StorageUnavailable, SubmissionRejected
 from registry.identifiers import PatientIdentifier
 from registry.people import SourceRecord
 from registry.studies import Instance, ReadInstance, Series, Study
@@ -85,6 +85,9 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
             return _stored(act, parts, mention, owner)
         except OVERTAKEN:
             continue  # somebody else stored of it meanwhile
+        except StorageUnavailable as failure:
+            if not was_in_the_way(failure):
+                raise
         except SubmissionRejected as refusal:
             failed = tuple(_failure(p[0], MISMATCH, str(refusal)) for p in parts)
             feed = image_feeds.feed_of(act.transaction, act.caller)

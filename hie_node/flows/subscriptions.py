@@ -49,6 +49,7 @@ def save_subscription(act: Act, command: SaveSubscription) -> Subscription | Fou
     if not command.off:
         _check_endpoint(act.house, command)
     with act.unit() as unit:
+        unit.takes_turns(f"subscriptions of {act.caller.requester.client_id}")
         if command.unless is not None:
             known = _found(act, unit, command.unless)
             if len(known) > 1:
