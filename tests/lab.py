@@ -62,6 +62,7 @@ from registry.identifiers import FacilityCode, HomeCommunityId, PatientIdentifie
 from registry.people import PatientInQuestion
 from registry.searches import DocumentSearch, PatientSelector
 from registry.studies import Study
+from registry.submissions import Submission
 from tests.conformance.profiles import refuse_faulty
 from tests.papers import CtStudy, Person, Report, WrittenRequest
 from tests.stand_in_edge import PeerDoor, Reply, ask
@@ -194,9 +195,9 @@ class Hospital:
     def publishes(self, report: Report) -> DocumentEntry:
         """Read as from the drop folder, published as every document is."""
         act = Act(self.house, publisher(self.house, "his"), "publish")
-        return publish(act, ProvideSubmission(self._submission(report))).documents[0]
+        return publish(act, ProvideSubmission(self.submission(report))).documents[0]
 
-    def _submission(self, report: Report) -> Any:
+    def submission(self, report: Report) -> Submission:
         document, note = report.files(self.name)
         settings = self.house.settings
         read = read_sidecar(document, note, patient_id_system=settings.patient_id_system, home=self.home).submission

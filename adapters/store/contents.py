@@ -177,11 +177,17 @@ class FolderContentStore:
             return False
         return self._place(owner, content_hash).is_file() or self._small(owner, content_hash) is not None
 
-    def holds(self, unit: UnitOfWork, owner: str, content_hash: str) -> bool:
-        """Whether it is here as the unit sees it, or will be when this thread's batch ends."""
-        batch, place = self._running(), self._place(owner, content_hash)
-        pending = batch is not None and place in batch.pending.values()
-        return pending or place.is_file() or unit.small_contents.sealed(owner, content_hash) is not None
+    def holds(self, unit: UnitOfWork, owner: str, hashes: Iterable[str]) -> bool:
+        """Whether all are here, under the key that the unit sees, or will be when this thread's batch ends."""
+        key = self._keys.standing(unit, owner)
+        return key is not None and all(self._holds(unit, key, each) for each in hashes)
+
+    def _holds(self, unit: UnitOfWork, key: PatientKey, content_hash: str) -> bool:
+        batch, place = self._running(), self._place(key.owner, content_hash)
+        pending = (path for path, named in batch.pending.items() if named == place) if batch is not None else ()
+        if any(self._sound(key, path, content_hash) for path in (place, *pending)):
+            return True
+        return unit.small_contents.sealed(key.owner, content_hash) is not None
 
     def remove(self, unit: UnitOfWork, owner: str, content_hash: str) -> None:
         """One content of an owner; a small one with the unit, a file at once. That nothing names it is the caller's."""
@@ -191,10 +197,27 @@ class FolderContentStore:
                 self._place(owner, content_hash).unlink(missing_ok=True)
 
     def erase(self, owner: str) -> None:
-        """Destroy the owner's key, which makes every copy unreadable, then remove what it had sealed."""
-        self._keys.destroy(owner)
-        with _trouble(), suppress(FileNotFoundError):
-            shutil.rmtree(self._home(owner))
+        """Everything of an owner, at once."""
+        with self._keys.storage.begin() as unit:
+            self.destroy(unit, owner)
+        self.sweep(owner)
+
+    def destroy(self, unit: UnitOfWork, owner: str) -> None:
+        """With the unit the owner's key, which makes every copy unreadable, also in backups. Afterwards `sweep`."""
+        unit.wrapped_keys.destroy(owner)
+        unit.small_contents.erase(owner)
+
+    def sweep(self, owner: str) -> None:
+        """Remove what a destroyed key had sealed. What was put under a new key since then stays."""
+        self._keys.let_go(owner)
+        home = self._home(owner)
+        with _trouble(), suppress(FileNotFoundError), _turn(self._folder / "incoming"):
+            for place in list(home.iterdir()):
+                key = self._keys.now(owner)
+                if key is None or not self._sound(key, place, place.name):
+                    place.unlink()
+            with suppress(OSError):  # somebody has put something
+                home.rmdir()
 
     def _home(self, owner: str) -> Path:
         # names on disk are our own hash, never input
@@ -214,8 +237,8 @@ class FolderContentStore:
         with _turn(self._folder / "incoming"):
             for home in homes:
                 _make_folder(home, below=self._folder)
-        for path, place in pending.items():
-            path.replace(place)
+            for path, place in pending.items():
+                path.replace(place)
         for home in homes:
             _sync_folder(home)
 

@@ -82,12 +82,12 @@ class PatientKeys:
 
     def for_writing(self, owner: str) -> PatientKey:
         """The key that the table holds now, so that nothing is written under one that was just destroyed elsewhere."""
-        known = self._read(owner)
+        known = self.now(owner)
         if known is not None:
             return known
         with self.storage.begin() as unit:
             unit.wrapped_keys.add(owner, self._new(owner))
-        made = self._read(owner)  # another process may have been faster
+        made = self.now(owner)  # another process may have been faster
         if made is None:
             raise StorageUnavailable("key of a patient", "it was destroyed in the same moment")
         return made
@@ -98,24 +98,26 @@ class PatientKeys:
             kept = self._kept.get(owner)
         if kept is not None and kept.id == key_id:
             return kept
-        known = self._read(owner)
+        known = self.now(owner)
         if known is None or known.id != key_id:
             raise Gone("content")
         return known
 
-    def destroy(self, owner: str) -> None:
-        """Durable when it returns: nothing of this owner can be read any more."""
-        with self.storage.begin() as unit:
-            unit.wrapped_keys.destroy(owner)
-            unit.small_contents.erase(owner)
+    def standing(self, unit: UnitOfWork, owner: str) -> PatientKey | None:
+        """The key that the unit sees."""
+        wrapped = unit.wrapped_keys.wrapped(owner)
+        return None if wrapped is None else self._opened(owner, wrapped)
+
+    def let_go(self, owner: str) -> None:
+        """Of a key that was destroyed: it is neither in memory nor in the log of the database any more."""
         with self._lock:
             self._kept.pop(owner, None)
         self.storage.flush()
 
-    def _read(self, owner: str) -> PatientKey | None:
+    def now(self, owner: str) -> PatientKey | None:
+        """The key that stands now, if there is one."""
         with self.storage.read() as unit:
-            wrapped = unit.wrapped_keys.wrapped(owner)
-        return None if wrapped is None else self._opened(owner, wrapped)
+            return self.standing(unit, owner)
 
     def _new(self, owner: str) -> bytes:
         """A new key, wrapped."""

@@ -64,9 +64,12 @@ def erase_patient(act: Act, patient: PatientSelector, *, because: str) -> Erased
         act.about(person.first)
         act.items = list(person.record_ids)
         act.reasons["erased"] = rows
-    # after the rows, so that nothing is named that cannot be opened; a crash between leaves contents nobody can find
-    for owner in (*person.record_ids, *aside):
-        act.house.contents.erase(owner)
+        owners = (*person.record_ids, *aside)
+        for owner in owners:
+            act.house.contents.destroy(unit, owner)
+    # what is left on the disk, also by a crash right here, nobody can read
+    for owner in owners:
+        act.house.contents.sweep(owner)
     return Erased(person.record_ids, rows, withdrawn)
 
 

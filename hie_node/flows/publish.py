@@ -6,7 +6,7 @@ nothing. Publishing contacts nobody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -64,7 +64,7 @@ def _publish_once(act: Act, submission: Submission) -> Provided:
     stored = _store_contents(act, submission, owner) if known or _names_somebody(submission) else []
     with act.unit() as unit:
         record = resolve_mention(act, unit, submission.patient, new_record_id=owner)
-        if record.id != owner or not all(_is_there(act, unit, owner, one) for one in stored):
+        if record.id != owner or not _are_there(act, unit, owner, stored):
             raise OwnerChanged
         return _index(act, unit, submission, record, stored)
 
@@ -123,9 +123,10 @@ def _store_contents(act: Act, submission: Submission, owner: str) -> list[Stored
         ]
 
 
-def _is_there(act: Act, unit: UnitOfWork, owner: str, content: StoredContent) -> bool:
-    """Bytes that were here already may have been removed since (ITI-86); from now on the unit holds that off."""
-    return not content.content_hash or act.house.contents.holds(unit, owner, content.content_hash)
+def _are_there(act: Act, unit: UnitOfWork, owner: str, contents: Iterable[StoredContent]) -> bool:
+    """Bytes may have been removed since they were put (ITI-86), or the patient erased; the unit holds that off now."""
+    hashes = [one.content_hash for one in contents if one.content_hash]
+    return not hashes or act.house.contents.holds(unit, owner, hashes)
 
 
 def _kept_elsewhere(document: SubmittedDocument) -> StoredContent:
@@ -150,7 +151,7 @@ def file_document(
 
     Raises OwnerChanged where the patient's record is another one by now, or the bytes were removed.
     """
-    if record.id != owner or not _is_there(act, unit, owner, stored):
+    if record.id != owner or not _are_there(act, unit, owner, (stored,)):
         raise OwnerChanged
     judged = _judge(act, unit, document, record, stored)
     return (judged if judged.outcome == "unchanged" else _entered(act, unit, judged, record)).entry

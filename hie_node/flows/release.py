@@ -30,6 +30,8 @@ def release(act: Act, quarantine_id: str, patient: PatientIdentifier) -> Stored:
     with act.unit() as unit:
         if _whose(unit, waiting_one(unit, quarantine_id), patient).id != record.id:
             raise NotFound("patient")
+        if not act.house.contents.holds(unit, record.id, (read.instance.content_hash for read in reads)):
+            raise NotFound("patient")  # erased in the same moment
         result = index(act, unit, record, reads, [read.instance for read in reads])
         stored = list(act.items)
         close(act, unit, aside, f"belongs to {record.id}")

@@ -103,7 +103,8 @@ def _note(act: Act, parts: Sequence[Part], stored: Stored, unit: UnitOfWork) -> 
 
 
 def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str) -> Stored:
-    """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile."""
+    """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile, or was
+    erased."""
     # one object needs no threads to wait for the disk together
     with act.house.contents.batch() if len(parts) > 1 else nullcontext():
         stored = [_put(act, owner, read, content) for read, content in parts]
@@ -113,6 +114,8 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
             raise OwnerChanged
         record = resolve_mention(act, unit, mention, new_record_id=owner)
         if (owner_of(unit, mention, uid) or record.id) != owner:
+            raise OwnerChanged
+        if not act.house.contents.holds(unit, owner, (one.content_hash for one in stored)):
             raise OwnerChanged
         done = index(act, unit, unit.patients.record_by_id(owner) or record, [read for read, _ in parts], stored)
         _note(act, parts, done, unit)

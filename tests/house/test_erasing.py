@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from adapters.store.contents import FolderContentStore
 from adapters.store.engine import make_engine
 from adapters.store.schema import metadata
 from consent.errors import ErasureRefused
 from consent.requesters import Role
 from hie_node import jobs
+from hie_node.acts import Act
 from hie_node.flows.erase import Erased, erase_patient
+from hie_node.flows.publish import publish
+from hie_node.publishing import publisher
+from registry.commands import ProvideSubmission
 from registry.errors import InvalidValue
 from registry.ledger import Entry, Told
 from registry.people import PatientInQuestion
+from registry.ports import StoredContent
 from registry.searches import PatientSelector
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, CtStudy, Person, ct_report, written_request
@@ -47,6 +56,51 @@ def test_nothing_of_an_erased_patient_opens_and_the_record_holds(lab: Lab) -> No
     assert bac_ninh.verifies().findings == ()
     kept = bac_ninh.rows(patient=bac_ninh.number_of(LAN))
     assert len(kept) >= rows + 1 and any(row.transaction == "erase" and row.requester.reason == WHY for row in kept)
+
+
+class Interrupted:
+    """Content during which, when it is read to its end for the first time, something else happens."""
+
+    def __init__(self, value: bytes, meanwhile: Callable[[], object]) -> None:
+        self._value, self._meanwhile = value, [meanwhile]
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self._value
+        if self._meanwhile:
+            self._meanwhile.pop()()
+
+
+def test_what_is_published_while_its_patient_is_erased_can_be_opened(lab: Lab) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    before = bac_ninh.publishes(ct_report(LAN))
+    submission = bac_ninh.submission(ct_report(LAN, "x" * 100_000))
+    (document,) = submission.documents
+    assert document.content is not None
+    value = b"".join(document.content.chunks())
+    during = Interrupted(value, lambda: _erases(bac_ninh, LAN))
+    command = ProvideSubmission(replace(submission, documents=(replace(document, content=during),)))
+    (report,) = publish(Act(bac_ninh.house, publisher(bac_ninh.house, "his"), "publish"), command).documents
+    assert bac_ninh.fetches(before).status == 404
+    assert bac_ninh.fetches(report).body == value
+
+
+def test_images_that_come_while_their_patient_is_erased_can_be_opened(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    bac_ninh.registers(LAN)
+    meanwhile = [lambda: _erases(bac_ninh, LAN)]
+    put = FolderContentStore.put
+
+    def interrupted(store: FolderContentStore, *arguments: Any, **named: Any) -> StoredContent:
+        stored = put(store, *arguments, **named)
+        if meanwhile:
+            meanwhile.pop()()
+        return stored
+
+    monkeypatch.setattr(FolderContentStore, "put", interrupted)
+    study = bac_ninh.publishes_study(CtStudy(LAN))
+    assert bac_ninh.fetches(study).status == 200
 
 
 def test_no_name_or_number_of_an_erased_patient_is_left_in_the_tables_of_the_index(lab: Lab) -> None:

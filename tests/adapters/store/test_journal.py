@@ -79,7 +79,9 @@ def test_blocks_that_never_reached_the_disk_are_taken_for_nothing(arrived: Path,
 
 def test_an_erased_patient_is_not_given_back(arrived: Path, keys: PatientKeys) -> None:
     crashed(arrived, keys, entry(1), entry(2, DUC), entry(3))
-    keys.destroy(LAN)
+    with keys.storage.begin() as unit:
+        unit.wrapped_keys.destroy(LAN)
+    keys.let_go(LAN)
     assert given_back(arrived, keys) == [entry(2, DUC)]
 
 
