@@ -30,7 +30,7 @@ from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.apart import pulse
-from hie_node.flows.anew import grouped_anew, was_in_the_way
+from hie_node.flows.anew import grouped_anew, one_group, was_in_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from registry.code_maps import CodeGap, gaps
@@ -98,10 +98,7 @@ def handle_together(house: House, messages: Sequence[bytes], *, address: str | N
         return [handle(house, each, address=address) for each in messages]
     pairs = [(each, _look(house, each, address)) for each in messages]
     # what the database cannot take together is tried one by one, so that each gets the answer that fits it
-    with contextlib.suppress(StorageUnavailable), house.storage.together(), house.contents.batch():
-        with house.storage.begin() as unit:
-            # a group holds the patients of all its messages, in their order: two would wait for each other in a circle
-            unit.takes_turns("groups of messages")
+    with contextlib.suppress(StorageUnavailable), one_group(house):
         return [_handle(house, data, looked, address) for data, looked in pairs]
     return [_handle(house, data, looked, address) for data, looked in pairs]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from adapters.insurance.envelope import DossierFault
 from adapters.insurance.submission import FileRemarks, Piece, Receiver, iter_submissions
@@ -14,12 +15,12 @@ from consent.errors import ConsentError
 from hie_node import feeds
 from hie_node.acts import Act, Caller
 from hie_node.apart import pulse
+from hie_node.flows.anew import grouped_anew, one_group
 from hie_node.flows.publish import publish
 from hie_node.house import House
 from registry.code_maps import Gaps
-from registry.commands import ProvideSubmission
+from registry.commands import Provided, ProvideSubmission
 from registry.errors import RegistryError, StorageUnavailable, Unreadable
-from registry.submissions import Submission
 
 TOGETHER = 25
 """Dossiers that share one wait for the disk. Others who write wait as long, so it is not more."""
@@ -28,6 +29,10 @@ MOST_REASONS = 100
 USUAL = gc.get_threshold()
 NEW_THINGS = 100_000
 """Objects after which circles are looked for while a file is read."""
+
+
+Outcome = Provided | Exception | None
+"""Of one piece: what publishing did, why it was refused, or None for what is no dossier."""
 
 
 @dataclass(slots=True)
@@ -53,6 +58,19 @@ class ReadFile:
         if len(self.refused) < MOST_REASONS:
             self.refused.append(why)
 
+    def add(self, piece: Piece, number: int, outcome: Outcome) -> None:
+        """Count one dossier, or what was noticed of the file."""
+        if isinstance(piece, FileRemarks):
+            self.noticed.update(piece.texts)
+        elif not isinstance(outcome, Provided) or isinstance(piece, DossierFault):
+            self.refuse(f"dossier {number}: {outcome}")
+        else:
+            if piece.visit:
+                self.gaps.look(piece.visit.results)
+            self.outcomes.add(outcome.outcome)
+            self.documents += len(outcome.documents)
+            self.noticed.update(outcome.warnings)
+
     @property
     def warnings(self) -> list[str]:
         return list(self.noticed.elements())
@@ -76,11 +94,10 @@ def publish_file(house: House, chunks: Iterable[bytes], caller: Caller) -> ReadF
     number = 0
     with _rarely_collecting():
         for group in _groups(pieces, done):
-            with house.storage.together(), house.contents.batch():
-                for piece in group:
-                    pulse()
-                    number += not isinstance(piece, FileRemarks)
-                    _publish_piece(house, piece, number, caller, done)
+            outcomes = grouped_anew(house, partial(_publish_group, house, group, caller))
+            for piece, outcome in zip(group, outcomes, strict=True):
+                number += not isinstance(piece, FileRemarks)
+                done.add(piece, number, outcome)
     return done
 
 
@@ -118,25 +135,21 @@ def _broken_off(broken: RegistryError, done: ReadFile, group: list[Piece]) -> st
     return f"{said}; what came before that place was read, nothing after it" if before else str(broken)
 
 
-def _publish_piece(house: House, piece: Piece, number: int, caller: Caller, done: ReadFile) -> None:
+def _publish_group(house: House, group: Sequence[Piece], caller: Caller) -> list[Outcome]:
+    """All that were not refused, or none. Raises StorageUnavailable."""
+    with one_group(house):
+        return [_published(house, piece, caller) for piece in group]
+
+
+def _published(house: House, piece: Piece, caller: Caller) -> Outcome:
+    pulse()
     if isinstance(piece, FileRemarks):
-        done.noticed.update(piece.texts)
-    elif isinstance(piece, DossierFault):
-        done.refuse(f"dossier {number}: {piece.error}")
-    else:
-        _publish_dossier(house, piece, number, caller, done)
-
-
-def _publish_dossier(house: House, submission: Submission, number: int, caller: Caller, done: ReadFile) -> None:
+        return None
+    if isinstance(piece, DossierFault):
+        return piece.error
     try:
-        provided = publish(Act(house, caller, "publish"), ProvideSubmission(submission))
+        return publish(Act(house, caller, "publish"), ProvideSubmission(piece))
     except StorageUnavailable:
         raise
     except (RegistryError, ConsentError) as refusal:
-        done.refuse(f"dossier {number}: {refusal}")
-        return
-    if submission.visit:
-        done.gaps.look(submission.visit.results)
-    done.outcomes.add(provided.outcome)
-    done.documents += len(provided.documents)
-    done.noticed.update(provided.warnings)
+        return refusal

@@ -7,7 +7,8 @@ told apart by PostgreSQL, which ends one of them: that one as well is only late.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from hie_node.acts import Act
@@ -51,6 +52,16 @@ def grouped_anew(house: House, once: Callable[[], One]) -> One:
     """What `once` returns, which begins a group of units, or is a part of one that somebody else begins anew."""
     together = house.storage.is_together
     return _anew(once, lambda error: was_in_the_way(error) and not together)
+
+
+@contextmanager
+def one_group(house: House) -> Iterator[None]:
+    """Units of many patients, durable together. Groups take turns: each holds all its patients until it ends, in the
+    order of its messages, so that two of them would wait for each other in a circle."""
+    with house.storage.together(), house.contents.batch():
+        with house.storage.begin() as unit:
+            unit.takes_turns("groups")
+        yield
 
 
 def was_in_the_way(error: Exception) -> bool:

@@ -14,14 +14,17 @@ import pytest
 
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Role
-from hie_node import hl7v2
+from hie_node import hl7v2, insurance
 from hie_node.flows.anew import grouped_anew, was_in_the_way
 from hie_node.flows.identify import by_record_id
 from hie_node.house import new_id
+from hie_node.publishing import publisher
 from hie_node.setting_tables import Subscriptions
 from registry.identifiers import PatientIdentifier
 from registry.identity_changes import Learnt
 from registry.people import Link, PatientInQuestion
+from registry.searches import DocumentSearch
+from tests.bench.feeds import insurance_file
 from tests.conformance.changes import everything_of, ids_of, removes
 from tests.conformance.client import Client, Resource
 from tests.conformance.client import consent as written
@@ -237,6 +240,22 @@ def test_groups_of_messages_about_the_same_patients_do_not_wait_in_a_circle(
     monkeypatch.setattr(hl7v2, "was_in_the_way", lambda error: failures.append(error) or was_in_the_way(error))
     assert at_once(*(lambda p=p: group(p) for p in range(6))) == [["AA"] * 6] * 6
     assert failures == []
+
+
+def test_insurance_files_of_the_same_visits_in_opposite_order_are_read_whole(hospital: Hospital) -> None:
+    head, *dossiers, foot = insurance_file(6)
+
+    def read(place: int) -> tuple[int, list[str]]:
+        order = dossiers if place % 2 else dossiers[::-1]
+        file = insurance.publish_file(hospital.house, [head, *order, foot], publisher(hospital.house, "his"))
+        return file.documents, file.refused
+
+    told = at_once(*(lambda p=p: read(p) for p in range(4)))
+    assert [refused for _, refused in told] == [[]] * 4
+    assert len({documents for documents, _ in told}) == 1
+    with hospital.house.storage.read() as unit:
+        assert len(list(unit.documents.find(DocumentSearch()))) == told[0][0]
+        assert len({person for person, _ in unit.patients.everybody()}) == 6
 
 
 def test_an_act_that_is_begun_anew_has_noted_nothing(hospital: Hospital) -> None:
