@@ -32,6 +32,7 @@ from hie_node.settings import Settings, load
 from hie_node.witness import FILE as WITNESS
 
 ABOUT, KEYS, HOUSE, CONTENTS = "backup.json", "keys.sealed", "house", "contents"
+LAST = "last-backup.json"
 OPEN_FILES = ("node.toml", "network", "tls", "matching_model.json")
 FORM = 1
 
@@ -69,7 +70,16 @@ def back_up(house: House, folder: Path, *, passphrase: str | None) -> BackedUp:
         "keys": passphrase is not None,
     }
     write_whole(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
+    write_whole(house.settings.home / LAST, json.dumps({"made": about["made"]}).encode())
     return BackedUp(last.size if last else 0, contents, copied, passphrase is not None)
+
+
+def last_made(settings: Settings) -> datetime | None:
+    """When this node was last backed up, aware; None where it never was. Raises ValueError where that is unreadable."""
+    try:
+        return datetime.fromisoformat(json.loads((settings.home / LAST).read_text("utf-8"))["made"])
+    except FileNotFoundError:
+        return None
 
 
 def _check_place(settings: Settings, folder: Path) -> None:

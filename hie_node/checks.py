@@ -11,6 +11,7 @@ from typing import Literal
 from adapters.peers.errors import PeerError
 from adapters.trust import certificates
 from consent.requesters import Requester, Role
+from hie_node.backups import last_made
 from hie_node.bootstrap import build
 from hie_node.flows.audit import verify
 from hie_node.flows.heads import ask_keepers
@@ -23,6 +24,8 @@ from hie_node.unsure_files import how_many_files
 State = Literal["ok", "warning", "failed"]
 WARN_DAYS = 30
 LEAST_FREE = 5 << 30
+BACKUP_DAYS = 7
+"""Age of the last backup from which it is a warning: what came since has to be published again after a loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,17 @@ def _disk(house: House) -> Iterator[Check]:
     yield Check("disk", state, f"{free >> 30} GiB free for contents", "disk", {"n": free >> 30})
 
 
+def _backup(house: House) -> Iterator[Check]:
+    made = last_made(house.settings)
+    if made is not None:
+        days = (house.now() - made).days
+        state: State = "ok" if days < BACKUP_DAYS else "warning"
+        found = "backup" if days < BACKUP_DAYS else "backup-old"
+        yield Check("backup", state, f"the last was made {days} days ago", found, {"n": days})
+    elif not house.settings.lab:
+        yield Check("backup", "warning", "none was made of this node yet: hie backup", "no-backup")
+
+
 def _database(house: House) -> Iterator[Check]:
     with house.storage.read() as unit:
         waiting = unit.jobs.waiting()
@@ -211,5 +225,5 @@ def peers(house: House) -> Iterator[Check]:
 
 UNTRUSTED = ": it ended, names another address, or its authority is not in tls/federation-ca.crt"
 
-NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _database, _alarms)
+NEAR = (_settings, _hl7, _dicom, _certificates, _disk, _backup, _database, _alarms)
 """What is looked at in milliseconds and without asking anybody."""

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from consent.requesters import Role
 from hie_node import jobs
 from hie_node.backups import back_up, bring_back
 from hie_node.bootstrap import build
+from hie_node.checks import NEAR, look_at
 from hie_node.flows import audit
 from hie_node.flows.heads import ask_keepers, offer_head
 from hie_node.flows.losses import answer_losses
@@ -96,6 +97,22 @@ def test_a_backup_made_while_people_work_is_of_one_moment(lab: Lab, tmp_path: Pa
         content = bac_ninh.house.contents.open(entry.record_id, entry.attachment.content_hash)
         assert b"".join(content), "what the index names is there"
     assert bac_ninh.verifies().findings == ()
+
+
+def test_the_node_knows_how_old_its_last_backup_is(lab: Lab, tmp_path: Path) -> None:
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    back_up(bac_ninh.house, tmp_path / "backup", passphrase=None)
+
+    def light(days: int) -> tuple[str, str]:
+        house = replace(bac_ninh.house, now=lambda: datetime.now(UTC) + timedelta(days=days, minutes=1))
+        (found,) = (one for one in look_at(house, NEAR) if one.name == "backup")
+        return found.state, found.text
+
+    assert light(0) == ("ok", "the last was made 0 days ago")
+    assert light(8) == ("warning", "the last was made 8 days ago")
+    (bac_ninh.house.settings.home / "last-backup.json").unlink()
+    hospital = replace(bac_ninh.house, settings=replace(bac_ninh.house.settings, lab=False))
+    assert [one.found for one in look_at(hospital, NEAR) if one.name == "backup"] == ["no-backup"]
 
 
 def test_a_second_backup_into_the_same_folder_copies_what_is_new(lab: Lab, tmp_path: Path) -> None:
