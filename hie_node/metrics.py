@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
+import time
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -24,6 +27,8 @@ DICOM_OPEN = Gauge("hie_dicom_associations", "DICOM associations that are open",
 ARCHIVED = Counter("hie_archived_studies_total", "Studies seen in the hospital's own PACS", ["outcome"])
 AHEAD = Counter("hie_ahead_bytes_total", "Bytes fetched ahead of referred patients, and shown from there", ["way"])
 SEALED = Counter("hie_sealed_rows_total", "Rows of the record of disclosures brought under a seal")
+LOOKS = 100
+"""How often the counts are looked at, a hundredth of a second apart, until every process has made its file."""
 
 
 def observe(transaction: str, door: str, status: int, seconds: float) -> None:
@@ -36,6 +41,14 @@ def exposition() -> bytes:
     """All processes of this node together, in the text form of Prometheus."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()
+    for _ in range(LOOKS):
+        with suppress(struct.error):  # a process that has just started makes its file at this moment
+            return _together()
+        time.sleep(0.01)
+    return _together()
+
+
+def _together() -> bytes:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from adapters.trust import certificates
+from hie_node import metrics
 from hie_node.__main__ import served
 from tests.house.node import made_node
 
@@ -77,6 +79,17 @@ def test_a_node_that_has_just_started_counts_what_it_is_asked_and_nothing_else(
         (counted,) = requests_of(ops)
         assert counted.startswith('hie_requests_total{door="house",status="200"')
         assert counted.endswith(" 1.0")
+
+
+def test_a_process_that_is_just_making_its_counts_spoils_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (made := tmp_path / "counter_1.db").touch()
+    filled = threading.Timer(0.05, made.write_bytes, [bytes(1 << 12)])
+    filled.start()
+    assert metrics.exposition() == b""
+    filled.join()
 
 
 def requests_of(ops_url: str) -> list[str]:
