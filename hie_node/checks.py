@@ -152,8 +152,7 @@ def _backup(house: House) -> Iterator[Check]:
     if made is not None:
         days = (house.now() - made).days
         state: State = "ok" if days < BACKUP_DAYS else "warning"
-        found = "backup" if days < BACKUP_DAYS else "backup-old"
-        yield Check("backup", state, f"the last was made {days} days ago", found, {"n": days})
+        yield Check("backup", state, f"the last was made {days} days ago", "backup", {"n": days})
     elif not house.settings.lab:
         yield Check("backup", "warning", "none was made of this node yet: hie backup", "no-backup")
 

@@ -8,6 +8,8 @@ from threading import BoundedSemaphore
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
+SHORTEST = 14
+"""Characters of a password that somebody chooses."""
 AT_ONCE = BoundedSemaphore(2)
 """64 MiB and a core for each check: more at once would let a burst of logins take the machine."""
 PATIENCE_SECONDS = 5.0

@@ -74,10 +74,11 @@ class PatientKeys:
 
     def within(self, unit: UnitOfWork, owner: str) -> PatientKey:
         """The key that the table holds, for what is written in the same unit; a new one where the owner has none."""
-        wrapped = unit.wrapped_keys.wrapped(owner)
-        if wrapped is None:
-            wrapped = self._new(owner)
-            unit.wrapped_keys.add(owner, wrapped)
+        known = self.standing(unit, owner)
+        if known is not None:
+            return known
+        wrapped = self._new(owner)
+        unit.wrapped_keys.add(owner, wrapped)
         return self._opened(owner, wrapped)
 
     def for_writing(self, owner: str) -> PatientKey:

@@ -101,13 +101,17 @@ def account() -> str:
 
 
 def new_password() -> str:
-    """Asked for twice at a terminal; otherwise the first line of standard input. At least 14 characters."""
+    """Asked for twice at a terminal; otherwise the first line of standard input. Raises ValueError for a short one."""
+    from hie_node.passwords import SHORTEST
+
     if sys.stdin.isatty():
-        password: str = typer.prompt("password (14 characters or more)", hide_input=True, confirmation_prompt=True)
+        password: str = typer.prompt(
+            f"password ({SHORTEST} characters or more)", hide_input=True, confirmation_prompt=True
+        )
     else:
         password = sys.stdin.readline().rstrip("\n")
-    if len(password) < 14:
-        raise ValueError("password: at least 14 characters")
+    if len(password) < SHORTEST:
+        raise ValueError(f"password: at least {SHORTEST} characters")
     return password
 
 

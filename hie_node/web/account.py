@@ -16,8 +16,6 @@ from hie_node.web.login import LONGEST, count_second_try, enrol_page, prove, pro
 from registry.errors import InvalidValue, Unreadable
 
 EVERYBODY = frozenset(role for role in Role if role not in (Role.SYSTEM, Role.PATIENT))
-LEAST = 14
-"""Characters of a password that somebody chooses, as at the command line."""
 _SECRET, _LIFE = b"new one-time code secret", 600
 
 
@@ -28,7 +26,7 @@ def account(visit: Visit) -> Response:
 def _shown(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     with visit.house.storage.read() as unit:
         mine = [one for one in unit.sessions.all() if one.username == visit.user.username]
-    facts = {"sessions": mine, "is_local": not visit.user.provider, "least": LEAST, "problem": problem}
+    facts = {"sessions": mine, "is_local": not visit.user.provider, "least": passwords.SHORTEST, "problem": problem}
     return visit.page("account.html", status=status, **facts)
 
 
@@ -41,7 +39,7 @@ def new_password(visit: Visit) -> Response:
     typed, wanted = (visit.request.form.get(name, "")[: LONGEST + 1] for name in ("password", "new"))
     if not passwords.fits(typed, user.password_hash, lab=house.settings.lab):
         return _shown(visit, problem="account.password.wrong", status=422)
-    if not LEAST <= len(wanted) <= LONGEST or wanted == typed:
+    if not passwords.SHORTEST <= len(wanted) <= LONGEST or wanted == typed:
         return _shown(visit, problem="account.password.short", status=422)
     set_password(visit.act("new-password"), user.username, passwords.hasher(house.settings.lab).hash(wanted))
     log.event("password changed", role=user.role.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -102,14 +102,16 @@ def _of_whom(visit: Visit, days: int) -> Response:
     )
     told = _table(visit, find_disclosures(visit.act("disclosures-of", action="E"), command))
     about = " · ".join(filter(None, (by, peer.community.name if peer else "")))
-    return _shown(visit, about=about, numbers=_numbers(visit, told["rows"]), **asked, **told)
+    return _shown(
+        visit, about=about, numbers=own_numbers(visit, (row.record_id for row in told["rows"])), **asked, **told
+    )
 
 
-def _numbers(visit: Visit, rows: Sequence[Disclosure]) -> dict[str, str]:
-    """The hospital's own number of each patient in these rows."""
+def own_numbers(visit: Visit, record_ids: Iterable[str | None]) -> dict[str, str]:
+    """The hospital's own number of each of these records that is known here."""
     with visit.house.storage.read() as unit:
-        known = {row.record_id: unit.patients.record_by_id(row.record_id) for row in rows if row.record_id}
-    return {record_id: record.identifier.value for record_id, record in known.items() if record}
+        records = [unit.patients.record_by_id(each) for each in set(record_ids) if each]
+    return {record.id: record.identifier.value for record in records if record}
 
 
 def verify_record(visit: Visit) -> Response:

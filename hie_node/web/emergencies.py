@@ -6,6 +6,7 @@ from flask import Response
 
 from consent.requesters import Role
 from hie_node.flows.emergencies import review, statistics_of, waiting
+from hie_node.web.disclosures import own_numbers
 from hie_node.web.front import Page, Refused, Visit
 from registry.errors import InvalidValue
 from registry.identifiers import HomeCommunityId
@@ -22,12 +23,10 @@ def queue(visit: Visit) -> Response:
         return visit.house.settings.name if home == visit.house.home else peer.community.name if peer else str(home)
 
     found = waiting(visit.act("emergencies"))
-    with visit.house.storage.read() as unit:
-        records = {one.record_id: unit.patients.record_by_id(one.record_id) for one in found if one.record_id}
     return visit.page(
         "emergencies.html",
         waiting=found,
-        numbers={record_id: record.identifier.value for record_id, record in records.items() if record},
+        numbers=own_numbers(visit, (one.record_id for one in found)),
         use=statistics_of(visit.act("emergency-statistics"), days=DAYS),
         now=visit.house.now(),
         hospital_of=hospital_of,
