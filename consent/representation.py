@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from consent.consents import Consent
 from consent.errors import RepresentativeMissing
-from consent.working_days import VIET_NAM
+from registry.local_time import VIET_NAM
 from registry.people import BirthDate
 
 OWN_WORD, GROWN = 7, 16

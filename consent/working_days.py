@@ -7,9 +7,10 @@ National Day, are announced each year: an operator names them in the settings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
-VIET_NAM = timezone(timedelta(hours=7))
+from registry.local_time import VIET_NAM
+
 FIXED_HOLIDAYS = frozenset({(1, 1), (4, 30), (5, 1), (9, 2)})
 """Month and day: New Year, Reunification, Labour, National Day."""
 _SATURDAY = 5

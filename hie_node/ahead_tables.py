@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from hie_node.setting_tables import UnsafeSettings
+from registry.local_time import VIET_NAM
 
-HOSPITAL_CLOCK = timezone(timedelta(hours=7))
 """Viet Nam has one time and no summer time."""
 
 
@@ -65,7 +65,7 @@ class TransfersAhead:
     def bytes_per_second(self, facility: str, now: datetime) -> float:
         """What transfers ahead may take of the line to this hospital at this hour; 0: nothing."""
         line = next((one for one in self.lines if one.facility == facility), Line(facility, self.mbit))
-        in_clinic = self.clinic_from <= now.astimezone(HOSPITAL_CLOCK).hour < self.clinic_until
+        in_clinic = self.clinic_from <= now.astimezone(VIET_NAM).hour < self.clinic_until
         own = line.clinic_share if in_clinic else line.other_share
         share = own if own is not None else self.clinic_share if in_clinic else self.other_share
         return line.mbit * 1e6 / 8 * share

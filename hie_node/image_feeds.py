@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from uuid import NAMESPACE_OID, uuid5
 
 from adapters.store.unit import UnitOfWork
-from consent.working_days import VIET_NAM
 from hie_node import feeds
 from hie_node.acts import Caller
 from hie_node.house import House
 from registry.commands import Stored
 from registry.errors import StorageUnavailable
 from registry.feeds import REFUSED, FeedItem
+from registry.local_time import VIET_NAM
 
 UNREAD = "objects that could not be read"
 _WAYS = {"C-STORE": "dicom", "RAD-108": "dicomweb"}

@@ -14,7 +14,8 @@ from typing import Any
 from adapters.cdshooks.sentences import Language
 from adapters.pdf import Block, Facts, Grid, Heading, Paragraph, write_pdf
 from hie_node.house import House
-from registry.ledger import VIET_NAM, Entry, Ledger, Sum, ledger
+from registry.ledger import Entry, Ledger, Sum, ledger
+from registry.local_time import VIET_NAM
 
 Say = Callable[..., str]
 """A wording of the pages by its key."""

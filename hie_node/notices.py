@@ -13,8 +13,8 @@ from adapters.mail import MailNotSent, MailServer, send
 from adapters.trust.files import write_whole
 from consent.emergency import EmergencyAccess
 from consent.limits import Alarm
-from consent.working_days import VIET_NAM
 from hie_node.house import House
+from registry.local_time import VIET_NAM
 
 PASSWORD_FILE = "smtp-password"  # noqa: S105 - the name of a file
 REASONS = {

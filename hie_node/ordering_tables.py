@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from hie_node.house import House
-from registry.done_before import VIET_NAM, Levels, QualityLevel
+from registry.done_before import Levels, QualityLevel
 from registry.errors import InvalidValue, Unreadable
 from registry.identifiers import FacilityCode
 from registry.ledger import PriceList, read_prices
+from registry.local_time import VIET_NAM
 from registry.ordered import OwnCodes, read_own_codes
 from registry.validity import ValidityTable, read_tables, shipped
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from adapters.store.unit import Storage
 from consent.requesters import Requester, Role
-from consent.working_days import VIET_NAM
 from hie_node.setting_tables import Limits
+from registry.local_time import VIET_NAM
 
 
 def person_at(home: str, subject: str) -> str:

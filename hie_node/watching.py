@@ -16,7 +16,6 @@ from consent.consents import Consent
 from consent.decide import AccessRequest, Item, decide, may_show_something
 from consent.limits import Alarm, Breadth, BreadthRule
 from consent.requesters import PurposeOfUse, Requester, Role
-from consent.working_days import VIET_NAM
 from hie_node import log, metrics
 from hie_node.house import House
 from hie_node.notices import tell_of_alarm
@@ -24,6 +23,7 @@ from hie_node.quotas import person_at
 from registry.coded import HIV
 from registry.documents import DocumentEntry
 from registry.identifiers import HomeCommunityId
+from registry.local_time import VIET_NAM
 from registry.searches import DocumentSearch
 
 NOBODYS = HomeCommunityId("urn:oid:2.25.1")

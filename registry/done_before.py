@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from registry.earlier import Earlier
 from registry.examinations import Examination
 from registry.identifiers import HomeCommunityId
+from registry.local_time import VIET_NAM
 from registry.ordered import Ordered
 from registry.validity import ValidityTable
 
-VIET_NAM = timezone(timedelta(hours=7))
 Speaks = Literal["for", "against", "open"]
 
 

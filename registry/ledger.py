@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 from registry.errors import InvalidValue
 from registry.examinations import Examination, Service, by_service_code, catalogue
+from registry.local_time import VIET_NAM
 from registry.pairing import parse_examination
 
-VIET_NAM = timezone(timedelta(hours=7))
 Verdict = Literal["used", "repeated"]
 EXPOSING = frozenset({"CT"})
 NO_REASON = "unsaid"

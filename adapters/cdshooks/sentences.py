@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from registry.done_before import VIET_NAM, Fact
+from registry.done_before import Fact
+from registry.local_time import VIET_NAM
 
 Language = Literal["vi", "en"]
 

@@ -24,9 +24,10 @@ from adapters.dicom.data_sets import read_data_set, write_data_set
 from adapters.dicom.dicom_json import Json
 from adapters.dicom.dictionary import EXPLICIT_LITTLE
 from adapters.dicom.header_values import WANTED
-from adapters.dicom.part10 import INDOCHINA, head_of, read_header_values
+from adapters.dicom.part10 import head_of, read_header_values
 from registry.errors import ArchiveUnavailable, InvalidValue, RegistryError
 from registry.identifiers import check_uid
+from registry.local_time import VIET_NAM
 from registry.ports import ArchivedStudy
 from registry.studies import ReadInstance
 
@@ -156,4 +157,4 @@ def _read(one: Json, issuer: str) -> ReadInstance:
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise InvalidValue("header", expected="a data set as DICOM JSON") from error
     syntax = _first(one, _AVAILABLE_SYNTAX)
-    return read_header_values(dataset, charset, transfer_syntax=syntax, own_issuer=issuer, timezone=INDOCHINA)
+    return read_header_values(dataset, charset, transfer_syntax=syntax, own_issuer=issuer, timezone=VIET_NAM)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -24,9 +24,9 @@ from adapters.dicom.texts import UNDECLARED, Charset
 from registry.errors import InvalidValue, Unreadable
 from registry.examinations import from_header
 from registry.identifiers import PatientIdentifier, check_uid
+from registry.local_time import VIET_NAM
 from registry.studies import Instance, ReadInstance, Series, Study
 
-INDOCHINA = timezone(timedelta(hours=7))
 TO_BE_FILLED = "?"  # the study noun insists on a record of this hospital; the publish flow names it
 
 _DISGUISES = (b"MZ", b"\x7fELF", b"#!", b"PK", b"%PDF", b"\xca\xfe\xba\xbe")
@@ -60,7 +60,7 @@ def read_instance(
     size: int,
     own_issuer: str,
     offset: int = 0,
-    timezone: tzinfo = INDOCHINA,
+    timezone: tzinfo = VIET_NAM,
     head: bytes = b"",
 ) -> ReadInstance:
     """What the file of `size` bytes at `offset` says; raises Unreadable and nothing else for what it cannot read.
@@ -83,7 +83,7 @@ def read_instance(
 
 
 def read_header_values(
-    dataset: DataSet, charset: Charset, *, transfer_syntax: str, own_issuer: str, timezone: tzinfo = INDOCHINA
+    dataset: DataSet, charset: Charset, *, transfer_syntax: str, own_issuer: str, timezone: tzinfo = VIET_NAM
 ) -> ReadInstance:
     """What an archive says of an object that lies there; its size is not known. Raises Unreadable."""
     header = Header(transfer_syntax, dataset, charset)

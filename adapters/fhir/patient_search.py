@@ -18,8 +18,9 @@ from adapters.fhir.elements import Element, demographics
 from adapters.fhir.issues import BadRequest
 from adapters.fhir.keeping import kept_elements
 from adapters.fhir.search_controls import Asked, date_values, full_name
-from adapters.fhir.search_values import HO_CHI_MINH, DateValue, Parameter, TokenValue, fold, interval, unescape
+from adapters.fhir.search_values import DateValue, Parameter, TokenValue, fold, interval, unescape
 from registry.identifiers import PatientIdentifier
+from registry.local_time import VIET_NAM
 from registry.people import SourceRecord
 from registry.searches import PatientSearch
 from registry.vietnamese import folded
@@ -300,7 +301,7 @@ def _birthdate(parameter: Parameter) -> Condition:
 
 
 def _fits(wanted: list[DateValue], text: str) -> bool:
-    low, high = interval(text, zone=HO_CHI_MINH)
+    low, high = interval(text, zone=VIET_NAM)
     return any(each.matches_interval(low, high) for each in wanted)
 
 

@@ -16,12 +16,12 @@ from typing import Literal, TypeAlias, cast
 
 from adapters.fhir.issues import BadRequest
 from adapters.fhir.structure import is_resource_name
+from registry.local_time import VIET_NAM
 
 MAX_PARAMETERS = 100
 MAX_VALUES = 100
 MAX_VALUE_BYTES = 8 * 1024
 # No summer time since 1975; a fixed offset needs no time zone database on the hospital's machine.
-HO_CHI_MINH = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 
 Prefix: TypeAlias = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 StringMatch: TypeAlias = Literal["starts", "exact", "contains"]
@@ -168,7 +168,7 @@ class DateValue:
     high: datetime
 
     @classmethod
-    def parse(cls, text: str, *, zone: tzinfo = HO_CHI_MINH) -> DateValue:
+    def parse(cls, text: str, *, zone: tzinfo = VIET_NAM) -> DateValue:
         found = _DATE.fullmatch(text)
         if found is None:
             raise BadRequest("A date is searched as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss] with a prefix.")
@@ -205,7 +205,7 @@ class DateValue:
                 return low < _later(self.high, slack) and high > _later(self.low, -slack)
 
 
-def interval(text: str, *, zone: tzinfo = HO_CHI_MINH) -> tuple[datetime, datetime]:
+def interval(text: str, *, zone: tzinfo = VIET_NAM) -> tuple[datetime, datetime]:
     """From when up to but without when a FHIR date, dateTime or instant reaches; aware and UTC."""
     found = _DATE.fullmatch(text)
     if found is None or found["prefix"]:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from adapters.hl7v2.message import Delimiters, Field
 from registry.errors import InvalidValue
+from registry.local_time import VIET_NAM
 from registry.people import BirthDate, HumanName
 from registry.vietnamese import composed
 
-VIET_NAM = timezone(timedelta(hours=7), "+07:00")
 _TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,4})?([+-]\d{4})?", re.ASCII)
 
 

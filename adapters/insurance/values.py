@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import lru_cache
 
 from registry.errors import InvalidValue
+from registry.local_time import VIET_NAM
 from registry.people import BirthDate, Gender
 
-VIET_NAM = timezone(timedelta(hours=7), "+07:00")
 _DIGITS = re.compile(r"\d{8}(?:\d{4}(?:\d{2})?)?", re.ASCII)
 _BIRTH = re.compile(r"(\d{4})(?:(\d{2})(\d{2})(\d{4}(?:\d{2})?)?)?", re.ASCII)
 _LIST = re.compile(r"[;,\n]")

@@ -11,7 +11,7 @@ import typer
 
 from hie_node.commands.asking import BirthDay, Name, Number, Sex, selector
 from hie_node.commands.output import Json, caller_of, open_house, show, table
-from registry.ledger import VIET_NAM
+from registry.local_time import VIET_NAM
 
 if TYPE_CHECKING:
     from hie_node.publishing import Published

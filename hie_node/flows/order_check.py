@@ -20,10 +20,11 @@ from hie_node.ordering_tables import OrderingTables, tables
 from registry.advice import Advice, AnswerCards, CheckOrder, Decided, OrderAdvice, RequestedService
 from registry.conclusions import conclusion_of
 from registry.documents import DocumentEntry
-from registry.done_before import VIET_NAM, Match, done_before
+from registry.done_before import Match, done_before
 from registry.earlier import Earlier
 from registry.errors import NotFound, NotUnique, RegistryError
 from registry.ledger import Told, entry
+from registry.local_time import VIET_NAM
 from registry.ordered import Ordered, examination_of
 from registry.validity import in_effect
 

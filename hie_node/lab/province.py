@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from random import Random
 
 from hie_node.lab.emission import Written, write
@@ -15,10 +15,10 @@ from hie_node.lab.people import TODAY, Address, SyntheticPerson, household_of, p
 from hie_node.lab.reception import NO_DIRT, TYPICAL_DIRT, Registration, as_registered
 from hie_node.lab.reports import ExaminationKind, Service, examination_kinds, report
 from hie_node.lab.visits import Examination, LabResult, Medicine, Referral, Visit
+from registry.local_time import VIET_NAM
 
 __all__ = ["Province", "Written", "plan", "write"]
 
-VIET_NAM = timezone(timedelta(hours=7))
 """Asia/Ho_Chi_Minh keeps no daylight saving time."""
 
 _REFERRED = {"bac-ninh": 0.4, "thai-nguyen": 0.25}

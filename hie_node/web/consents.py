@@ -25,12 +25,12 @@ from hie_node.flows.signed_papers import signed_request
 from hie_node.request_form import RequestForm, request_form
 from hie_node.web.documents import CONTENT_POLICY
 from hie_node.web.front import Page, Refused, Visit, attachment
-from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import results
 from registry.answers import Community
 from registry.directory import Peer
 from registry.errors import InvalidValue, NotFound, TooLarge
 from registry.identifiers import PatientIdentifier
+from registry.local_time import VIET_NAM
 from registry.searches import PatientSelector
 
 DESK = "/consents"

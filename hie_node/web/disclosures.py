@@ -21,12 +21,12 @@ from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
 from hie_node.web.consents import DESK
 from hie_node.web.front import Page, Visit, attachment
-from hie_node.web.looks import VIET_NAM
 from hie_node.web.searching import search
 from registry.answers import OutcomeKind
 from registry.commands import Page as Rows
 from registry.directory import Peer
 from registry.errors import InvalidValue
+from registry.local_time import VIET_NAM
 from registry.searches import ANYBODY, PatientSelector
 
 MAY_KNOW = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})

@@ -22,11 +22,12 @@ from hie_node.unsure_files import (
 from hie_node.web.aside import aside
 from hie_node.web.documents import CONTENT_POLICY
 from hie_node.web.front import Page, Refused, Visit, attachment
-from hie_node.web.looks import NUMBERS, VIET_NAM, Looks
+from hie_node.web.looks import NUMBERS, Looks
 from hie_node.web.registrar import MOST_DECIDED, Row, compared
 from registry.commands import FindPatients
 from registry.errors import InvalidValue, NotFound, SubmissionRejected, VersionConflict
 from registry.identifiers import PatientIdentifier
+from registry.local_time import VIET_NAM
 from registry.people import SourceRecord
 from registry.searches import PatientSearch
 

@@ -9,8 +9,8 @@ from hie_node.ledger_report import as_csv, as_pdf, dong, entries_of
 from hie_node.ordering_tables import tables
 from hie_node.web.charts import months as chart_of
 from hie_node.web.front import Page, Visit, attachment
-from registry.done_before import VIET_NAM
 from registry.ledger import Entry, ledger
+from registry.local_time import VIET_NAM
 from registry.pairing import parse_examination
 from registry.validity import in_effect
 

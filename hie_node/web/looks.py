@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from hie_node.web.remarks import spoken
 from hie_node.web.wording import Language, say, wordings
 from registry.examinations import Examination
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
 from registry.levels import FIELDS
+from registry.local_time import VIET_NAM
 from registry.people import BirthDate, SourceRecord
 
-VIET_NAM = timezone(timedelta(hours=7))
 """Asia/Ho_Chi_Minh knows no daylight saving."""
 _WEIGHED = re.compile(rf"({'|'.join(FIELDS)}) (.+) ([+-][\d.]+) bits")
 _AGAINST = re.compile(r"([+-][\d.]+) bits against a (\w+)")

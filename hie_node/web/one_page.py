@@ -14,8 +14,8 @@ from hie_node.flows.summary import summarise
 from hie_node.web.front import Page, Visit, attachment
 from registry.advice import CheckOrder, OrderAdvice
 from registry.commands import SummarisePatient
-from registry.done_before import VIET_NAM
 from registry.identifiers import HomeCommunityId
+from registry.local_time import VIET_NAM
 from registry.one_page import OnePage, one_page
 from registry.people import SourceRecord
 from registry.searches import PatientSelector

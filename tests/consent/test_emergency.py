@@ -18,8 +18,8 @@ from consent.emergency import (
 )
 from consent.policy import VIET_NAM, BasePolicy
 from consent.requesters import PurposeOfUse, Requester, Role
-from consent.working_days import VIET_NAM as HANOI
 from consent.working_days import Calendar
+from registry.local_time import VIET_NAM as HANOI
 from tests.consent.test_decide import ASKER, HOLDER, NOW
 
 SECOND = timedelta(seconds=1)

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from consent.working_days import VIET_NAM, Calendar, after_working_days
+from consent.working_days import Calendar, after_working_days
+from registry.local_time import VIET_NAM
 
 TET = Calendar(frozenset({date(2026, 2, 16), date(2026, 2, 17)}))
 
