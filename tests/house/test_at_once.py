@@ -7,14 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
 
+from consent.errors import TokenReplayed
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Role
 from hie_node import hl7v2, insurance
+from hie_node.acts import Act
 from hie_node.flows.anew import grouped_anew, was_in_the_way
 from hie_node.flows.identify import by_record_id
 from hie_node.house import new_id
@@ -256,6 +259,19 @@ def test_insurance_files_of_the_same_visits_in_opposite_order_are_read_whole(hos
     with hospital.house.storage.read() as unit:
         assert len(list(unit.documents.find(DocumentSearch()))) == told[0][0]
         assert len({person for person, _ in unit.patients.everybody()}) == 6
+
+
+def test_a_token_is_spent_with_the_unit_that_holds(hospital: Hospital) -> None:
+    asked = hospital._act("test", Role.DOCTOR).caller
+    requester = replace(asked.requester, token_id="one-use")
+    caller = replace(asked, requester=requester, token_expires=hospital.house.now() + timedelta(minutes=1))
+    act = Act(hospital.house, caller, "test")
+    with suppress(ZeroDivisionError), act.unit():
+        raise ZeroDivisionError
+    with act.unit():
+        pass
+    with pytest.raises(TokenReplayed), Act(hospital.house, caller, "test").unit():
+        pass
 
 
 def test_an_act_that_is_begun_anew_has_noted_nothing(hospital: Hospital) -> None:
