@@ -178,7 +178,8 @@ def _decoded(house: House, transaction: Transaction, request: WireRequest, calle
         return transaction.decode(request)
     except (DicomwebError, InvalidValue, Unreadable) as error:
         if transaction.command is StoreInstances:
-            image_feeds.note_refused(house, image_feeds.feed_of(transaction.name, caller), [f"a whole request: {error}"])
+            feed = image_feeds.feed_of(transaction.name, caller)
+            image_feeds.note_refused(house, feed, [f"a whole request: {error}"])
         raise
 
 
