@@ -334,9 +334,7 @@ def _last_step(
     return last
 
 
-def _keep_refused(
-    house: House, message: Message | None, data: bytes, handled: Handled, *, head: bytes = b""
-) -> None:
+def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled, *, head: bytes = b"") -> None:
     """Its sender knows that it had no effect; whoever mends the fault can read it again. Questions are not kept.
 
     head  what is known of a message that did not come as a whole
