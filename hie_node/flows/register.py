@@ -150,8 +150,10 @@ def _merge(
     if survivor_id == subsumed_id:
         raise InvalidValue("Patient.link.other", expected="the surviving identifier, another one")
     survivor = unit.patients.record(survivor_id)
-    if survivor is None or not survivor.active:
+    if survivor is None:
         raise UnknownPatient(str(survivor_id))
+    if not survivor.active:
+        raise DeprecatedTarget(str(survivor_id))
     if known is None:
         raise UnknownPatient(str(subsumed_id))
     if standing(unit, known).identifier == survivor_id:
