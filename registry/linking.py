@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from registry.blocking import crowd, keys_of, keys_wanted
+from registry.frequencies import frequencies_of
 from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
 from registry.traits import Traits, packed, unpacked
 from registry.weighing import MOST_RECORDS, Weighing
 
 _CANDIDATES = 50
+_KNOWN_FROM = 1_000
+_COUNTED = 30_000
+"""So many records, evenly spread, say how common a name or a commune is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Linker:
 
     def __init__(self, weighing: Weighing, *, least: int = 0) -> None:
         """`least`: how many strangers there are to be reckoned with, however short the list is yet."""
-        self._weighing, self._least = weighing, least
+        self._model, self._least = weighing.model, least
+        self._weighing, self._counted_at = weighing, _KNOWN_FROM
         self._packed: list[bytes] = []
         self._person = array("i")
         # who has one record only is not in here
@@ -58,6 +63,11 @@ class Linker:
     def size(self) -> int:
         """How many strangers there are to be reckoned with."""
         return max(self._least, len(self))
+
+    @property
+    def weighing(self) -> Weighing:
+        """The model with the names and communes of this list."""
+        return self._weighing
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -82,6 +92,9 @@ class Linker:
         found = self._look_up(traits)
         verdict = self._judged(traits, found)
         record = len(self._packed)
+        if record == self._counted_at:
+            self.count_names()
+            self._counted_at *= 2
         linked = verdict.zone is Zone.LINK and verdict.person_id is not None
         person = int(verdict.person_id or 0) if linked else record
         self.keep(traits, person, found)
@@ -93,6 +106,12 @@ class Linker:
             person = self._joined(person, verdict.also)
         doubt = verdict.person_id if verdict.zone is Zone.REVIEW else verdict.reused
         return Placed(record, person, verdict.zone, self._question(person, doubt), verdict)
+
+    def count_names(self) -> None:
+        """How common names and communes are here, of which a model knows only what they are in the country."""
+        evenly = range(0, len(self), 1 + len(self) // _COUNTED)
+        here = frequencies_of([self.traits(record) for record in evenly], self._model.frequencies)
+        self._weighing = Weighing(replace(self._model, frequencies=here))
 
     def _question(self, person: int, doubt: str | None) -> int | None:
         """Whom to ask about; nobody is asked twice whether the same two are one."""

@@ -18,7 +18,7 @@ from registry.levels import compare_if_alike
 from registry.linking import Linker
 from registry.traits import Traits
 from registry.vetoes import TWINS, WITHOUT_MARKS, contradiction
-from registry.weighing import MOST_RECORDS, REUSED, TOO_MANY_CARRIERS, Weighed, Weighing
+from registry.weighing import MOST_RECORDS, REUSED, TOO_MANY_CARRIERS, Weighed
 
 _SURER = 11
 """Tenths of a bit beyond the threshold of a link: joining two persons joins all their records."""
@@ -67,14 +67,16 @@ class _Resemblance:
     weighed: Weighed
 
 
-def settle(linker: Linker, weighing: Weighing) -> Settled:
-    """Look at all pairs once more. The linker's persons change; registrations are added before, not after."""
-    return _Look(linker, weighing).settle()
+def settle(linker: Linker) -> Settled:
+    """Look at all pairs once more, with the names of the whole list counted. The linker's persons change; registrations
+    are added before, not after."""
+    linker.count_names()
+    return _Look(linker).settle()
 
 
 class _Look:
-    def __init__(self, linker: Linker, weighing: Weighing) -> None:
-        self._linker, self._weighing, self._size = linker, weighing, linker.size
+    def __init__(self, linker: Linker) -> None:
+        self._linker, self._weighing, self._size = linker, linker.weighing, linker.size
         self._pairs = linker.near()
         self._joined: list[tuple[int, int]] = []
 

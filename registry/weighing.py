@@ -214,11 +214,10 @@ class Weighing:
             levels = tuple(UNKNOWN if field in dummies else level for field, level in enumerate(levels))
         place = records[compared.index(alike[told])]
         score, rival = self._score(mine, place, levels, strangers)
-        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], self._veto(mine, records, levels, score), place)
-
-    def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels, score: int) -> str | None:
-        found = forbids(mine, records, levels, twins_from=self.model.twins_from)
-        return None if found == ONLY_A_YEAR and score >= self.model.link + beyond(levels) else found
+        veto = forbids(mine, records, levels, twins_from=self.model.twins_from)
+        if veto == ONLY_A_YEAR and score >= self.model.link + beyond(levels, strangers):
+            veto = None
+        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], veto, place)
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
         """What the records of a person say together: the name that fits best, the best of each other field."""
