@@ -89,15 +89,17 @@ class Linker:
 
     def add(self, traits: Traits) -> Placed:
         """Decide, then keep."""
-        found = self._look_up(traits)
-        verdict = self._judged(traits, found)
+        own = keys_of(traits)
+        wanted = keys_wanted(traits, own)
+        found = self._look_up(own | wanted)
+        verdict = self._judged(traits, {key: found[key] for key in wanted if key in found})
         record = len(self._packed)
         if record == self._counted_at:
             self.count_names()
             self._counted_at *= 2
         linked = verdict.zone is Zone.LINK and verdict.person_id is not None
         person = int(verdict.person_id or 0) if linked else record
-        self.keep(traits, person, found)
+        self.keep(traits, person, own, found)
         if verdict.reused is not None:
             self._overlays.append((record, int(verdict.reused)))
         for other in verdict.near:
@@ -124,15 +126,21 @@ class Linker:
         self._asked.add(pair)
         return other
 
-    def keep(self, traits: Traits, person: int, found: Mapping[str, Collection[int]] = MappingProxyType({})) -> None:
-        """The next record, of this person; its own number makes it a person of its own. `found`: whom each of its keys
-        leads to, where that is known already."""
+    def keep(
+        self,
+        traits: Traits,
+        person: int,
+        own: Collection[str] | None = None,
+        found: Mapping[str, Collection[int]] = MappingProxyType({}),
+    ) -> None:
+        """The next record, of this person; its own number makes it a person of its own. `own`: its keys, and `found`:
+        whom each of them leads to, where that is known already."""
         record = len(self._packed)
         self._packed.append(packed(traits))
         self._person.append(person)
         if person != record:
             self._members.setdefault(person, array("i", (person,))).append(record)
-        for key in keys_of(traits):
+        for key in keys_of(traits) if own is None else own:
             if person not in found.get(key, ()):
                 self._index.add(key, person, most=crowd(key))
 
@@ -186,7 +194,7 @@ class Linker:
 
     def judge(self, traits: Traits) -> Verdict:
         """What would become of this registration. Nothing is kept."""
-        return self._judged(traits, self._look_up(traits), explain=True)
+        return self._judged(traits, self._look_up(keys_wanted(traits)), explain=True)
 
     def _judged(self, traits: Traits, found: Mapping[str, Collection[int]], *, explain: bool = False) -> Verdict:
         persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
@@ -200,12 +208,12 @@ class Linker:
 
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""
-        return self._ranked(self._look_up(traits))
+        return self._ranked(self._look_up(keys_wanted(traits)))
 
-    def _look_up(self, traits: Traits) -> dict[str, set[int]]:
+    def _look_up(self, keys: Collection[str]) -> dict[str, set[int]]:
         person_of, find = self._person, self._index.find
         found = {}
-        for key in keys_wanted(traits):
+        for key in keys:
             if under := find(key, most=crowd(key)):
                 found[key] = {person_of[known] for known in under}
         return found
