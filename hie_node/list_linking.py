@@ -110,7 +110,7 @@ def link_list(
     run, told = _Run(model, total), started
     with without_collector():
         for done, line in enumerate(read_list(source), start=1):
-            run.take(line.record_id, run.linker.add(line.traits))
+            run.take(line.record_id, run.linker.add(line.read_for(abroad=model.strangers)))
             if done % 1000 == 0 and time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 tell(_progress(done, total, told - started))

@@ -52,7 +52,11 @@ class ListedPatient:
     @property
     def traits(self) -> Traits:
         """As it is compared."""
-        return traits_of(self.identifiers, self.demographics, recorded=self.recorded)
+        return self.read_for(abroad=False)
+
+    def read_for(self, *, abroad: bool) -> Traits:
+        """As it is compared by a model of this country, or by one for lists from abroad."""
+        return traits_of(self.identifiers, self.demographics, recorded=self.recorded, abroad=abroad)
 
 
 COLUMNS = ("record_id", "recorded_at", "source", "channel", "local_id", "full_name", "family_name", "middle_name",

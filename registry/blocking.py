@@ -82,6 +82,10 @@ def keys_of(traits: Traits) -> frozenset[str]:
     return frozenset(keys)
 
 
+_OF_A_STREET = 7
+"""Letters of a word that says which street it is, and not "street"."""
+
+
 def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
     """Any word of a name that can be mistyped elsewhere, with what else is rare."""
     for word in set(name.sorted.split()):
@@ -91,8 +95,12 @@ def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
             yield f"guest-place|{word}|{traits.place.commune}"
     if traits.day:
         yield f"guest-date|{traits.year}-{traits.month:02}-{traits.day:02}"
+        yield f"guest-day|{traits.month:02}-{traits.day:02}|{traits.place.commune}"
     if traits.place.narrow:
         yield f"guest-line|{traits.place.line}"
+    for part in set(traits.place.line.split()):
+        if len(part) >= _OF_A_STREET or part.isdigit():
+            yield from (f"guest-house|{part}|{word}" for word in set(name.sorted.split()))
     yield f"guest-name|{name.sorted}"
 
 

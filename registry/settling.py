@@ -14,10 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.blocking import number_keys_by_field
-from registry.levels import compare_if_alike
 from registry.linking import Linker
 from registry.traits import Traits
-from registry.vetoes import TWINS, WITHOUT_MARKS, contradiction
+from registry.vetoes import TWINS, WITHOUT_MARKS
 from registry.weighing import MOST_RECORDS, REUSED, TOO_MANY_CARRIERS, Weighed
 
 _SURER = 11
@@ -211,8 +210,8 @@ class _Look:
 
     def _like_twins(self, one: int, other: int) -> bool:
         others = self._records(other)
-        compared = (compare_if_alike(mine, theirs) for _, mine in self._records(one) for _, theirs in others)
-        return any(levels is not None and contradiction(levels) in TWINS for levels in compared)
+        contradiction = self._weighing.contradiction
+        return any(contradiction(mine, theirs) in TWINS for _, mine in self._records(one) for _, theirs in others)
 
     def _taken_out(self, home: int, away: int) -> list[int]:
         model, members = self._weighing.model, self._records(home)

@@ -39,7 +39,8 @@ from registry.name_words import ONE_READING
 from registry.traits import Traits
 
 LIKE_TWINS = "twins differ like this"
-TWINS = frozenset({LIKE_TWINS, "personal numbers are different"})
+TWO_NUMBERS = "personal numbers are different"
+TWINS = frozenset({LIKE_TWINS, TWO_NUMBERS})
 """What separates two people of one birth date under one roof."""
 WITHOUT_MARKS = "without marks this could be a twin's name"
 ONLY_A_YEAR = "only a name and a year"
@@ -90,7 +91,7 @@ def _under_one_roof(levels: Levels) -> bool:
 def contradiction(levels: Levels) -> str | None:
     """What two people differ in, and one person only by mistake. A number of one's own excuses a slip, a name never."""
     if levels[PERSONAL] == PERSONAL_CONFLICT:
-        return "personal numbers are different"
+        return TWO_NUMBERS
     given, born = levels[GIVEN], levels[BORN]
     certain = any(levels[number] == SAME for number in NEVER_SHARED)
     numbered = certain or any(levels[number] == SAME for number in OWN_NUMBERS)
