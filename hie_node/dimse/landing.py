@@ -23,6 +23,7 @@ from itertools import groupby, islice
 
 from adapters.dicom.part10 import read_instance
 from adapters.store.journal import Entry
+from adapters.store.keys import PatientKey
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log
 from hie_node.acts import Act, Caller
@@ -148,9 +149,9 @@ class Landing:
             return False
         landed: _Landed | None = None
         try:
-            owner = self._owner(read)
-            if owner is not None:
-                self._journal.add(Entry(owner, sender, content.value))
+            key = self._key(read)
+            if key is not None:
+                self._journal.add(Entry(key.owner, sender, content.value), key)
                 landed = _Landed(number, sender, read, content)
         finally:
             with self._turn:
@@ -185,8 +186,8 @@ class Landing:
         """The next object of this study goes the whole way."""
         self._begun.pop(read.study.study_instance_uid, None)
 
-    def _owner(self, read: ReadInstance) -> str | None:
-        """Whose key seals it; None where the index has something to say about it."""
+    def _key(self, read: ReadInstance) -> PatientKey | None:
+        """What seals it, as its patient's; None where the index has something to say about it."""
         study, now = read.study.study_instance_uid, time.monotonic()
         begun = self._begun.get(study)
         with self.house.storage.read() as unit:
@@ -196,7 +197,7 @@ class Landing:
                 mention = mention_of(self.house, read)
                 doubt = doubt_about(unit, mention, study)
                 begun.owner, begun.checked = "" if doubt else owner_of(unit, mention, study) or "", now
-        return begun.owner or None
+            return self._journal.key(unit, begun.owner) if begun.owner else None
 
     def _remember(self, read: ReadInstance, result: Stored) -> None:
         with self._turn:

@@ -106,7 +106,7 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
     """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile, or was
     erased."""
     # one object needs no threads to wait for the disk together
-    with act.house.contents.batch() if len(parts) > 1 else nullcontext():
+    with act.house.contents.batch(of=owner) if len(parts) > 1 else nullcontext():
         stored = [_put(act, owner, read, content) for read, content in parts]
     with act.unit() as unit:
         uid = parts[0][0].study.study_instance_uid

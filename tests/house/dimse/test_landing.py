@@ -252,7 +252,7 @@ def test_a_journal_that_cannot_be_written_sends_each_object_the_whole_way(
 ) -> None:
     landing.store("CT1", *instance(1))
 
-    def full(_entry: object) -> None:
+    def full(*_: object) -> None:
         raise StorageUnavailable("journal of arrived objects", "No space left on device")
 
     monkeypatch.setattr(landing._journal, "add", full)
