@@ -30,6 +30,7 @@ from hie_node.acts import Act, Caller
 from hie_node.flows.quarantine import doubt_about, set_aside
 from hie_node.flows.store_instances import mention_of, owner_of, store_instances
 from hie_node.house import House
+from hie_node.watching import tell_not_indexed
 from registry.commands import InstanceFailure, Stored, StoreInstances
 from registry.errors import RegistryError, StorageUnavailable
 from registry.studies import ReadInstance
@@ -45,6 +46,8 @@ JOURNAL_BYTES = 256 << 20
 """At this size the journal is emptied before more is added."""
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
+TOLD_AFTER = 60
+"""Attempts to index what was acknowledged, one a second and more, until an administrator is told."""
 STUDIES = 64
 """Studies that objects may follow in, the last ones used."""
 CHECKED_SECONDS = 0.5
@@ -214,13 +217,18 @@ class Landing:
     # ---- the index follows
 
     def _keep_indexing(self) -> None:
+        tried = 0
         while (part := self._gathered()) is not None:
             try:
                 self._index_or_keep(part)
             except StorageUnavailable as error:
                 log.storage_unavailable("C-STORE", error)
+                tried += 1
+                if tried == TOLD_AFTER:
+                    self._tell(len(self._waiting))
                 time.sleep(PAUSE_SECONDS)
                 continue
+            tried = 0
             with self._turn:
                 del self._waiting[: len(part)]
                 self._open.difference_update(one.number for one in part)
@@ -258,9 +266,13 @@ class Landing:
             log.fault("C-STORE", error, "")
             if len(part) == 1:
                 self._stuck = True
+                self._tell(1)
             else:
                 for one in part:
                     self._index_or_keep([one])
+
+    def _tell(self, count: int) -> None:
+        tell_not_indexed(self.house, f"{count} acknowledged images are safe in the journal and not indexed")
 
     def _index(self, part: Sequence[_Landed]) -> None:
         """All of one sender. One that the index does not take any more is kept aside, since it was acknowledged."""
