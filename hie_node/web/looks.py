@@ -12,9 +12,8 @@ from registry.examinations import Examination
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
 from registry.levels import FIELDS
 from registry.local_time import VIET_NAM
-from registry.people import BirthDate, SourceRecord
+from registry.people import BirthDate, PatientInQuestion, SourceRecord
 
-"""Asia/Ho_Chi_Minh knows no daylight saving."""
 _WEIGHED = re.compile(rf"({'|'.join(FIELDS)}) (.+) ([+-][\d.]+) bits")
 _AGAINST = re.compile(r"([+-][\d.]+) bits against a (\w+)")
 NUMBERS = {
@@ -110,10 +109,10 @@ class Looks:
         months = (today.year - birth_date.year) * 12 + today.month - month - (today.day < day)
         return self.say("years.months", n=months) if months < 36 else self.say("years.years", n=months // 12)
 
-    def sex(self, record: SourceRecord) -> str:
+    def sex(self, record: SourceRecord | PatientInQuestion) -> str:
         return self.say(f"sex.{record.demographics.gender}")
 
-    def name(self, record: SourceRecord) -> str:
+    def name(self, record: SourceRecord | PatientInQuestion) -> str:
         return record.demographics.name.text if record.demographics.name else self.say("name.unknown")
 
     def number(self, identifier: PatientIdentifier) -> str:

@@ -44,6 +44,7 @@ def others(doctor: Browser, page: Seen, **more: object) -> Seen:
         ("027 158 004 321", ""),
         ("GD4270100000017", ""),
         ("0100000017", ""),
+        ("BA -00 17", ""),
     ],
 )
 def test_a_card_or_a_number_leads_straight_to_the_patient(doctor: Browser, line: str, born: str) -> None:
@@ -59,6 +60,24 @@ def test_a_name_without_marks_and_a_birth_date_find_the_patient(doctor: Browser)
     assert "Không tìm thấy" in doctor.finds("nguyen thi bong", born="1958").text
 
 
+@pytest.mark.parametrize("line", ["Nguyễn Thị Lan 21/03/1958", "nguyen thi lan, 21.3.1958", "LAN NGUYEN 1958"])
+def test_name_and_birth_date_in_one_line_find_the_patient(doctor: Browser, line: str) -> None:
+    assert doctor.opens(doctor.finds(line).link("/patients/")).status == 200
+
+
+@pytest.mark.parametrize(("line", "born"), [("Nguyễn Thị Lan", "21/3/58"), ("nguyen thi lan 31/02/1958", "")])
+def test_a_birth_date_that_is_none_is_said_to_be_one(doctor: Browser, line: str, born: str) -> None:
+    page = doctor.finds(line, born=born)
+    assert page.status == 400 and "Ngày sinh chưa đọc được" in page.text
+    (field,) = [given for tag, given in page.tags if tag == "input" and given.get("name") == "born"]
+    assert "autofocus" in field and field["aria-invalid"] == "true"
+
+
+def test_a_card_that_holds_only_a_link_is_said_to(doctor: Browser) -> None:
+    page = doctor.finds("https://card.example/tra-cuu?id=1234567890")
+    assert page.status == 400 and "chỉ chứa một liên kết" in page.text
+
+
 def test_a_name_alone_lists_nobody(doctor: Browser) -> None:
     page = doctor.finds("Nguyễn Thị Lan")
     assert page.status == 400 and "ngày sinh" in page.text and not [one for one in page.links if "/patients/" in one]
@@ -67,6 +86,7 @@ def test_a_name_alone_lists_nobody(doctor: Browser) -> None:
 def test_a_card_that_contradicts_the_record_is_for_a_person_to_look_at(doctor: Browser) -> None:
     page = doctor.finds(CARD.replace("21031958", "02111961"))
     assert page.address == "/patients"
+    assert "Trên thẻ: Nguyễn Thị Lan · 02/11/1961 · Nữ" in page.text and "…321" in page.text
 
 
 def test_numbers_are_masked(doctor: Browser) -> None:
