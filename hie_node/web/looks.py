@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from hie_node.web.remarks import spoken
 from hie_node.web.wording import Language, say, wordings
+from registry.documents import DocumentEntry
 from registry.examinations import Examination
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
 from registry.levels import FIELDS
@@ -128,6 +130,20 @@ class Looks:
         if examination is None or examination.contrast is None:
             return ""
         return self.say("contrast.with" if examination.contrast else "contrast.without")
+
+    def reports(self, reports: Sequence[DocumentEntry]) -> list[tuple[DocumentEntry, str]]:
+        """Each with the words on its button: what tells several of one examination apart is their form."""
+        forms = [self._form(one.attachment.content_type, alone=len(reports) == 1) for one in reports]
+        told = []
+        for place, (one, form) in enumerate(zip(reports, forms, strict=True)):
+            number = f" {forms[: place + 1].count(form)}" if forms.count(form) > 1 else ""
+            told.append((one, f"{self.say('open.report')}{form}{number}"))
+        return told
+
+    def _form(self, content_type: str, *, alone: bool) -> str:
+        if "pdf" in content_type:
+            return " (PDF)"
+        return f" ({self.say('report.text')})" if content_type.startswith("text/plain") and not alone else ""
 
     def size(self, size: int) -> str:
         """Bytes for people, with the comma of this country."""

@@ -82,6 +82,7 @@ def _blocks(visit: Visit, person: SourceRecord, page: OnePage, advice: OrderAdvi
 
 def remarks(visit: Visit, page: OnePage, advice: OrderAdvice) -> Iterator[str]:
     """What is missing is said."""
+    yield visit.looks.say("one-page.own")
     if page.withheld:
         yield visit.looks.say("one-page.withheld", n=page.withheld)
     for line in advice.lines:

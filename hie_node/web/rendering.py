@@ -38,6 +38,17 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
 """Which pages a role finds in the head of every page; the first is where it begins."""
 
 
+BEHIND = {
+    "/quarantine": "/reviews",
+    "/pairs": "/reviews",
+    "/files": "/reviews",
+    "/documents": "/patients",
+    "/studies": "/patients",
+    "/view": "/patients",
+}
+"""Pages that are reached from another one of the head, which stands for them there."""
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -109,8 +120,15 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
         navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
+        room=lambda: _room(visit.request.path),
         static_path=static_path,
         facts_given=facts,
         examination_names=every_name,
         **facts,
     )  # fmt: skip
+
+
+def _room(path: str) -> str:
+    """The page of the head in whose room this one is."""
+    first = "/" + path.split("/")[1]
+    return BEHIND.get(first, first)

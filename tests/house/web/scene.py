@@ -42,6 +42,7 @@ TITLES = (
     "Siêu âm ổ bụng tổng quát",
     "Giấy ra viện",
 )
+CARD_OF_ANOTHER = f"{LAN.national_id}||{LAN.name}|02111961|Nữ|Bắc Ninh|01052021"
 SEEN_BEFORE = Scan(LAN, uid="1.2.826.0.1.3680043.10.99.77", frame_of_reference="1.2.826.0.1.3680043.10.99.77.0")
 
 
@@ -210,6 +211,12 @@ def _patient(person: Screen, scene: Scene) -> None:
     person.sees(".asked .silent")
 
 
+def _emergency(person: Screen, scene: Scene) -> None:
+    person.opens(f"/patients/{scene.lan}")
+    person.page.click("details:has([name=reason]) summary")
+    person.sees("form[action$='/emergency'] button")
+
+
 def _from_patient(selector: str) -> Way:
     def go(person: Screen, scene: Scene) -> None:
         _patient(person, scene)
@@ -348,6 +355,9 @@ LOOKS = (
     _at("/patients", DOCTOR, "search"),
     Look("/patients", DOCTOR, "search-nobody", _finds("/patients", "BA-9999")),
     Look("/patients/<record_id>", DOCTOR, "patient", _patient),
+    Look("/patients/<record_id>", DOCTOR, "patient-emergency", _emergency),
+    Look("/patients", DOCTOR, "search-card", _finds("/patients", CARD_OF_ANOTHER)),
+    Look("/patients", DOCTOR, "search-wrong-date", _finds("/patients", "Nguyễn Thị Lan 31/02/1958")),
     _at("/patients/<record_id>", DOCTOR, "patient-visit", "/patients/{thu}"),
     Look("/patients/<record_id>/course", DOCTOR, "course", _course),
     Look("/patients/<record_id>", DOCTOR, "order", _order),

@@ -101,6 +101,11 @@ class Screen:
             "all => all.filter(one => one.scrollWidth > one.clientWidth + 1)"
             ".map(one => 'a column is off the screen: ' + one.textContent.trim().slice(0, 60))",
         )
+        told += self.page.eval_on_selector_all(
+            "button, a.button",
+            "all => all.filter(one => one.offsetParent && one.scrollWidth > one.clientWidth + 1)"
+            ".map(one => 'words reach out of a button: ' + one.textContent.trim())",
+        )
         return told
 
     def grey(self, pane: int, column: int, row: int, *, columns: int, rows: int) -> int:

@@ -10,6 +10,8 @@ from datetime import timedelta
 import pytest
 
 from consent.requesters import Role
+from hie_node.acts import Act, Caller
+from hie_node.flows.pairs import put_together
 from tests.house.test_ahead import THU, Sent
 from tests.house.web.browser import Browser, Seen
 from tests.impostors import Impostors
@@ -127,6 +129,16 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     assert [archive.read(name) for name in archive.namelist()] == CtStudy(LAN).slices("bac-ninh")
     received = [row for row in bach_mai.record if row.direction == "received" and row.bytes_sent]
     assert received and all(row.requester.subject == "bs.minh" for row in received)
+
+
+def test_from_a_report_its_images_are_one_click_away(doctor: Browser, bach_mai: Hospital) -> None:
+    study = bach_mai.publishes_study(CtStudy(LAN))
+    report = bach_mai.publishes(ct_report(LAN))
+    registrar = Act(bach_mai.house, Caller(bach_mai.requester(Role.REGISTRAR), "house"), "page decide-pair")
+    put_together(registrar, study.id, report.id)
+    shown = doctor.opens(doctor.finds("BA-0017").link("/documents/"))
+    viewer = doctor.opens(shown.link("/view?f="))
+    assert viewer.status == 200 and study.study_instance_uid in viewer.html
 
 
 def test_in_an_emergency_a_pdf_and_the_archive_of_images_open_like_everything_else(

@@ -101,6 +101,8 @@ def test_the_ledger_is_looked_at_and_handed_over_without_a_patient(browser: Brow
     browser.fills(page, card, verdict="used", reason="")
     page = browser.opens("/ledger?months=3")
     assert "550.100 đồng" in page.text and "Ước tính" in page.text and "<svg" in page.html
+    english = browser.fills(page, "/language", language="en")
+    assert "550,100 đồng" in english.text and "550.100" not in english.text and "last 1 months" not in english.text
     table = browser.sends("GET", "/ledger.csv").response
     assert table.mimetype == "text/csv" and "used,,CT/brain/plain,01929" in table.get_data(as_text=True)
     paper = browser.sends("GET", "/ledger.pdf").response
@@ -143,6 +145,7 @@ def test_the_one_page_summary_names_the_source_of_each_line(browser: Browser, ba
     shown = browser.opens(page.address + "/summary")
     assert shown.status == 200 and TITLE in shown.text and "Giấy ra viện" in shown.text
     assert shown.text.count("Bệnh viện bac-ninh") >= 2 and "Chưa có thông tin" in shown.text
+    assert "Chẩn đoán, thuốc và xét nghiệm ở đây là của bệnh viện này" in shown.text
     paper = browser.sends("GET", page.address + "/summary.pdf").response
     assert paper.get_data().startswith(b"%PDF")
     row = bach_mai.rows(transaction="page one-page", direction="disclosed")[-1]
