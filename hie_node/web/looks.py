@@ -79,6 +79,17 @@ class Looks:
             return self.say("weighed.field", field=field, level=level, bits=self._comma(weighed[3]))
         return self.known(f"evidence.{line}", line)
 
+    def doubts(self, evidence: Sequence[str]) -> list[str]:
+        """What speaks for a look at two records, without the weights; where nothing does, what agrees."""
+        weighed = [found for line in evidence if (found := _WEIGHED.fullmatch(line))]
+        plain = [line for line in evidence if not _WEIGHED.fullmatch(line) and not _AGAINST.fullmatch(line)]
+        apart = [one for one in weighed if one[2] != "same"]
+        said = [self._level(one) for one in apart or weighed]
+        return [*(self.evidence(line) for line in plain), *said]
+
+    def _level(self, weighed: re.Match[str]) -> str:
+        return f"{self.say(f'weighed.{weighed[1]}')}: {self.known(f'level.{weighed[2]}', weighed[2])}"
+
     def _comma(self, figure: str) -> str:
         return figure.replace(".", ",") if self.language == "vi" else figure
 

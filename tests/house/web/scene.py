@@ -281,6 +281,13 @@ def _wrong_form(person: Screen, scene: Scene) -> None:
     person.sees("[role=alert]")
 
 
+def _chosen_for_images(person: Screen, scene: Scene) -> None:
+    person.opens("/quarantine")
+    person.page.fill("[name=patient]", HOA.number_at("bach-mai"))
+    person.page.click("button[value=look]")
+    person.sees("button[value=release]")
+
+
 def _pairs_of(person: Screen, scene: Scene) -> None:
     person.opens("/pairs")
     person.page.fill("form[action='/pairs'] [name=number]", HOA.number_at("bach-mai"))
@@ -383,6 +390,7 @@ LOOKS = (
     Look("/people", REGISTRAR, "people-found", _finds("/people", "027158004321")),
     _at("/people/<record_id>", REGISTRAR, "person", "/people/{lan}"),
     _at("/quarantine", REGISTRAR, "quarantine"),
+    Look("/quarantine", REGISTRAR, "quarantine-chosen", _chosen_for_images),
     _at("/pairs", REGISTRAR, "pairs"),
     _at("/pairs/<pair_id>", REGISTRAR, "pair", "/pairs/{pair}"),
     Look("/pairs", REGISTRAR, "pairs-of", _pairs_of),
