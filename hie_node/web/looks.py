@@ -18,6 +18,8 @@ from registry.people import BirthDate, PatientInQuestion, SourceRecord
 
 _WEIGHED = re.compile(rf"({'|'.join(FIELDS)}) (.+) ([+-][\d.]+) bits")
 _AGAINST = re.compile(r"([+-][\d.]+) bits against a (\w+)")
+_SAID_OTHERWISE = frozenset({"personal number", "local number"})
+"""Fields of which the evidence has a sentence of its own, or that differ by nature."""
 NUMBERS = {
     NATIONAL_ID: "number.national",
     CITIZEN_ID: "number.citizen",
@@ -83,7 +85,7 @@ class Looks:
         """What speaks for a look at two records, without the weights; where nothing does, what agrees."""
         weighed = [found for line in evidence if (found := _WEIGHED.fullmatch(line))]
         plain = [line for line in evidence if not _WEIGHED.fullmatch(line) and not _AGAINST.fullmatch(line)]
-        apart = [one for one in weighed if one[2] != "same"]
+        apart = [one for one in weighed if one[2] != "same" and one[1] not in _SAID_OTHERWISE]
         said = [self._level(one) for one in apart or weighed]
         return [*(self.evidence(line) for line in plain), *said]
 
