@@ -134,7 +134,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def screen(
-    browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP, *, judged: bool = False
+    browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP, *, judged: bool = False, script: bool = True
 ) -> Iterator[Screen]:
     """A window of its own, with cookies of its own; the node's certificate is one that only nodes know. `judged` lets
     the judge of accessibility in, whose script no page allows."""
@@ -143,6 +143,7 @@ def screen(
         bypass_csp=judged,
         viewport={"width": size[0], "height": size[1]},
         has_touch=size is PHONE,
+        java_script_enabled=script,
     )
     page = context.new_page()
     made = Screen(page, door)

@@ -225,3 +225,28 @@ def test_a_phone_has_the_report_beside_the_name_and_the_tools_in_reach(
         person.page.wait_for_selector("#report >> text=Nhồi máu não.")
         person.page.locator("[data-do=sync]").scroll_into_view_if_needed()
         assert person.barriers() == []
+
+
+def test_without_a_script_a_phone_is_led_on_from_the_viewer(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital
+) -> None:
+    bach_mai.publishes_study(CtStudy(LAN))
+    with screen(installed, door, PHONE, script=False) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.page.click("a[href^='/view'] >> nth=0")
+        person.page.click("nav a[href='/patients']")
+        person.sees("form.search")
+
+
+def test_a_printed_page_of_a_patient_has_nothing_to_press(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    with screen(installed, door) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.sees(".again button")
+        person.page.emulate_media(media="print")
+        shown = "all => all.filter(one => one.offsetParent).map(one => one.textContent.trim())"
+        assert person.page.eval_on_selector_all("button, a.button, input, summary", shown) == []
+        assert person.page.locator(".asked .top p").bounding_box()["x"] < 40  # type: ignore[index]
