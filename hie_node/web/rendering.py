@@ -49,6 +49,16 @@ BEHIND = {
 """Pages that are reached from another one of the head, which stands for them there."""
 
 
+_DIRECTIONS = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Marks that turn the direction of writing: UAX 9, section 2."""
+
+
+def _as_it_is_read(value: Any) -> Any:
+    """What somebody wrote, in the order in which it is stored: turned round, one name can be made to look like
+    another, and what stands behind it too."""
+    return value.translate(_DIRECTIONS) if isinstance(value, str) and not value.isascii() else value
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -58,6 +68,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_as_it_is_read,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -220,6 +221,16 @@ def test_hostile_names_and_texts_are_only_text(doctor: Browser, bach_mai: Hospit
     for seen in (page, report, doctor.finds(markup + "1")):
         assert markup not in seen.html
         assert [given for tag, given in seen.tags if tag == "script" and "src" not in given] == []
+
+
+def test_a_name_cannot_be_written_backwards(doctor: Browser, bach_mai: Hospital) -> None:
+    turned = replace(LAN, key="0099", name="Nguyễn \u202eNAL IHT\u202c", national_id=None, insurance=None)
+    bach_mai.registers(turned)
+    bach_mai.publishes(ct_report(turned, text="Không \u2067chảy máu\u2069", title="CT \u202eoãn ọs"))
+    page = doctor.finds(turned.number_at(bach_mai.name))
+    report = doctor.opens(page.link("/documents/"))
+    assert "Nguyễn NAL IHT" in page.text and "CT oãn ọs" in page.text and "Không chảy máu" in report.text
+    assert not set(page.html + report.html) & set("\u202e\u202c\u2067\u2069")
 
 
 def test_a_page_of_markup_is_a_download_and_never_a_page(doctor: Browser, bach_mai: Hospital) -> None:
