@@ -46,7 +46,7 @@ def search(visit: Visit) -> Found:
         raise InvalidValue("link", expected="a card with what it says")
     if any(character.isdigit() for character in line):
         found, both = _by_number(visit, line), _NAME_THEN_DATE.fullmatch(line)
-        return _by_name(visit, both[1], written_date(both[2])) if both and not found.records else found
+        return _by_name(visit, both[1], written_date(born or both[2])) if both and not found.records else found
     if line:
         return _by_name(visit, line, written_date(born) if born else None)
     return Found()

@@ -76,6 +76,11 @@ def test_a_birth_date_that_is_none_is_said_to_be_one(doctor: Browser, line: str,
     assert "autofocus" in field and field["aria-invalid"] == "true"
 
 
+def test_the_field_of_the_birth_date_mends_what_the_line_says(doctor: Browser) -> None:
+    page = doctor.finds("Nguyễn Thị Lan 31/02/1958", born="21/03/1958")
+    assert doctor.opens(page.link("/patients/")).status == 200
+
+
 def test_a_card_that_holds_only_a_link_is_said_to(doctor: Browser) -> None:
     page = doctor.finds("https://card.example/tra-cuu?id=1234567890")
     assert page.status == 400 and "chỉ chứa một liên kết" in page.text
