@@ -38,6 +38,27 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
 """Which pages a role finds in the head of every page; the first is where it begins."""
 
 
+BEHIND = {
+    "/quarantine": "/reviews",
+    "/pairs": "/reviews",
+    "/files": "/reviews",
+    "/documents": "/patients",
+    "/studies": "/patients",
+    "/view": "/patients",
+}
+"""Pages that are reached from another one of the head, which stands for them there."""
+
+
+_DIRECTIONS = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Marks that turn the direction of writing: UAX 9, section 2."""
+
+
+def _as_it_is_read(value: Any) -> Any:
+    """What somebody wrote, in the order in which it is stored: turned round, one name can be made to look like
+    another, and what stands behind it too."""
+    return value.translate(_DIRECTIONS) if isinstance(value, str) and not value.isascii() else value
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -47,6 +68,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_as_it_is_read,
     )
 
 
@@ -109,8 +131,15 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
         navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
+        room=lambda: _room(visit.request.path),
         static_path=static_path,
         facts_given=facts,
         examination_names=every_name,
         **facts,
     )  # fmt: skip
+
+
+def _room(path: str) -> str:
+    """The page of the head in whose room this one is."""
+    first = "/" + path.split("/")[1]
+    return BEHIND.get(first, first)
