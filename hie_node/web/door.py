@@ -31,6 +31,7 @@ from hie_node.web import (
     quarantine,
     referrals,
     registrar,
+    signing,
     studies,
     viewer,
 )
@@ -47,6 +48,7 @@ PAGES = (
     *studies.PAGES,
     *viewer.PAGES,
     *consents.PAGES,
+    *signing.PAGES,
     *foreseen.PAGES,
     *held.PAGES,
     *registrar.PAGES,
