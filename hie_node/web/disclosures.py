@@ -199,14 +199,17 @@ def export(visit: Visit) -> Response:
 
 
 def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
-    """The reasons of a row in words; what came from other hospitals is kept as `27001:answered`."""
+    """The reasons of a row in words; what came from other hospitals is kept as `27001:answered`. A change of the house
+    says whose account or which hospital."""
     hospitals = {str(p.community.facility): p.community.name for p in visit.house.directory.current().peers}
     for reason, number in row.reasons.items():
         facility, colon, kind = reason.partition(":")
         if colon and kind in set(OutcomeKind):
             yield f"{hospitals.get(facility, facility)}: {visit.looks.say(f'outcome.{kind}', n=number)}"
         else:
-            yield visit.looks.known(f"reason.{reason}", reason)
+            said = visit.looks.known(f"reason.{reason}", reason)
+            of_the_house = row.direction == "changed" and row.record_id is None and len(row.items) == 1
+            yield f"{hospitals.get(row.items[0], row.items[0])}: {said}" if of_the_house else said
 
 
 PAGES = (

@@ -9,10 +9,15 @@ from datetime import timedelta
 
 import pytest
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust.directory import entry_of
 from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
+from hie_node.flows.audit import verify
+from hie_node.flows.network import set_peer_state
+from hie_node.web.wording import say
 from registry.directory import PeerState
+from registry.errors import StorageUnavailable
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
 from tests.lab import Hospital
 from tests.papers import LAN, ct_report, written_request
@@ -64,6 +69,49 @@ def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, 
     assert thumbprint(bac_ninh.peer.jwks[0]) in shown.text and "Đối chiếu trước khi nhận" in shown.text
     done = admin.fills(shown, "/node/peers/admit", compared="yes")
     assert state() is PeerState.ACTIVE and "Đã nhận Bệnh viện bac-ninh" in done.text
+    rows = [row for row in bach_mai.record if row.other == bac_ninh.home and row.direction == "changed"]
+    assert [next(iter(row.reasons)) for row in rows] == [
+        "peer-suspended", "peer-active", "peer-expelled", "peer-admitted",
+    ]  # fmt: skip
+    assert {row.requester.subject for row in rows} == {"qt.son"} and {row.items for row in rows} == {("27001",)}
+
+
+@pytest.mark.parametrize(("english", "words"), [(False, "tạm ngừng"), (True, "suspended")])
+def test_a_change_of_the_network_is_read_in_the_record(
+    admin: Browser, bach_mai: Hospital, english: bool, words: str
+) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    page = admin.opens("/node/peers")
+    admin.fills(page, "/node/peers/state", state="suspended")
+    admin.sends("GET", "/node/peers/invitation")
+    admin.fills(page, "/node/peers/rotate")
+    if english:
+        admin.fills(page, "/language", language="en")
+    told = admin.fills(admin.opens("/disclosures"), "/disclosures", by="", hospital="27001")
+    assert f"{bac_ninh.house.settings.name}: {words}" in told.text
+    mine = admin._follow(admin.sends("POST", "/disclosures", data={**_token(admin), "by": "qt.son", "days": "7"}))
+    for kind in ("entry-given", "key-rotated"):
+        assert say("en" if english else "vi", f"reason.{kind}") in mine.text
+    bach_mai.seals()
+    assert verify(bach_mai.house).findings == ()
+
+
+def _token(admin: Browser) -> dict[str, str]:
+    return {"token": dict(admin.opens("/disclosures").form("/disclosures").fields)["token"]}
+
+
+def test_a_hospital_is_not_suspended_where_that_cannot_be_recorded(bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    act = bach_mai._act("page peer-state", Role.ADMINISTRATOR)
+
+    def full(unit: UnitOfWork) -> None:
+        raise StorageUnavailable("database", "disk full")
+
+    act.also = full
+    with pytest.raises(StorageUnavailable):
+        set_peer_state(act, "27001", PeerState.SUSPENDED)
+    peer = bach_mai.house.directory.current().peer(bac_ninh.home)
+    assert peer is not None and peer.active
 
 
 def test_a_hospital_that_was_silent_has_its_light_without_being_asked_again(admin: Browser, bach_mai: Hospital) -> None:
