@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from consent.limits import Alarm
@@ -82,3 +84,36 @@ def test_a_review_says_whose_record_it_was_and_shows_what_was_opened(officer: Br
     assert "Bùi Ngọc Lan" not in opened.text.partition("lần truy cập")[2], "only what the doctor did"
     done = officer.fills(queue, "/emergencies/", finding="justified", text="Đã đối chiếu sổ cấp cứu")
     assert "Đã ghi nhận: có căn cứ" in done.text
+
+
+def _declares(hospital: Hospital, number: str, reason: str, text: str) -> None:
+    doctor = Browser(hospital)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds(number)
+    doctor.fills(page, page.address + "/emergency", reason=reason, text=text)
+
+
+def test_reviews_of_a_period_are_listed_and_counted_by_reason_and_finding(officer: Browser, bach_mai: Hospital) -> None:
+    clock = bach_mai.lab.clock
+    _declares(bach_mai, "BA-0017", "unconscious", "Hôn mê")
+    officer.fills(officer.opens("/emergencies"), "/emergencies/", finding="justified", text="Đã đối chiếu")
+    clock.moves(by=timedelta(days=60))
+    officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+    for text in ("=Đa chấn thương", "Ngừng tim"):
+        _declares(bach_mai, "BA-0017", "threat-to-life", text)
+        clock.moves(by=timedelta(hours=5))
+    officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+    page = officer.fills(officer.opens("/emergencies"), "/emergencies/", finding="unjustified", text="Không khẩn cấp")
+    assert "Người bệnh bất tỉnh 1 0 0 1" in page.text and "Đe dọa tính mạng 0 1 1 2" in page.text
+    assert "Tổng 1 1 1 3" in page.text and "Đã đối chiếu Bùi Ngọc Lan" in page.text
+    month = officer.opens("/emergencies?days=30")
+    assert "bất tỉnh 1" not in month.text and "Đe dọa tính mạng 0 1 1 2" in month.text
+    assert "Đã đối chiếu" not in month.text and "Không khẩn cấp" in month.text
+    assert "Nguyễn Thị Lan" not in page.text
+    answer = officer.submits(page, "/emergencies/export")
+    lines = answer.response.get_data(as_text=True).splitlines()
+    assert answer.response.mimetype == "text/csv" and len(lines) == 4
+    assert "'=Đa chấn thương" in "".join(lines) and "Không khẩn cấp" in "".join(lines)
+    assert bach_mai.rows(transaction="page export-emergencies")
+    clock.moves(by=timedelta(minutes=6))
+    assert officer.submits(page, "/emergencies/export").response.headers["Location"].startswith("/prove")
