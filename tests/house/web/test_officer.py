@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.watching import raise_alarm
+from hie_node.web import disclosures
 from tests.house.web.browser import Browser
 from tests.lab import Hospital
 from tests.papers import HOA, LAN, ct_report, written_request
@@ -117,3 +119,33 @@ def test_reviews_of_a_period_are_listed_and_counted_by_reason_and_finding(office
     assert bach_mai.rows(transaction="page export-emergencies")
     clock.moves(by=timedelta(minutes=6))
     assert officer.submits(page, "/emergencies/export").response.headers["Location"].startswith("/prove")
+
+
+def test_a_long_search_goes_on_page_by_page_and_nobody_stands_in_an_address(
+    officer: Browser, bach_mai: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosures, "MOST", 4)
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    for _ in range(5):
+        doctor.finds("BA-0017")
+    page = officer.finds("BA-0017", desk="/disclosures")
+    told = re.search(r"Dòng 1 đến 4 trong (\d+)", page.text)
+    assert told is not None and f"{told[1]} lần truy cập" in page.text
+    rows = int(told[1])
+    shown, pages = page.html.count('data-label="Thời điểm"'), 1
+    while forms := [one for one in page._read.forms if dict(one.fields).get("after")]:
+        fields = dict(forms[0].fields)
+        page = officer.sends("POST", forms[0].action, data=fields)
+        shown, pages = shown + page.html.count('data-label="Thời điểm"'), pages + 1
+    # each page that was read is a row of its own, which the later ones do not repeat
+    assert shown == rows > 20 and pages == -(-rows // 4)
+    assert "Cũ hơn" not in page.text and "Về mới nhất" in page.text
+    token = dict(officer.opens("/disclosures").form("/disclosures").fields)["token"]
+    by = officer.sends("POST", "/disclosures", data={"token": token, "by": "bs.minh", "hospital": "", "days": "7"})
+    fields = next(dict(one.fields) for one in by._read.forms if dict(one.fields).get("after"))
+    second = officer.sends("POST", "/disclosures", data=fields)
+    assert "Dòng 5 đến 8" in second.text and "bs.minh" in second.text
+    forged = officer.sends("POST", "/disclosures", data=fields | {"after": "x" * 50})
+    assert "Dòng 1 đến 4" in forged.text
+    assert not [one.address for one in officer.seen if "?" in one.address.replace("?f=", "")]
