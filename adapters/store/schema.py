@@ -316,6 +316,9 @@ pair_doubt = Table(
     Index("ix_pair_doubt_decision", "decision", "changed"),
 )
 
+# verifications of the sealed record that somebody asked for
+record_check = Table("record_check", metadata, _id(), Column("asked", Key, nullable=False, index=True), _body())
+
 # what a registrar said of a file in the drop folder that nobody could place
 file_decision = Table(
     "file_decision",

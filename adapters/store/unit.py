@@ -39,6 +39,7 @@ from adapters.store.patients import StoredPatients
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
+from adapters.store.record_checks import RecordChecks
 from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.restores import Restores
 from adapters.store.rows import take_turns
@@ -104,6 +105,7 @@ class UnitOfWork:
     orders = _part(Orders)
     pairs = _part(StoredPairs)
     jobs = _part(Jobs)
+    record_checks = _part(RecordChecks)
     subscriptions = _part(Subscriptions)
     people_of_the_house = _part(PeopleOfTheHouse)
     sessions = _part(Sessions)

@@ -15,8 +15,7 @@ from flask import Response
 from consent.commands import FindDisclosures
 from consent.disclosures import Disclosure
 from consent.requesters import Role
-from hie_node.flows.audit import find_disclosures, verify
-from hie_node.flows.heads import ask_keepers
+from hie_node.flows.audit import find_disclosures
 from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
 from hie_node.web.consents import DESK
@@ -46,7 +45,6 @@ def _shown(visit: Visit, *, status: int = 200, **facts: Any) -> Response:
         "record": "",
         "numbers": None,
         "groups": None,
-        "verified": None,
         "by": "",
         "hospital_asked": "",
         "only": "",
@@ -54,10 +52,11 @@ def _shown(visit: Visit, *, status: int = 200, **facts: Any) -> Response:
         "total": 0,
         "older": "",
     }
-    return visit.page("disclosures.html", status=status, choices=DAYS, peers=_peers(visit), **(usual | facts))
+    return visit.page("disclosures.html", status=status, choices=DAYS, peers=known_peers(visit), **(usual | facts))
 
 
-def _peers(visit: Visit) -> tuple[Peer, ...]:
+def known_peers(visit: Visit) -> tuple[Peer, ...]:
+    """All other hospitals of the directory, whatever their state: what they asked once stays on record."""
     return tuple(peer for peer in visit.house.directory.current().peers if peer.home != visit.house.home)
 
 
@@ -114,7 +113,7 @@ def _days(visit: Visit) -> int:
 def _of_whom(visit: Visit, days: int) -> Response:
     """What one person did, or one hospital asked, with the patients' own numbers."""
     by, facility = visit.field("by", 100), visit.field("hospital", 10)
-    peer = next((one for one in _peers(visit) if str(one.community.facility) == facility), None)
+    peer = next((one for one in known_peers(visit) if str(one.community.facility) == facility), None)
     asked: dict[str, Any] = {"days": days, "by": by, "hospital_asked": facility}
     if not by and peer is None:
         return _shown(visit, status=400, problem="disclosures.by.missing", **asked)
@@ -138,11 +137,6 @@ def own_numbers(visit: Visit, record_ids: Iterable[str | None]) -> dict[str, str
     with visit.house.storage.read() as unit:
         records = [unit.patients.record_by_id(each) for each in set(record_ids) if each]
     return {record.id: record.identifier.value for record in records if record}
-
-
-def verify_record(visit: Visit) -> Response:
-    """Every sealed row is computed again and held against what other hospitals keep of it."""
-    return _shown(visit, verified=verify(visit.house, ask_keepers(visit.house)))
 
 
 def seen(visit: Visit) -> Response:
@@ -252,7 +246,6 @@ def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
 PAGES = (
     Page("disclosures", "GET", "/disclosures", ask, MAY_KNOW),
     Page("disclosures", "POST", "/disclosures", answer, MAY_KNOW),
-    Page("verify-disclosures", "POST", "/disclosures/verify", verify_record, MAY_KNOW),
     Page("seen", "POST", f"{DESK}/<record_id>/seen", seen, frozenset({Role.CONSENT_DESK})),
     Page("export-disclosures", "POST", "/disclosures/export", export, MAY_KNOW, step_up="/disclosures"),
 )

@@ -16,7 +16,7 @@ from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from hie_node import administration, checks, dropped_files, feeds, log, passwords
 from hie_node.flows import accounts, network
-from hie_node.flows.audit import Verification, verify
+from hie_node.flows.record_checks import newest_checks
 from hie_node.init import own_entry
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.setting_tables import PEOPLES_ROLES
@@ -34,15 +34,6 @@ FEED_DAYS, MOST_ITEMS = timedelta(days=7), 100
 
 
 def node_page(visit: Visit) -> Response:
-    return _shown(visit)
-
-
-def verify_record(visit: Visit) -> Response:
-    """Every sealed row is computed again; on a large record this takes its time, so it is a button."""
-    return _shown(visit, verified=verify(visit.house))
-
-
-def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
     house = visit.house
     with house.storage.read() as unit:
         seal = unit.disclosures.last_seal()
@@ -52,7 +43,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
     return visit.page(
         "node.html",
         checks=[*checks.look_at(house, checks.NEAR), *administration.heard(house)],
-        verified=verified,
+        check=next(iter(newest_checks(house, 1)), None),
         seal=seal,
         waiting=len(waiting),
         jobs=jobs,
@@ -278,7 +269,6 @@ def settings_page(visit: Visit) -> Response:
 
 PAGES = (
     Page("node", "GET", "/node", node_page, ADMINISTRATOR),
-    Page("verify-record", "POST", "/node/record", verify_record, ADMINISTRATOR),
     Page("diagnosis", "GET", "/node/diagnosis", diagnosis, ADMINISTRATOR),
     Page("peers", "GET", "/node/peers", peers_page, ADMINISTRATOR),
     Page("ask-peers", "POST", "/node/peers", ask_peers, ADMINISTRATOR),

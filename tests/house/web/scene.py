@@ -17,6 +17,7 @@ from consent.requesters import Role
 from hie_node.acts import Act, Caller
 from hie_node.drop_folder import LONGEST_STEM
 from hie_node.flows.pairs import decide_pair
+from hie_node.jobs import carry_checks
 from hie_node.unsure_files import unsure_files
 from hie_node.watching import raise_alarm
 from registry.directory import Peer
@@ -313,10 +314,20 @@ def _log_of_a_hospital(person: Screen, scene: Scene) -> None:
     person.sees("table.log")
 
 
-def _verified_by_the_officer(person: Screen, scene: Scene) -> None:
-    person.opens("/disclosures")
-    person.page.click("form[action='/disclosures/verify'] button")
-    person.sees("[role=status], [role=alert]")
+def _verified(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.click("form[action='/disclosures/record'] button")
+    person.sees("#check [role=status]")
+    carry_checks(scene.hospital.house)
+    person.opens("/disclosures/record")
+    person.sees("#check .note")
+
+
+def _reconciled(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.select_option("[name=hospital]", "27001")
+    person.page.click("form[action$='/compare'] button")
+    person.sees("[role=alert]")
 
 
 def _compared(person: Screen, scene: Scene) -> None:
@@ -325,12 +336,6 @@ def _compared(person: Screen, scene: Scene) -> None:
     person.page.fill("[name=entry]", entry)
     person.page.click("form:has(textarea) button")
     person.sees("button[name=compared]")
-
-
-def _verified(person: Screen, scene: Scene) -> None:
-    person.opens("/node")
-    person.page.click("form[action='/node/record'] button")
-    person.sees("[role=status], [role=alert]")
 
 
 def _asked(person: Screen, scene: Scene) -> None:
@@ -380,7 +385,6 @@ LOOKS = (
     Look("/files/<file_id>", REGISTRAR, "file", _file),
     Look("/files/<file_id>", REGISTRAR, "file-without-note", _file_without_note),
     _at("/node", ADMINISTRATOR, "node"),
-    Look("/node", ADMINISTRATOR, "node-verified", _verified),
     _at("/node/peers", ADMINISTRATOR, "peers"),
     Look("/node/peers", ADMINISTRATOR, "peers-asked", _asked),
     Look("/node/peers", ADMINISTRATOR, "peers-compared", _compared),
@@ -391,7 +395,8 @@ LOOKS = (
     _at("/disclosures", OFFICER, "disclosures-search"),
     Look("/disclosures", OFFICER, "disclosures", _log),
     Look("/disclosures", OFFICER, "disclosures-of-a-hospital", _log_of_a_hospital),
-    Look("/disclosures", OFFICER, "disclosures-verified", _verified_by_the_officer),
+    Look("/disclosures/record", OFFICER, "record-verified", _verified),
+    Look("/disclosures/record", OFFICER, "record-compared", _reconciled),
     _at("/emergencies", OFFICER, "emergencies"),
     _at("/alarms", OFFICER, "alarms"),
     _at("/ledger", OFFICER, "ledger"),

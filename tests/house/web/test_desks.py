@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consent.requesters import Role
+from hie_node.jobs import carry_checks
 from hie_node.request_form import WORDS, RequestForm, sentences
 from tests.adapters.test_pdf import drawn
 from tests.house.test_request_form import said
@@ -368,8 +369,12 @@ def test_a_peer_that_answers_is_said_to_answer(browser: Browser, bac_ninh: Hospi
 
 def test_the_sealed_record_is_verified_by_name_and_time(browser: Browser, bach_mai: Hospital) -> None:
     bach_mai.seals()
-    page = browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/node/record")
-    assert "Nguyên vẹn" in page.text and "Đỗ Hồng Sơn" in page.text
+    page = browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/disclosures/record")
+    assert "Đang kiểm tra" in page.text and "Đỗ Hồng Sơn" in page.text
+    carry_checks(bach_mai.house)
+    for where in ("/disclosures/record", "/node"):
+        page = browser.opens(where)
+        assert "Nguyên vẹn" in page.text and "Đỗ Hồng Sơn" in page.text
 
 
 @pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER])

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from sqlalchemy import text
 
+from adapters.store.restores import Restore
+from adapters.trust.seals import read_head
 from consent.limits import Alarm
 from consent.requesters import Role
+from consent.verification import Verification
+from hie_node.flows import record_checks
+from hie_node.flows.heads import Asked, offer_head
+from hie_node.house import House
+from hie_node.jobs import carry_checks
 from hie_node.watching import raise_alarm
 from hie_node.web import disclosures
+from tests.house.test_heads import VERIFIER
+from tests.house.test_on_record import as_owner_of_the_database
 from tests.house.web.browser import Browser
 from tests.lab import Hospital
 from tests.papers import HOA, LAN, ct_report, written_request
@@ -59,14 +74,132 @@ def test_what_one_person_did_is_listed_with_numbers_and_no_name(officer: Browser
     assert nobody.status == 400 and "Nhập tên đăng nhập" in nobody.text
 
 
+RECORD = "/disclosures/record"
+
+
 def test_the_officer_has_the_record_verified_and_held_against_what_others_keep(
     officer: Browser, bach_mai: Hospital, bac_ninh: Hospital
 ) -> None:
     bach_mai.seals()
-    page = officer.fills(officer.opens("/disclosures"), "/disclosures/verify")
-    assert "Nguyên vẹn" in page.text and "do cơ sở khác giữ" in page.text
+    offer_head(bach_mai.house)
+    page = officer.fills(officer.opens("/disclosures/record"), RECORD)
+    assert "Đang kiểm tra" in page.text and "Bùi Ngọc Lan yêu cầu" in page.text
+    again = officer.sends("POST", RECORD, data=dict(officer.opens("/disclosures").form("/disclosures").fields))
+    assert again.status == 303 and len(bach_mai.rows(transaction="page verify-record")) == 2
+    assert carry_checks(bach_mai.house) == 1, "who asks while it runs asks for the same"
+    page = officer.opens(RECORD)
+    assert "Nguyên vẹn" in page.text and "Đối chiếu với 1 dấu niêm phong do cơ sở khác giữ" in page.text
     bac_ninh.goes_down()
-    assert "Không phản hồi: 27001" in officer.fills(page, "/disclosures/verify").text
+    bach_mai.lab.clock.moves(by=timedelta(seconds=1))
+    officer.fills(page, RECORD)
+    carry_checks(bach_mai.house)
+    page = officer.opens(RECORD)
+    assert "Không phản hồi: 27001" in page.text and "Những lần kiểm tra trước" in page.text
+
+
+@pytest.mark.parametrize(("english", "words"), [(False, "không phải những dòng đã niêm phong"), (True, "were sealed")])
+def test_what_is_wrong_with_the_record_is_said_in_the_language_of_the_page(
+    officer: Browser, bach_mai: Hospital, english: bool, words: str
+) -> None:
+    bach_mai.seals()
+    with as_owner_of_the_database(bach_mai) as connection:
+        connection.execute(text("UPDATE disclosure SET body = replace(body, 'bv.lan', 'bv.lam') WHERE position = 0"))
+        connection.execute(text("UPDATE disclosure SET body = replace(body, 'his', 'hit') WHERE position = 0"))
+    page = officer.opens(RECORD)
+    if english:
+        page = officer.fills(page, "/language", language="en")
+    officer.fills(page, RECORD)
+    carry_checks(bach_mai.house)
+    found = officer.opens(RECORD)
+    assert words in found.text and 'lang="en"' not in found.html.partition("<main")[2]
+
+
+def test_how_far_a_verification_is_is_told_while_it_runs(
+    officer: Browser, bach_mai: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        bach_mai.finds_own_documents(LAN)
+        bach_mai.seals()
+    monkeypatch.setattr(record_checks, "TOLD_EVERY", 0.0)
+    seen: list[str] = []
+    officer.fills(officer.opens(RECORD), RECORD)
+    verified = record_checks.verify
+
+    def verify(house: House, elsewhere: Asked, *, tell: Callable[[int, int], None]) -> Verification:
+        def told(done: int, total: int) -> None:
+            tell(done, total)
+            seen.append(officer.opens(RECORD).text)
+
+        return verified(house, elsewhere, tell=told)
+
+    monkeypatch.setattr(record_checks, "verify", verify)
+    carry_checks(bach_mai.house)
+    assert len(seen) >= 2 and all("Đang kiểm tra: " in one for one in seen) and seen[0] != seen[-1]
+    assert "Nguyên vẹn" in officer.opens(RECORD).text
+
+
+def test_a_verification_that_was_killed_begins_anew(officer: Browser, bach_mai: Hospital) -> None:
+    bach_mai.seals()
+    officer.fills(officer.opens(RECORD), RECORD)
+    with bach_mai.house.storage.begin() as unit:
+        assert unit.jobs.claim(["verify-record"], now=bach_mai.house.now(), lease_seconds=60, limit=1)
+    assert carry_checks(bach_mai.house) == 0 and "Đang kiểm tra" in officer.opens(RECORD).text
+    bach_mai.lab.clock.moves(by=timedelta(seconds=61))
+    assert carry_checks(bach_mai.house) == 1 and "Nguyên vẹn" in officer.opens(RECORD).text
+
+
+def test_the_officer_compares_both_sides_with_another_hospital(
+    officer: Browser, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    assert bach_mai.finds_documents(LAN).ids
+    bach_mai.lab.clock.moves(by=timedelta(seconds=1))
+    page = officer.fills(officer.opens(RECORD), RECORD + "/compare", hospital="27001", days="7")
+    assert "1 lượt trao đổi ghi ở đây, 1 lượt ghi ở bên kia. Hai bên khớp nhau" in page.text
+    assert bach_mai.rows(transaction="page reconcile", other=bac_ninh.home)
+    with as_owner_of_the_database(bac_ninh) as connection:
+        connection.execute(text("DELETE FROM disclosure WHERE other IS NOT NULL"))
+    page = officer.fills(officer.opens(RECORD), RECORD + "/compare", hospital="27001", days="7")
+    assert "khác biệt cần làm rõ" in page.text and "bên kia không ghi" in page.text
+    bac_ninh.goes_down()
+    silent = officer.fills(page, RECORD + "/compare", hospital="27001", days="7")
+    assert silent.status == 502 and "không trả lời được" in silent.text
+    assert officer.fills(page, RECORD + "/compare", hospital="99999").status == 400
+
+
+def test_heads_of_others_and_the_whole_record_leave_as_files_that_prove_something(
+    officer: Browser, bach_mai: Hospital, bac_ninh: Hospital, tmp_path: Path
+) -> None:
+    for one in (bac_ninh, bach_mai):
+        one.seals()
+        offer_head(one.house)
+    page = officer.opens(RECORD)
+    (line,) = officer.submits(page, RECORD + "/heads", hospital="27001").response.get_data(as_text=True).splitlines()
+    head = read_head(json.loads(line)["head"], home=bac_ninh.home, keys=list(bac_ninh.house.keys.ever()))
+    assert head.size == len(bac_ninh.record)
+    answer = officer.submits(page, RECORD + "/export")
+    with ZipFile(BytesIO(answer.response.get_data())) as archive:
+        archive.extractall(tmp_path / "record")
+    wrong, rows, _ = VERIFIER.verify(tmp_path / "record")
+    assert wrong == [] and rows > 0 and bach_mai.rows(transaction="page export-record")
+    bach_mai.lab.clock.moves(by=timedelta(minutes=6))
+    assert officer.submits(page, RECORD + "/export").response.headers["Location"].startswith("/prove")
+
+
+def test_the_officer_answers_for_rows_that_a_backup_lost(officer: Browser, bach_mai: Hospital) -> None:
+    assert "Dòng nhật ký đã mất" not in officer.opens(RECORD).text
+    with bach_mai.house.storage.begin() as unit:
+        unit.restores.add(Restore(bach_mai.house.now(), 3))
+    page = officer.opens(RECORD)
+    assert "còn 3 dòng đã niêm phong" in page.text
+    assert officer.fills(page, RECORD + "/answer", because="đĩa").status == 400
+    done = officer.fills(page, RECORD + "/answer", because="Ổ đĩa hỏng, bản sao lưu đêm 29/11")
+    assert "Đã ghi nhận lời giải trình" in done.text and "còn 3 dòng" not in done.text
+    assert officer.fills(page, RECORD + "/answer", because="Ổ đĩa hỏng, một lần nữa").status == 409
+    administrator = Browser(bach_mai)
+    administrator.signs_in(Role.ADMINISTRATOR)
+    form = {"token": dict(administrator.opens(RECORD).form("/logout").fields)["token"], "because": "x" * 20}
+    assert administrator.sends("POST", RECORD + "/answer", data=form).status == 403
 
 
 def test_whose_accesses_are_shown_is_said_by_a_masked_number(officer: Browser, bach_mai: Hospital) -> None:
@@ -101,8 +234,8 @@ def test_reviews_of_a_period_are_listed_and_counted_by_reason_and_finding(office
     officer.fills(officer.opens("/emergencies"), "/emergencies/", finding="justified", text="Đã đối chiếu")
     clock.moves(by=timedelta(days=60))
     officer.signs_in(Role.DATA_PROTECTION_OFFICER)
-    for text in ("=Đa chấn thương", "Ngừng tim"):
-        _declares(bach_mai, "BA-0017", "threat-to-life", text)
+    for happened in ("=Đa chấn thương", "Ngừng tim"):
+        _declares(bach_mai, "BA-0017", "threat-to-life", happened)
         clock.moves(by=timedelta(hours=5))
     officer.signs_in(Role.DATA_PROTECTION_OFFICER)
     page = officer.fills(officer.opens("/emergencies"), "/emergencies/", finding="unjustified", text="Không khẩn cấp")
