@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ClientId = Annotated[str, typer.Argument(help="The system's name in its assertions: their `iss` and `sub`.")]
 Username = Annotated[str, typer.Argument(help="The login.")]
+Chosen = Annotated[
+    bool, typer.Option("--chosen", help="The person chose this password: it need not be changed at the first sign-in.")
+]
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
 
@@ -277,9 +280,11 @@ def add_user(
         str, typer.Option(help="doctor, nurse, registrar, consent-desk, administrator, data-protection-officer.")
     ],
     name: Annotated[str, typer.Option(help="As the patient reads it in the record of who looked.")],
+    chosen: Chosen = False,
     as_json: Json = False,
 ) -> None:
-    """Add somebody of this hospital; the password is asked for, or is the first line of standard input."""
+    """Add somebody of this hospital; the password is asked for, or is the first line of standard input. They change it
+    at their first sign-in."""
     from adapters.store.people import User
     from consent.requesters import Role
     from hie_node.flows import accounts
@@ -291,7 +296,7 @@ def add_user(
         if unit.people_of_the_house.user(username) is not None:
             raise ValueError(f"there is a user {username} already; nothing was changed; see: hie users list")
     made = User(username, hasher(house.settings.lab).hash(new_password()), chosen, name)
-    accounts.add_user(_changing("users"), made)
+    accounts.add_user(_changing("users"), made, chosen=chosen)
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 
 
@@ -334,13 +339,14 @@ def end_sessions(username: Username, as_json: Json = False) -> None:
 
 
 @users.command("set-password")
-def set_password(username: Username, as_json: Json = False) -> None:
-    """For a forgotten password: a new one, asked for or the first line of standard input; all sessions end."""
+def set_password(username: Username, chosen: Chosen = False, as_json: Json = False) -> None:
+    """For a forgotten password: a new one, asked for or the first line of standard input; all sessions end, and it is
+    changed at the next sign-in."""
     from hie_node.flows import accounts
     from hie_node.passwords import hasher
 
     act = _changing("users")
-    accounts.set_password(act, username, hasher(act.house.settings.lab).hash(new_password()))
+    accounts.set_password(act, username, hasher(act.house.settings.lab).hash(new_password()), chosen=chosen)
     show({"username": username}, [f"{username} signs in with the new password"], as_json=as_json)
 
 

@@ -108,7 +108,7 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         hospital=visit.house.settings.name,
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
-        navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
+        navigation=[(path, key) for path, key, roles in NAVIGATION if user and not user.has_to_choose and user.role in roles],
         static_path=static_path,
         facts_given=facts,
         examination_names=every_name,

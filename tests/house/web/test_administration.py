@@ -15,6 +15,7 @@ from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
 from hie_node.flows.audit import verify
 from hie_node.flows.network import set_peer_state
+from hie_node.web.door import PAGES
 from hie_node.web.wording import say
 from registry.directory import PeerState
 from registry.errors import StorageUnavailable
@@ -190,8 +191,10 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     page = adds(admin, username="bs.moi", name="BS. Mới", role="doctor")
     shown = re.search(r"<code>([\w-]{16})</code>", page.html)
     assert shown is not None and shown[1] not in admin.opens("/node/people").html
-    fresh = Browser(bach_mai)
-    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/patients"
+    fresh, own = Browser(bach_mai), "một câu dài mà chỉ tôi biết"
+    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/account"
+    fresh.fills(fresh.opens("/account"), "/account/password", password=shown[1], new=own)
+    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=own).address == "/patients"
     token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
 
     def changes(**how: str) -> Seen:
@@ -201,7 +204,7 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     assert fresh.sends("GET", "/patients").status == 303
     changes(what="role", role="registrar")
     again = Browser(bach_mai)
-    assert again.fills(again.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/reviews"
+    assert again.fills(again.opens("/"), "/login", username="bs.moi", password=own).address == "/reviews"
     changes(what="disable")
     assert again.sends("GET", "/reviews").status == 303
     assert changes(what="role", role="system").status == changes(what="burn").status == 400
@@ -216,9 +219,8 @@ def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Brow
     asked = {"token": token, "username": "bs.minh", "what": "password"}
     shown = re.search(r"<code>([\w-]{16})</code>", admin.sends("POST", "/node/people/change", data=asked).html)
     assert shown is not None and doctor.sends("GET", "/patients").status == 303, "the old sessions have ended"
-    assert (
-        doctor.signs_in(Role.DOCTOR).address == "/login" and doctor.signs_in(password=shown[1]).address == "/patients"
-    )
+    assert doctor.signs_in(Role.DOCTOR).address == "/login"
+    assert doctor.signs_in(password=shown[1]).address == "/account", "somebody else knows it"
     page, own = doctor.opens("/account"), "một câu dài mà chỉ tôi biết"
     for old, new, words in ((own, own, "hiện tại không đúng"), (shown[1], "ngắn", "ít nhất 14 ký tự")):
         refused = doctor.fills(page, "/account/password", password=old, new=new)
@@ -228,6 +230,29 @@ def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Brow
     assert (
         doctor.signs_in(password=shown[1]).address == "/login" and doctor.signs_in(password=own).address == "/patients"
     )
+
+
+def test_a_password_that_somebody_else_set_opens_the_own_page_alone(admin: Browser, bach_mai: Hospital) -> None:
+    with bach_mai.house.storage.begin() as unit:
+        known = unit.people_of_the_house.user("bs.minh")
+        assert known is not None and not known.given
+        unit.people_of_the_house.add_user(replace(known, given=True), replace=True)
+    doctor = Browser(bach_mai)
+    page = doctor.signs_in(Role.DOCTOR)
+    assert page.address == "/account" and "do người khác đặt" in page.text
+    assert not [link for link in page.links if link.startswith("/patients")] and "Các phiên" not in page.text
+    token = dict(page.form("/logout").fields)["token"]
+    for one in PAGES:
+        if one.roles is not None and one.name not in ("account", "new-password"):
+            path = one.path.replace("<", "").replace(">", "")
+            answer = doctor.sends(one.method, path, data={"token": token} if one.method == "POST" else None)
+            assert answer.status == 303 and answer.response.headers["Location"] == "/account", one.path
+    part = doctor.sends("POST", "/patients/x/others", data={"token": token}, headers={"Answer-Part": "1"})
+    assert part.status == 401
+    assert doctor.fills(page, "/language", language="en").text.count("Somebody else set this password") == 1
+    own = "một câu dài mà chỉ tôi biết"
+    doctor.fills(doctor.opens("/account"), "/account/password", password=PASSWORD, new=own)
+    assert doctor.signs_in(Role.DOCTOR, password=own).address == "/patients"
 
 
 def test_what_an_administrator_does_to_accounts_is_said_and_on_record(admin: Browser, bach_mai: Hospital) -> None:
