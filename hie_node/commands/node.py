@@ -290,12 +290,12 @@ def add_user(
     from hie_node.flows import accounts
     from hie_node.passwords import hasher
 
-    chosen = one_of(Role, role, "--role")
+    works_as = one_of(Role, role, "--role")
     house = open_house()
     with house.storage.read() as unit:
         if unit.people_of_the_house.user(username) is not None:
             raise ValueError(f"there is a user {username} already; nothing was changed; see: hie users list")
-    made = User(username, hasher(house.settings.lab).hash(new_password()), chosen, name)
+    made = User(username, hasher(house.settings.lab).hash(new_password()), works_as, name)
     accounts.add_user(_changing("users"), made, chosen=chosen)
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from adapters.store.people import User
 from consent.held_texts import READERS
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
@@ -36,6 +37,13 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("/ledger", "nav.ledger", frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR})),
 )
 """Which pages a role finds in the head of every page; the first is where it begins."""
+
+
+def _navigation(user: User | None) -> list[tuple[str, str]]:
+    """Nothing for who has to choose a password first."""
+    if user is None or user.has_to_choose:
+        return []
+    return [(path, key) for path, key, roles in NAVIGATION if user.role in roles]
 
 
 @cache
@@ -108,7 +116,7 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         hospital=visit.house.settings.name,
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
-        navigation=[(path, key) for path, key, roles in NAVIGATION if user and not user.has_to_choose and user.role in roles],
+        navigation=_navigation(user),
         static_path=static_path,
         facts_given=facts,
         examination_names=every_name,

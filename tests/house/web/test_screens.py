@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 
 from consent.requesters import Role
 from tests.adapters.test_pdf import drawn
+from tests.house.web.browser import STAFF
 from tests.house.web.scans import Scan
 from tests.house.web.screen import DESKTOP, PHONE, HouseDoor, Screen, screen
 from tests.lab import Hospital, Lab
@@ -117,6 +118,34 @@ def test_the_hospitals_name_stays_on_one_line_beside_a_signed_in_person(installe
                 name,
             )
             assert lines == 1, name
+
+
+ONE_LINE = """name => {
+    document.querySelector(".brand strong").textContent = name;
+    const links = [...document.querySelectorAll(".head nav a")];
+    const middle = (one) => { const box = one.getBoundingClientRect(); return (box.top + box.bottom) / 2; };
+    const all = [...links, ...document.querySelectorAll(".who form"), document.querySelector(".person")].map(middle);
+    const head = document.querySelector(".head");
+    return [Math.max(...all) - Math.min(...all), head.scrollWidth - head.clientWidth,
+            Math.round(document.querySelector(".brand").getBoundingClientRect().right - links[0].getBoundingClientRect().left)];
+}"""
+
+
+@pytest.mark.parametrize("english", [False, True], ids=["vi", "en"])
+def test_the_menu_is_one_line_for_every_role_from_a_small_desk_on(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, english: bool
+) -> None:
+    for role in STAFF:
+        with screen(installed, door, (1024, 700)) as person:
+            person.english = english
+            person.signs_in(role)
+            for width in (1024, 1100, 1200, 1280, 1440, 1441, 1600):
+                person.page.set_viewport_size({"width": width, "height": 700})
+                apart, over, overlap = person.page.evaluate(ONE_LINE, "Bệnh viện Trung ương Thái Nguyên")
+                assert apart < 2 and over <= 0 and overlap <= 0, (role, width, apart, over, overlap)
+            if folder := os.environ.get("PICTURES_OF_PAGES"):
+                person.page.set_viewport_size({"width": 1024, "height": 300})
+                person.page.screenshot(path=f"{folder}/menu-{role}-{'en' if english else 'vi'}.png")
 
 
 HOSTILE = '<img src=x onerror="document.title=1">\u202e<script>alert(1)</script> ' + "dài" * 40
