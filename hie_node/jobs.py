@@ -19,6 +19,7 @@ from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics, telling
 from hie_node.acts import EMERGENCY_NOTICE
+from hie_node.administration import QUESTIONS
 from hie_node.archives import look
 from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder, Publish
@@ -243,6 +244,7 @@ def forget(house: House) -> None:
         unit.deferred.forget_before(now)
         unit.open_queries.forget_before(now)
         unit.identities.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.peer_answers.keep(QUESTIONS)
         unit.heads.thin(now - timedelta(days=2))
         unit.orders.forget_before(
             answers=now - timedelta(days=house.settings.limits.remember_remote),

@@ -13,6 +13,7 @@ from adapters.store.unit import UnitOfWork
 from adapters.trust.directory import entry_of
 from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
+from hie_node import jobs
 from hie_node.flows.audit import verify
 from hie_node.flows.network import set_peer_state
 from hie_node.web.door import PAGES
@@ -47,7 +48,32 @@ def test_each_peer_has_its_last_answer_and_how_long_it_took(admin: Browser, bach
     assert "đã trả lời" in page.text and "1 / 1" in page.text
     bac_ninh.goes_down()
     bach_mai.finds_documents(LAN)
-    assert "không phản hồi" in admin.opens("/node/peers").text
+    page = admin.opens("/node/peers")
+    assert "không phản hồi" in page.text and "1 / 2" in page.text
+
+
+def test_every_question_to_a_peer_counts_whoever_asked_and_however(
+    admin: Browser, bach_mai: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bac_ninh.publishes(ct_report(LAN))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    for number in range(1, 4):
+        bach_mai.finds_documents(LAN)
+        assert f"{number} / {number}" in admin.opens("/node/peers").text, "also of the same patient"
+    bach_mai.finds_studies(LAN)
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    patient = doctor.finds("BA-0017")
+    doctor.fills(patient, patient.address + "/others")
+    asked = {"reason": "unconscious", "text": "Hôn mê"}
+    patient = doctor.fills(patient, patient.address + "/emergency", **asked)
+    doctor.fills(patient, patient.address + "/others")
+    asks = [row for row in bach_mai.record if any(one.startswith("27001:") for one in row.reasons)]
+    assert len(asks) >= 8 and f"{len(asks)} / {len(asks)}" in admin.opens("/node/peers").text
+    monkeypatch.setattr(jobs, "QUESTIONS", 5)
+    jobs.forget(bach_mai.house)
+    assert "5 / 5" in admin.opens("/node/peers").text, "the newest stay"
 
 
 def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, bach_mai: Hospital) -> None:
