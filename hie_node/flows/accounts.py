@@ -54,8 +54,11 @@ def set_password(act: Act, username: str, password_hash: str, *, chosen: bool = 
     """Only the new password counts, and every session ends; one that the person has not `chosen` themselves has to be
     changed first. Raises NotFound."""
     own = chosen or act.caller.requester.subject == username
-    new = {"password_hash": password_hash, "given": not own}
-    _replace_user(act, username, "password-changed", lambda user: replace(user, **new))
+
+    def became(user: User) -> User:
+        return replace(user, password_hash=password_hash, given=not own)
+
+    _replace_user(act, username, "password-changed", became)
 
 
 def _replace_user(act: Act, username: str, how: str, became: Callable[[User], User]) -> None:

@@ -126,8 +126,9 @@ ONE_LINE = """name => {
     const middle = (one) => { const box = one.getBoundingClientRect(); return (box.top + box.bottom) / 2; };
     const all = [...links, ...document.querySelectorAll(".who form"), document.querySelector(".person")].map(middle);
     const head = document.querySelector(".head");
+    const brand = document.querySelector(".brand").getBoundingClientRect();
     return [Math.max(...all) - Math.min(...all), head.scrollWidth - head.clientWidth,
-            Math.round(document.querySelector(".brand").getBoundingClientRect().right - links[0].getBoundingClientRect().left)];
+            Math.round(brand.right - links[0].getBoundingClientRect().left)];
 }"""
 
 
