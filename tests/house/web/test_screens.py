@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
 from consent.requesters import Role
+from hie_node import jobs
 from tests.adapters.test_pdf import drawn
 from tests.house.web.browser import STAFF
 from tests.house.web.scans import Scan
@@ -150,6 +152,34 @@ def test_the_menu_is_one_line_for_every_role_from_a_small_desk_on(
 
 
 HOSTILE = '<img src=x onerror="document.title=1">\u202e<script>alert(1)</script> ' + "dài" * 40
+
+
+@pytest.mark.parametrize(
+    ("english", "runs", "whole"), [(False, "Đang kiểm tra", "Nguyên vẹn"), (True, "Verifying", "Intact")]
+)
+def test_a_verification_says_by_itself_that_it_has_ended(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, english: bool, runs: str, whole: str
+) -> None:
+    bach_mai.seals()
+    stopped = Event()
+    with screen(installed, door) as officer:
+        officer.english = english
+        officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+        officer.opens("/disclosures/record")
+        officer.page.click("form[action='/disclosures/record'] button")
+        officer.page.wait_for_selector("#check progress")
+        assert runs in officer.page.inner_text("#check")
+        if folder := os.environ.get("PICTURES_OF_PAGES"):
+            officer.page.screenshot(path=f"{folder}/verifying-{'en' if english else 'vi'}.png")
+        worker = Thread(target=jobs.run, args=(bach_mai.house, stopped.is_set))
+        worker.start()
+        try:
+            officer.sees("#check .note.good")
+        finally:
+            stopped.set()
+            worker.join()
+        assert whole in officer.page.inner_text("#check") and officer.page.is_enabled("#check button")
+        assert officer.complaints == []
 
 
 def test_hostile_names_and_texts_stay_words_inside_their_place(
