@@ -84,10 +84,12 @@ class Signatures:
     """Who signs, side by side: a role, a line of small print, and a name below the room where one signs.
 
     inks  what they drew, in the same order; None for who signs by hand
+    said  the sentence that they sign, on the same page as the signatures
     """
 
     people: Sequence[tuple[str, str, str]]
     inks: Sequence[Ink | None] = ()
+    said: str = ""
 
 
 Block = Heading | Paragraph | Bullets | Facts | Grid | Signatures
@@ -181,8 +183,10 @@ def _grid(paper: FPDF, block: Grid) -> None:
 
 
 def _signatures(paper: FPDF, block: Signatures) -> None:
-    if paper.will_page_break(SIGNING_ROOM + 3 * LINE):  # nobody signs on an empty page
+    if paper.will_page_break(SIGNING_ROOM + 6 * LINE):  # nobody signs on an empty page
         paper.add_page()
+    if block.said:
+        _text(paper, block.said)
     width = paper.epw / max(len(block.people), 1)
     top = below = paper.get_y() + GAP
     for place, (role, small, name) in enumerate(block.people):

@@ -84,10 +84,9 @@ def sentences(form: RequestForm, words: Mapping[str, str], now: datetime) -> Ite
     yield Bullets(
         tuple(words[f"told.{n}"].format(hospital=form.signed_at or form.recipient) for n in range(1, 7)), mark="1."
     )
-    yield Paragraph(words["yes"])
     needed = form.needed(now).each
     inks = tuple(form.inks.get(one) for one in needed)
-    yield Signatures(tuple(_signatures(form, words, needed)), inks if form.inks else ())
+    yield Signatures(tuple(_signatures(form, words, needed)), inks if form.inks else (), said=words["yes"])
     if form.told:
         yield Paragraph(form.told, small=True)
 

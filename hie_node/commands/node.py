@@ -221,6 +221,8 @@ def add_client(
     from adapters.store.people import Client
     from adapters.trust.scopes import granted
     from consent.requesters import PurposeOfUse, Role
+    from hie_node.acts import Act
+    from hie_node.flows import accounts
 
     granted(scopes)
     keys = read_json(jwks)
@@ -228,11 +230,12 @@ def add_client(
         raise ValueError(f"{jwks}: expected a JWK set of public keys")
     wanted = tuple(one_of(PurposeOfUse, p.strip(), "--purposes") for p in purposes.split(","))
     house = open_house()
-    with house.storage.begin() as unit:
-        client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
-        if not replace and unit.people_of_the_house.client(client_id) is not None:
-            raise ValueError(f"{client_id} is admitted already; --replace gives it these keys and scopes")
-        unit.people_of_the_house.add_client(client, replace=replace)
+    with house.storage.read() as unit:
+        known = unit.people_of_the_house.client(client_id) is not None
+    if known and not replace:
+        raise ValueError(f"{client_id} is admitted already; --replace gives it these keys and scopes")
+    client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
+    accounts.admit_client(Act(house, caller_of(house, None, "HOPERAT"), "hie clients"), client, replace=known)
     show({"client_id": client_id}, [f"admitted {client_id}: {scopes}"], as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.store.people import User
+from adapters.store.people import Client, User
 from consent.requesters import Role
 from hie_node.acts import Act
 from registry.errors import NotFound
@@ -70,6 +70,15 @@ def _replace_user(act: Act, username: str, how: str, became: Callable[[User], Us
             raise NotFound("account")
         unit.people_of_the_house.add_user(became(user), replace=True)
         unit.sessions.end_all_of(username)
+
+
+def admit_client(act: Act, client: Client, *, replace: bool = False) -> None:
+    """A system may ask for tokens from now on, or with other keys and scopes. Raises VersionConflict where it was
+    admitted before."""
+    _changes(act, client.client_id, "account-replaced" if replace else "account-made")
+    act.action = "U" if replace else "C"
+    with act.unit() as unit:
+        unit.people_of_the_house.add_client(client, replace=replace)
 
 
 def disable_client(act: Act, client_id: str) -> None:

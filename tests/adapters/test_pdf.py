@@ -94,6 +94,21 @@ def test_the_foot_of_each_page_says_what_it_is() -> None:
     assert {ord(letter) for letter in "Trangừ"} <= _letters(_paper(Paragraph("x"), footer="Trang từ"))
 
 
+def test_nobody_signs_on_a_page_without_the_sentence_that_is_signed() -> None:
+    """However much stands above: beside the number of the page and the three texts of who signs stands the sentence at least."""
+    people = (("Người yêu cầu", "(ký)", "Lan"),)
+    pages = range(30, 50)
+    apart = [_last(_paper(*[Paragraph("dòng")] * n, Paragraph("Tôi yêu cầu"), Signatures(people))) for n in pages]
+    together = [_last(_paper(*[Paragraph("dòng")] * n, Signatures(people, said="Tôi yêu cầu"))) for n in pages]
+    assert min(apart) == 4 and min(together) == 5
+
+
+def _last(pdf: bytes) -> int:
+    """How many texts are on the last page."""
+    streams = (zlib.decompress(one) for one in re.findall(rb"stream\n(x.*?)\nendstream", pdf, re.DOTALL))
+    return [one.count(b" Td") for one in streams if b" Td" in one][-1]
+
+
 def test_what_was_drawn_to_sign_is_drawn_again() -> None:
     people, ink = (("Người yêu cầu", "", "Lan"), ("Người giải thích", "", "Nga")), Ink(900, 260, [[(0, 0), (900, 260)]])
     assert drawn(_paper(Signatures(people))) == 0

@@ -73,3 +73,16 @@ def test_a_password_that_was_set_for_somebody_has_to_be_changed_unless_they_chos
     node.says("users", "disable", "bs.moi")
     node.says("users", "enable", "bs.moi")
     assert given("bs.moi") is not chosen
+
+
+def test_a_system_is_admitted_and_given_other_keys_on_record(node: Node, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"keys": [{"kty": "EC", "kid": "1"}]}', "utf-8")
+    node.says("clients", "add", "ris", str(keys))
+    with pytest.raises(ValueError, match="--replace"):
+        node.says("clients", "add", "ris", str(keys))
+    node.says("clients", "add", "ris", str(keys), "--replace")
+    assert recorded(node) == [
+        ("hie clients", ("ris",), {"account-made": 1}),
+        ("hie clients", ("ris",), {"account-replaced": 1}),
+    ]

@@ -32,8 +32,8 @@ def said(block: Block) -> str:
             return " ".join(f"{mark} {item}" for item in items)
         case Facts(rows=rows) | Grid(rows=rows):
             return " ".join(" ".join(row) for row in rows)
-        case Signatures(people=people):
-            return " ".join(" ".join(person) for person in people)
+        case Signatures(people=people, said=said_above):
+            return " ".join([said_above, *(" ".join(person) for person in people)])
 
 
 def _form(hospital: Hospital, **changes: object) -> RequestForm:

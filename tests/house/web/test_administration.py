@@ -219,7 +219,9 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     assert shown is not None and shown[1] not in admin.opens("/node/people").html
     fresh, own = Browser(bach_mai), "một câu dài mà chỉ tôi biết"
     assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/account"
+    assert admin.opens("/node/people").text.count("chưa tự đặt mật khẩu") == 1
     fresh.fills(fresh.opens("/account"), "/account/password", password=shown[1], new=own)
+    assert "chưa tự đặt mật khẩu" not in admin.opens("/node/people").text
     assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=own).address == "/patients"
     token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
 
