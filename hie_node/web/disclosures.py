@@ -89,7 +89,7 @@ def answer(visit: Visit) -> Response:
 def _place(visit: Visit) -> tuple[int, Cursor | None]:
     """Where the page begins that the form asks for: the number of its first row, and the row before it."""
     facts = visit.facts_in(visit.field("after", 2000))
-    if not facts:
+    if "row" not in facts:
         return 1, None
     return int(facts["first"]), Cursor(datetime.fromisoformat(facts["recorded"]), facts["row"])
 

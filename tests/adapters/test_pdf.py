@@ -95,7 +95,7 @@ def test_the_foot_of_each_page_says_what_it_is() -> None:
 
 
 def test_nobody_signs_on_a_page_without_the_sentence_that_is_signed() -> None:
-    """However much stands above: beside the number of the page and the three texts of who signs stands the sentence at least."""
+    """However much stands above: beside the number of the page and the texts of who signs stands the sentence."""
     people = (("Người yêu cầu", "(ký)", "Lan"),)
     pages = range(30, 50)
     apart = [_last(_paper(*[Paragraph("dòng")] * n, Paragraph("Tôi yêu cầu"), Signatures(people))) for n in pages]
