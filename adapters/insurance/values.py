@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from registry.errors import InvalidValue
-from registry.local_time import VIET_NAM
+from registry.local_time import VIET_NAM, iso
 from registry.people import BirthDate, Gender
 
 _DIGITS = re.compile(r"\d{8}(?:\d{4}(?:\d{2})?)?", re.ASCII)
@@ -33,7 +33,7 @@ class Moment:
     @property
     def fhir(self) -> str:
         """FHIR dateTime in the precision it arrived with."""
-        return f"{self.at:%Y-%m-%d}" if self.day_only else self.at.isoformat()
+        return f"{self.at:%Y-%m-%d}" if self.day_only else iso(self.at)
 
     @property
     def spoken(self) -> str:
