@@ -45,11 +45,11 @@ class PeerFigures:
     slowest: float | None = None
 
 
-def peers(house: House) -> tuple[PeerFigures, ...]:
-    """Every other hospital of the directory."""
+def peers(house: House, questions: int = QUESTIONS) -> tuple[PeerFigures, ...]:
+    """Every other hospital of the directory, as it answered the newest questions."""
     others = [peer for peer in house.directory.current().peers if peer.home != house.home]
     with house.storage.read() as unit:
-        return tuple(_figures(peer, unit.peer_answers.newest(peer.home, QUESTIONS)) for peer in others)
+        return tuple(_figures(peer, unit.peer_answers.newest(peer.home, questions)) for peer in others)
 
 
 def _figures(peer: Peer, answers: Sequence[Answered]) -> PeerFigures:
@@ -63,7 +63,7 @@ def _figures(peer: Peer, answers: Sequence[Answered]) -> PeerFigures:
 
 def heard(house: House) -> Iterator[checks.Check]:
     """Hospitals that did not answer when they were last asked; nobody is asked for it."""
-    for one in peers(house):
+    for one in peers(house, questions=1):
         if one.peer.active and one.last in (OutcomeKind.SILENT, OutcomeKind.BROKEN):
             name = f"peer {one.peer.community.facility} {one.peer.community.name}"
             yield checks.Check(name, "warning", "no usable answer when it was last asked", "not-heard")

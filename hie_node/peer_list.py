@@ -42,7 +42,11 @@ def kept(settings: Settings) -> bytes | None:
 
 def put_back(settings: Settings, before: bytes | None) -> None:
     """The list as it was, where it changed meanwhile."""
-    if before is not None and kept(settings) != before:
+    if kept(settings) == before:
+        return
+    if before is None:
+        (settings.network / BY_HAND).unlink()
+    else:
         write_whole(settings.network / BY_HAND, before)
 
 
