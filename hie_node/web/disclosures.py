@@ -29,6 +29,8 @@ from registry.local_time import VIET_NAM
 from registry.searches import ANYBODY, Cursor, PatientSelector
 
 MAY_KNOW = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER})
+ANSWERS = frozenset({Role.CONSENT_DESK, Role.DATA_PROTECTION_OFFICER})
+"""Who gives a patient the answer on paper."""
 MOST, MOST_PRINTED, MOST_EXPORTED = 200, 1000, 10_000
 DAYS = (7, 30, 365, 3650)
 
@@ -140,7 +142,7 @@ def own_numbers(visit: Visit, record_ids: Iterable[str | None]) -> dict[str, str
 
 
 def seen(visit: Visit) -> Response:
-    """The same for the patient at the desk, who asked: on one page to print."""
+    """The same for the patient, who asked at the desk or the officer: on one page to print."""
     record_id, since = visit.params["record_id"], _days(visit)
     known = read_person(visit.act("read-patient"), record_id)
     told = _rows(visit, "seen", record_id, since, MOST_PRINTED)
@@ -246,6 +248,6 @@ def _why(visit: Visit, row: Disclosure) -> Iterator[str]:
 PAGES = (
     Page("disclosures", "GET", "/disclosures", ask, MAY_KNOW),
     Page("disclosures", "POST", "/disclosures", answer, MAY_KNOW),
-    Page("seen", "POST", f"{DESK}/<record_id>/seen", seen, frozenset({Role.CONSENT_DESK})),
+    Page("seen", "POST", f"{DESK}/<record_id>/seen", seen, ANSWERS),
     Page("export-disclosures", "POST", "/disclosures/export", export, MAY_KNOW, step_up="/disclosures"),
 )

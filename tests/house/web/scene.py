@@ -16,6 +16,7 @@ from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
 from hie_node.drop_folder import LONGEST_STEM
+from hie_node.flows.heads import offer_head
 from hie_node.flows.pairs import decide_pair
 from hie_node.jobs import carry_checks
 from hie_node.unsure_files import unsure_files
@@ -83,7 +84,11 @@ def furnish(lab: Lab, bach_mai: Hospital, bac_ninh: Hospital) -> Scene:
     _files(bach_mai)
     _people(bach_mai)
     _alarms(bach_mai)
+    _reviewed_emergency(bach_mai)
     _work_of_the_day(bach_mai)
+    for one in (bach_mai, bac_ninh):
+        one.seals()
+        offer_head(one.house)
     for one in bach_mai.finds_documents(LAN).ids[:1]:
         bach_mai.fetches(one)
     bach_mai.finds_studies(LAN)
@@ -175,6 +180,17 @@ def _people(hospital: Hospital) -> None:
         for number in range(25):
             name = f"BS. Nguyễn Thị Phương Thảo {number}"
             unit.people_of_the_house.add_user(User(f"bs.thao{number}", known.password_hash, Role.DOCTOR, name))
+
+
+def _reviewed_emergency(hospital: Hospital) -> None:
+    """Declared by a doctor; the officer found that it was none."""
+    doctor, officer = Browser(hospital), Browser(hospital)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds(TWIN.number_at(hospital.name))
+    doctor.fills(page, page.address + "/emergency", reason="cannot-sign", text="Người nhà ở xa")
+    officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+    queue, why = officer.opens("/emergencies"), "Người bệnh tỉnh táo và ký được"
+    officer.fills(queue, "/emergencies/", finding="unjustified", text=why)
 
 
 def _work_of_the_day(hospital: Hospital) -> None:

@@ -202,6 +202,21 @@ def test_the_officer_answers_for_rows_that_a_backup_lost(officer: Browser, bach_
     assert administrator.sends("POST", RECORD + "/answer", data=form).status == 403
 
 
+def test_the_officer_prints_the_answer_for_the_patient_and_an_administrator_does_not(
+    officer: Browser, bach_mai: Hospital
+) -> None:
+    page = officer.finds("BA-0017", desk="/disclosures")
+    answer = officer.fills(page, "/consents/")
+    assert answer.status == 200 and "Nguyễn Thị Lan" in answer.text and "/disclosures" in answer.links
+    assert bach_mai.rows(transaction="page seen")
+    administrator = Browser(bach_mai)
+    administrator.signs_in(Role.ADMINISTRATOR)
+    found = administrator.finds("BA-0017", desk="/disclosures")
+    assert not [one for one in found._read.forms if one.action.endswith("/seen")]
+    form = dict(page.form("/consents/").fields) | {"token": dict(found.form("/logout").fields)["token"]}
+    assert administrator.sends("POST", page.form("/consents/").action, data=form).status == 403
+
+
 def test_whose_accesses_are_shown_is_said_by_a_masked_number(officer: Browser, bach_mai: Hospital) -> None:
     page = officer.finds("BA-0017", desk="/disclosures")
     assert "lần truy cập: Mã người bệnh …017" in page.text
