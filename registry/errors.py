@@ -80,9 +80,13 @@ class TooLarge(Unreadable):
 
 
 class NotDrawable(Unreadable):
-    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had."""
+    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had.
 
-    def __init__(self, reason: str) -> None:
+    is_empty  it is no image at all: a report, a list of key objects
+    """
+
+    def __init__(self, reason: str, *, is_empty: bool = False) -> None:
+        self.is_empty = is_empty
         super().__init__("image", reason)
 
 
