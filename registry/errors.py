@@ -72,11 +72,11 @@ class Unreadable(RegistryError):
 
 
 class TooLarge(Unreadable):
-    """More than the limit for this kind of input."""
+    """More than the limit for this kind of input, in bytes unless another unit is said."""
 
-    def __init__(self, what: str, *, limit: int) -> None:
+    def __init__(self, what: str, *, limit: int, unit: str = "bytes") -> None:
         self.limit = limit
-        super().__init__(what, f"larger than {limit} bytes")
+        super().__init__(what, f"larger than {limit} {unit}")
 
 
 class NotDrawable(Unreadable):
