@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from adapters.store.people import User
 from consent.held_texts import READERS
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
@@ -57,6 +58,13 @@ def _as_it_is_read(value: Any) -> Any:
     """What somebody wrote, in the order in which it is stored: turned round, one name can be made to look like
     another, and what stands behind it too."""
     return value.translate(_DIRECTIONS) if isinstance(value, str) and not value.isascii() else value
+
+
+def _navigation(user: User | None) -> list[tuple[str, str]]:
+    """Nothing for who has to choose a password first."""
+    if user is None or user.has_to_choose:
+        return []
+    return [(path, key) for path, key, roles in NAVIGATION if user.role in roles]
 
 
 @cache
@@ -130,7 +138,7 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         hospital=visit.house.settings.name,
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
-        navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
+        navigation=_navigation(user),
         room=lambda: _room(visit.request.path),
         static_path=static_path,
         facts_given=facts,

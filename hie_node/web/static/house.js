@@ -59,6 +59,22 @@ async function replace(form) {
   }
 }
 
+// a part that changes by itself is read again until it says no more that it does
+async function reread(part) {
+  await new Promise((done) => setTimeout(done, 1500));
+  try {
+    const reply = await fetch(part.dataset.reread);
+    if (!reply.ok || reply.redirected) return;
+    const now = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById(part.id);
+    if (!now) return;
+    part.replaceWith(now);
+    watch(now);
+    if (now.dataset.reread) reread(now);
+  } catch {
+    // the node is away for a moment; the link in the part leads on
+  }
+}
+
 // the page as it stands, again each time a hospital has answered
 async function states(reply, show) {
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -144,3 +160,4 @@ watch(document);
 // the next scan replaces what stands in the line
 for (const field of document.querySelectorAll("[data-scan]")) field.select();
 if (part) ask(part.querySelector("form[data-part]"));
+for (const changing of document.querySelectorAll("[data-reread]")) reread(changing);

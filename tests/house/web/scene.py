@@ -16,7 +16,9 @@ from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
 from hie_node.drop_folder import LONGEST_STEM
+from hie_node.flows.heads import offer_head
 from hie_node.flows.pairs import decide_pair
+from hie_node.jobs import carry_checks
 from hie_node.unsure_files import unsure_files
 from hie_node.watching import raise_alarm
 from registry.directory import Peer
@@ -83,7 +85,11 @@ def furnish(lab: Lab, bach_mai: Hospital, bac_ninh: Hospital) -> Scene:
     _files(bach_mai)
     _people(bach_mai)
     _alarms(bach_mai)
+    _reviewed_emergency(bach_mai)
     _work_of_the_day(bach_mai)
+    for one in (bach_mai, bac_ninh):
+        one.seals()
+        offer_head(one.house)
     for one in bach_mai.finds_documents(LAN).ids[:1]:
         bach_mai.fetches(one)
     bach_mai.finds_studies(LAN)
@@ -175,6 +181,17 @@ def _people(hospital: Hospital) -> None:
         for number in range(25):
             name = f"BS. Nguyễn Thị Phương Thảo {number}"
             unit.people_of_the_house.add_user(User(f"bs.thao{number}", known.password_hash, Role.DOCTOR, name))
+
+
+def _reviewed_emergency(hospital: Hospital) -> None:
+    """Declared by a doctor; the officer found that it was none."""
+    doctor, officer = Browser(hospital), Browser(hospital)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds(TWIN.number_at(hospital.name))
+    doctor.fills(page, page.address + "/emergency", reason="cannot-sign", text="Người nhà ở xa")
+    officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+    queue, why = officer.opens("/emergencies"), "Người bệnh tỉnh táo và ký được"
+    officer.fills(queue, "/emergencies/", finding="unjustified", text=why)
 
 
 def _work_of_the_day(hospital: Hospital) -> None:
@@ -327,10 +344,20 @@ def _log_of_a_hospital(person: Screen, scene: Scene) -> None:
     person.sees("table.log")
 
 
-def _verified_by_the_officer(person: Screen, scene: Scene) -> None:
-    person.opens("/disclosures")
-    person.page.click("form[action='/disclosures/verify'] button")
-    person.sees("[role=status], [role=alert]")
+def _verified(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.click("form[action='/disclosures/record'] button")
+    person.sees("#check [role=status]")
+    carry_checks(scene.hospital.house)
+    person.opens("/disclosures/record")
+    person.sees("#check .note")
+
+
+def _reconciled(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.select_option("[name=hospital]", "27001")
+    person.page.click("form[action$='/compare'] button")
+    person.sees("[role=alert]")
 
 
 def _compared(person: Screen, scene: Scene) -> None:
@@ -339,12 +366,6 @@ def _compared(person: Screen, scene: Scene) -> None:
     person.page.fill("[name=entry]", entry)
     person.page.click("form:has(textarea) button")
     person.sees("button[name=compared]")
-
-
-def _verified(person: Screen, scene: Scene) -> None:
-    person.opens("/node")
-    person.page.click("form[action='/node/record'] button")
-    person.sees("[role=status], [role=alert]")
 
 
 def _asked(person: Screen, scene: Scene) -> None:
@@ -398,7 +419,6 @@ LOOKS = (
     Look("/files/<file_id>", REGISTRAR, "file", _file),
     Look("/files/<file_id>", REGISTRAR, "file-without-note", _file_without_note),
     _at("/node", ADMINISTRATOR, "node"),
-    Look("/node", ADMINISTRATOR, "node-verified", _verified),
     _at("/node/peers", ADMINISTRATOR, "peers"),
     Look("/node/peers", ADMINISTRATOR, "peers-asked", _asked),
     Look("/node/peers", ADMINISTRATOR, "peers-compared", _compared),
@@ -409,7 +429,8 @@ LOOKS = (
     _at("/disclosures", OFFICER, "disclosures-search"),
     Look("/disclosures", OFFICER, "disclosures", _log),
     Look("/disclosures", OFFICER, "disclosures-of-a-hospital", _log_of_a_hospital),
-    Look("/disclosures", OFFICER, "disclosures-verified", _verified_by_the_officer),
+    Look("/disclosures/record", OFFICER, "record-verified", _verified),
+    Look("/disclosures/record", OFFICER, "record-compared", _reconciled),
     _at("/emergencies", OFFICER, "emergencies"),
     _at("/alarms", OFFICER, "alarms"),
     _at("/ledger", OFFICER, "ledger"),
