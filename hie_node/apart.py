@@ -242,6 +242,56 @@ class Nursery:
             time.sleep(0.01)
 
 
+class Apart:
+    """A nursery with one worker at a time, for work that comes now and then; the worker is there from the first on."""
+
+    def __init__(self) -> None:
+        self._nursery: Nursery | None = None
+        self._worker: Worker | None = None
+        self._bounds, self._lock = USUAL, threading.Lock()
+
+    def open(self, work: Work, bounds: Bounds) -> None:
+        """Before the process has threads, and with nothing open of what the work needs."""
+        self._nursery, self._bounds = Nursery(work), bounds
+
+    def ask(self, task: dict[str, Any], content: bytes = b"") -> Answer:
+        """Once more where its worker ended, since that can come through no fault of the task. Raises WorkerEnded."""
+        try:
+            return self._asked(task, content)
+        except WorkerEnded:
+            return self._asked(task, content)
+
+    def _asked(self, task: dict[str, Any], content: bytes) -> Answer:
+        worker = self._usual()
+        try:
+            with worker.line() as line:
+                return line.ask(task, content)
+        except WorkerEnded:
+            self._let_go(worker)
+            raise
+
+    def _usual(self) -> Worker:
+        with self._lock:
+            if self._nursery is None:
+                raise RuntimeError("not opened before the process had threads")
+            if self._worker is None:
+                self._worker = self._nursery.worker(1, self._bounds)
+            return self._worker
+
+    def _let_go(self, worker: Worker) -> None:
+        with self._lock:
+            if self._worker is worker:
+                self._worker = None
+        worker.close()
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._let_go(self._worker)
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+
+
 def _rear(control: socket.socket, work: Work) -> None:
     """The nursery itself. Its workers end with their lines or are killed: a signal to the whole group is not theirs."""
     for number in (signal.SIGINT, signal.SIGTERM):

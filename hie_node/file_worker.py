@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hie_node import log
-from hie_node.apart import Answer, Bounds, Nursery, Worker, WorkerEnded
+from hie_node.apart import Answer, Apart, Bounds, WorkerEnded
 from hie_node.drop_folder import published
 from hie_node.house import House
 from hie_node.publishing import Published, note_unread
@@ -30,37 +30,22 @@ class FileWorker:
 
     def __init__(self, house: House, bounds: Bounds = FILES) -> None:
         """Make it before the process has threads, of a house of which nothing is open."""
-        self._nursery = Nursery(partial(_work, house))
-        self._bounds = bounds
-        self._worker: Worker | None = None
+        self._apart = Apart()
+        self._apart.open(partial(_work, house), bounds)
 
     def publish(self, house: House, entry: Path) -> list[Published]:
         """What became of the entry. Raises StorageUnavailable where it has to be tried again later."""
-        for _ in range(2):
-            try:
-                return self._asked(entry)
-            except WorkerEnded:
-                self._let_go()
-        log.warning("a file beyond its bounds; refused")
-        return [note_unread(house, entry, TOO_MUCH)]
-
-    def _asked(self, entry: Path) -> list[Published]:
-        if self._worker is None:
-            self._worker = self._nursery.worker(1, self._bounds)
-        with self._worker.line() as line:
-            told, content = line.ask({"entry": str(entry)})
+        try:
+            told, content = self._apart.ask({"entry": str(entry)})
+        except WorkerEnded:
+            log.warning("a file beyond its bounds; refused")
+            return [note_unread(house, entry, TOO_MUCH)]
         if told["away"]:
             raise StorageUnavailable(told["away"], told["why"])
         return [Published(**{**one, "path": Path(one["path"])}) for one in json.loads(content)]
 
-    def _let_go(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-        self._worker = None
-
     def close(self) -> None:
-        self._let_go()
-        self._nursery.close()
+        self._apart.close()
 
 
 def _work(house: House, task: dict[str, Any], _content: bytes) -> Answer:

@@ -1,6 +1,7 @@
 """What a node does by itself: seal the record, watch the drop folder, carry withdrawals and notices, forget.
 
-One process; each round is short, and what fails is tried again with growing pauses. Every task is safe to repeat.
+One process; each round is short, and what may take long has a thread beside it. What fails is tried again with growing
+pauses. Every task is safe to repeat.
 """
 
 from __future__ import annotations
@@ -67,7 +68,6 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
     drop = DropFolder(house, publish)
     tasks = [
         Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
-        Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
         Task("changes of identity", 0.5, lambda: carry_identity_changes(house)),
         Task("deferred answers", 0.5, lambda: carry_deferred(house)),
@@ -86,7 +86,9 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
         for each in house.settings.pacs
     ]
     told = Thread(target=telling.run, args=(house, stopping), name="telling", daemon=True)
+    looks = Thread(target=_look, args=(drop, stopping), name="drop folder", daemon=True)
     told.start()
+    looks.start()
     for _ in range(BRINGERS):
         _beside("ahead", stopping, lambda: bring_ahead(house))
     _beside("verify", stopping, lambda: carry_checks(house))
@@ -98,6 +100,15 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
                 task.due = time.monotonic() + task.every
         time.sleep(TICK)
     told.join()
+    looks.join()
+
+
+def _look(drop: DropFolder, stopping: Callable[[], bool]) -> None:
+    """Beside the rounds, since a file of a month is read for as long as it takes: no withdrawal waits for it."""
+    task = Task("drop folder", 1.0, drop.look)
+    while not stopping():
+        _do(task)
+        time.sleep(task.every)
 
 
 def _beside(name: str, stopping: Callable[[], bool], run: Callable[[], object]) -> None:

@@ -20,6 +20,7 @@ from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.file_worker import FileWorker
 from hie_node.house import House
 from hie_node.mllp import run_mllp
+from hie_node.reading_again import open_reader
 from hie_node.returning import before_serving
 from hie_node.setting_tables import UnsafeSettings
 from hie_node.settings import Settings
@@ -108,6 +109,7 @@ def warm_up(house: House, serving: Wsgi) -> None:
 
 def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket) -> None:
     log.configure()
+    open_reader(house)
     run_worker(lambda: serving, listening=listening, limits=limits, in_each=partial(keep_warm, house))
 
 

@@ -20,7 +20,7 @@ from hie_node.flows.reviews import read_person
 from hie_node.ledger_report import safe_cell
 from hie_node.web.consents import DESK
 from hie_node.web.front import Page, Visit, attachment
-from hie_node.web.searching import search
+from hie_node.web.searching import problem_of, search
 from registry.answers import OutcomeKind
 from registry.commands import Page as Rows
 from registry.directory import Peer
@@ -72,8 +72,8 @@ def answer(visit: Visit) -> Response:
     if not record_id:
         try:
             found = search(visit)
-        except InvalidValue:
-            problem = "search.name-and-birth"
+        except InvalidValue as error:
+            problem = problem_of(error)
         if found and len(found.records) == 1:
             record_id = found.records[0].id
     if not record_id:

@@ -14,7 +14,7 @@ from adapters.trust.directory import read_entry
 from adapters.trust.errors import DirectoryRefused
 from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
-from hie_node import administration, checks, dropped_files, feeds, log, passwords
+from hie_node import administration, checks, dropped_files, feeds, log, passwords, reading_again
 from hie_node.flows import accounts, network
 from hie_node.flows.record_checks import newest_checks
 from hie_node.init import own_entry
@@ -167,7 +167,7 @@ def feeds_page(visit: Visit) -> Response:
 def replay_item(visit: Visit) -> Response:
     """Read a refused message again from the bytes that were kept, once the fault is mended."""
     item = feeds.read_item(visit.house, visit.field("item", 64))
-    became = feeds.replay(visit.house, item, visit.act("replay-feed").caller)
+    became = reading_again.replay(visit.house, item, visit.act("replay-feed").caller)
     log.event("feed replayed", outcome=became.outcome)
     return visit.go("/node/feeds")
 

@@ -18,7 +18,7 @@ async function posted(form) {
   return reply;
 }
 
-async function ask(form) {
+async function ask(form, pressed) {
   const answer = document.getElementById("answer");
   const words = document.body.dataset;
   const line = answer.querySelector(".asked");
@@ -30,6 +30,8 @@ async function ask(form) {
     if (!reply) return;
     await states(reply, (text) => renew(answer, text));
     if (answer.querySelector(".asked[aria-busy]")) throw new Error("cut");
+    // whoever pressed the button by the keyboard goes on from there
+    if (pressed && document.activeElement === document.body) answer.querySelector(`[data-key="${pressed}"]`)?.focus();
   } catch {
     failed(answer.querySelector(".asked"), words.failed);
   }
@@ -116,7 +118,7 @@ function watch(within) {
       if (form.hasAttribute("data-part")) {
         event.preventDefault();
         pressed.disabled = true;
-        return ask(form);
+        return ask(form, pressed.dataset.key);
       }
       if (form.dataset.replaces) {
         event.preventDefault();

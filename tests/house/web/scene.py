@@ -44,6 +44,7 @@ TITLES = (
     "Siêu âm ổ bụng tổng quát",
     "Giấy ra viện",
 )
+CARD_OF_ANOTHER = f"{LAN.national_id}||{LAN.name}|02111961|Nữ|Bắc Ninh|01052021"
 SEEN_BEFORE = Scan(LAN, uid="1.2.826.0.1.3680043.10.99.77", frame_of_reference="1.2.826.0.1.3680043.10.99.77.0")
 
 
@@ -227,6 +228,12 @@ def _patient(person: Screen, scene: Scene) -> None:
     person.sees(".asked .silent")
 
 
+def _emergency(person: Screen, scene: Scene) -> None:
+    person.opens(f"/patients/{scene.lan}")
+    person.page.click("details:has([name=reason]) summary")
+    person.sees("form[action$='/emergency'] button")
+
+
 def _from_patient(selector: str) -> Way:
     def go(person: Screen, scene: Scene) -> None:
         _patient(person, scene)
@@ -289,6 +296,13 @@ def _wrong_form(person: Screen, scene: Scene) -> None:
         "form[enctype]", "form => { form.noValidate = true; form.requestSubmit(form.querySelector('button.main')); }"
     )
     person.sees("[role=alert]")
+
+
+def _chosen_for_images(person: Screen, scene: Scene) -> None:
+    person.opens("/quarantine")
+    person.page.fill("[name=patient]", HOA.number_at("bach-mai"))
+    person.page.click("button[value=look]")
+    person.sees("button[value=release]")
 
 
 def _pairs_of(person: Screen, scene: Scene) -> None:
@@ -369,6 +383,9 @@ LOOKS = (
     _at("/patients", DOCTOR, "search"),
     Look("/patients", DOCTOR, "search-nobody", _finds("/patients", "BA-9999")),
     Look("/patients/<record_id>", DOCTOR, "patient", _patient),
+    Look("/patients/<record_id>", DOCTOR, "patient-emergency", _emergency),
+    Look("/patients", DOCTOR, "search-card", _finds("/patients", CARD_OF_ANOTHER)),
+    Look("/patients", DOCTOR, "search-wrong-date", _finds("/patients", "Nguyễn Thị Lan 31/02/1958")),
     _at("/patients/<record_id>", DOCTOR, "patient-visit", "/patients/{thu}"),
     Look("/patients/<record_id>/course", DOCTOR, "course", _course),
     Look("/patients/<record_id>", DOCTOR, "order", _order),
@@ -394,6 +411,7 @@ LOOKS = (
     Look("/people", REGISTRAR, "people-found", _finds("/people", "027158004321")),
     _at("/people/<record_id>", REGISTRAR, "person", "/people/{lan}"),
     _at("/quarantine", REGISTRAR, "quarantine"),
+    Look("/quarantine", REGISTRAR, "quarantine-chosen", _chosen_for_images),
     _at("/pairs", REGISTRAR, "pairs"),
     _at("/pairs/<pair_id>", REGISTRAR, "pair", "/pairs/{pair}"),
     Look("/pairs", REGISTRAR, "pairs-of", _pairs_of),

@@ -14,12 +14,14 @@ from playwright.sync_api import Page
 
 from consent.requesters import Role
 from hie_node import jobs
+from hie_node.acts import Act, Caller
+from hie_node.flows.pairs import put_together
 from tests.adapters.test_pdf import drawn
 from tests.house.web.browser import STAFF
 from tests.house.web.scans import Scan
 from tests.house.web.screen import DESKTOP, PHONE, HouseDoor, Screen, screen
 from tests.lab import Hospital, Lab
-from tests.papers import LAN, Person, ct_report, unreviewed_report, written_request
+from tests.papers import LAN, CtStudy, Person, ct_report, unreviewed_report, written_request
 
 TWIN = replace(LAN, key="0018", national_id="027158004999")
 """A second Lan with the same card and another number: only a person can tell whether it is the same."""
@@ -298,3 +300,60 @@ def test_a_doctor_reads_a_text_that_was_held_back(person: Screen, bach_mai: Hosp
     person.page.click("button[value=open]")
     person.sees(".note.good")
     looked_at(person, "what was said")
+
+
+def test_asking_again_by_the_keyboard_keeps_the_place(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    with screen(installed, door) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.sees(".again button")
+        person.page.focus(".again button")
+        person.page.keyboard.press("Enter")
+        person.sees(".again button:focus:enabled")
+
+
+def test_a_phone_has_the_report_beside_the_name_and_the_tools_in_reach(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital
+) -> None:
+    study = bach_mai.publishes_study(CtStudy(LAN))
+    report = bach_mai.publishes(ct_report(LAN, text="Nhồi máu não."))
+    registrar = Act(bach_mai.house, Caller(bach_mai.requester(Role.REGISTRAR), "house"), "page decide-pair")
+    put_together(registrar, study.id, report.id)
+    with screen(installed, door, PHONE, judged=True) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.page.click("a[href^='/view'] >> nth=0")
+        person.sees(".pane[data-state=done]")
+        box = person.page.locator("[data-do=report]").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE[0]
+        person.page.click("[data-do=report]")
+        person.page.wait_for_selector("#report >> text=Nhồi máu não.")
+        person.page.locator("[data-do=sync]").scroll_into_view_if_needed()
+        assert person.barriers() == []
+
+
+def test_without_a_script_a_phone_is_led_on_from_the_viewer(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital
+) -> None:
+    bach_mai.publishes_study(CtStudy(LAN))
+    with screen(installed, door, PHONE, script=False) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.page.click("a[href^='/view'] >> nth=0")
+        person.page.click("nav a[href='/patients']")
+        person.sees("form.search")
+
+
+def test_a_printed_page_of_a_patient_has_nothing_to_press(
+    installed: Chromium, door: HouseDoor, bach_mai: Hospital, bac_ninh: Hospital
+) -> None:
+    with screen(installed, door) as person:
+        person.signs_in(Role.DOCTOR)
+        person.finds("BA-0017")
+        person.sees(".again button")
+        person.page.emulate_media(media="print")
+        shown = "all => all.filter(one => one.offsetParent).map(one => one.textContent.trim())"
+        assert person.page.eval_on_selector_all("button, a.button, input, summary", shown) == []
+        assert person.page.locator(".asked .top p").bounding_box()["x"] < 40  # type: ignore[index]

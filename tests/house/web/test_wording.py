@@ -149,4 +149,8 @@ def test_every_field_that_is_weighed_has_words() -> None:
     looks = Looks("vi", datetime.now(UTC))
     assert looks.evidence("given name same without marks +8.9 bits") == "tên: giống khi bỏ dấu (+8,9 bit)"
     assert looks.evidence("birth date same -0.5 bits") == "ngày sinh: giống (-0,5 bit)"
+    weighed = ["sex same +0.5 bits", "phone different -2.0 bits"]
+    told = ["+7.6 bits against a twin", "personal numbers are different", *weighed]
+    assert looks.doubts(told) == ["hai số định danh khác nhau", "điện thoại: khác"]
+    assert looks.doubts(weighed[:1]) == ["giới tính: giống"]
     assert looks.evidence("+14.0 bits against a twin") == "+14,0 bit, so với anh chị em sinh đôi"
