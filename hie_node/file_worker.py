@@ -7,13 +7,14 @@ refused, and lies in `drop/refused`. What of it was published before stays, as o
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hie_node import log
-from hie_node.apart import Answer, Bounds, Nursery, Worker, WorkerEnded
+from hie_node.apart import Answer, Bounds, Nursery, NurseryBeside, Worker, WorkerEnded, rear
 from hie_node.drop_folder import published
 from hie_node.house import House
 from hie_node.publishing import Published, note_unread
@@ -28,10 +29,9 @@ TOO_MUCH = "took more time or memory than a file may have; what came before that
 class FileWorker:
     """One worker, from the first file on."""
 
-    def __init__(self, house: House, bounds: Bounds = FILES) -> None:
-        """Make it before the process has threads, of a house of which nothing is open."""
-        self._nursery = Nursery(partial(_work, house))
-        self._bounds = bounds
+    def __init__(self, nursery: Nursery | NurseryBeside, bounds: Bounds = FILES) -> None:
+        """The nursery is for `read_file`."""
+        self._nursery, self._bounds = nursery, bounds
         self._worker: Worker | None = None
 
     def publish(self, house: House, entry: Path) -> list[Published]:
@@ -63,7 +63,14 @@ class FileWorker:
         self._nursery.close()
 
 
-def _work(house: House, task: dict[str, Any], _content: bytes) -> Answer:
+def rear_readers(house: House, listening: socket.socket) -> None:
+    """The nursery for whoever calls there first, as long as that lives. Meant as the `run` of a supervised child."""
+    listening.setblocking(True)
+    with listening.accept()[0] as control:
+        rear(control, partial(read_file, house))
+
+
+def read_file(house: House, task: dict[str, Any], _content: bytes) -> Answer:
     try:
         found = published(house, Path(task["entry"]))
     except StorageUnavailable as away:

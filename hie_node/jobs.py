@@ -22,6 +22,7 @@ from hie_node.acts import EMERGENCY_NOTICE
 from hie_node.archives import look
 from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder, Publish
+from hie_node.due import claimed, is_due
 from hie_node.flows.ahead import bring_ahead
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
@@ -43,6 +44,7 @@ LONGEST_PAUSE = timedelta(minutes=10)
 TICK = 0.25
 _ANSWERED = "status-"
 """Begins the reason where the other hospital heard it and did not acknowledge."""
+KINDS = (NOTIFY_WITHDRAWAL, NOTIFY_IDENTITY, DEFERRED, EMERGENCY_NOTICE, ALARM_NOTICE, FORGET, TELL)
 BRINGERS = 2
 """Slips whose records are fetched at once: one slow line must not hold up the others."""
 
@@ -97,6 +99,18 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
     told.join()
 
 
+def look_around(house: House) -> None:
+    """What is done at once at every start, as far as it stays in the house; twice, since statements are kept then.
+
+    Before the processes part: what it needs for that is in their shared memory, and nothing comes of it later.
+    """
+    for _ in range(2):
+        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, forget):
+            _do(Task(quiet.__name__, 0.0, partial(quiet, house)))
+        for kind in KINDS:
+            _do(Task(kind, 0.0, partial(is_due, house, kind)))
+
+
 def _bring(house: House, stopping: Callable[[], bool]) -> None:
     """Beside the rounds, since a study takes as long as its line needs. What is left in the middle is claimed again."""
     at_once = Task("ahead", 0.0, lambda: bring_ahead(house))
@@ -136,9 +150,7 @@ def _heads(house: House) -> None:
 
 def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> None:
     """Do each job of this kind that is due; what did not work (a reason) is tried again after a growing pause."""
-    with house.storage.begin() as unit:
-        claimed = unit.jobs.claim([kind], now=house.now(), lease_seconds=LEASE, limit=20)
-    for job in claimed:
+    for job in claimed(house, kind, lease=LEASE, limit=20):
         why_not = act(house, job)
         with house.storage.begin() as unit:
             if why_not is None:

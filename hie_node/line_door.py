@@ -1,10 +1,11 @@
-"""A door that keeps its lines open, as HL7 and DICOM do: it listens, with TLS where that is set, until SIGTERM."""
+"""A door that keeps its lines open, as HL7 and DICOM do: takes connections until SIGTERM, with TLS where it is set."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import socket
 import ssl
 from typing import Protocol
 
@@ -22,7 +23,15 @@ class LineDoor(Protocol):
     async def close(self) -> None: ...
 
 
-async def serve_until_stopped(door: LineDoor, host: str, port: int, *, tls: ServerTls | None, buffer: int) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """Where the door will stand. Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+async def serve_until_stopped(door: LineDoor, listening: socket.socket, *, tls: ServerTls | None, buffer: int) -> None:
     """Lets the door end what runs when it is stopped. `buffer`: bytes that wait unread on one line."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -31,8 +40,7 @@ async def serve_until_stopped(door: LineDoor, host: str, port: int, *, tls: Serv
     context = server_context(tls) if tls else None
     server = await asyncio.start_server(
         door.connected,
-        host,
-        port,
+        sock=listening,
         limit=buffer,
         backlog=BACKLOG,
         ssl=context,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import socket
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,6 +19,8 @@ from registry.errors import StorageUnavailable
 
 NO_ROOM = 1 << 20
 SEALING_LATE = timedelta(minutes=10)
+TAKEN_WITHIN = 1.0
+"""Seconds until a connection has somebody who answers: what is started by it takes a tenth."""
 
 
 def application(house: House) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
@@ -66,19 +70,34 @@ def readiness(house: House) -> list[str]:
 
 
 def hl7_listens(settings: Settings) -> bool:
-    """Whether somebody takes connections at the port for HL7."""
-    return _listens(settings.mllp.host, settings.mllp_port)
+    """Whether connections at the port for HL7 are taken."""
+    return _listens(settings.mllp_port)
 
 
 def dicom_listens(settings: Settings) -> bool:
-    """Whether somebody takes connections at the DICOM port."""
-    return _listens(settings.dicom.host, settings.dicom_port)
+    """Whether connections at the DICOM port are taken."""
+    return _listens(settings.dicom_port)
 
 
-def _listens(host: str, port: int) -> bool:
-    host = host if host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 (compared)
-    try:
-        socket.create_connection((host, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
+def _listens(port: int) -> bool:
+    """Asked of the kernel: a connection would start what answers there, and nobody may have called yet."""
+    until = time.monotonic() + TAKEN_WITHIN
+    while waiting := _untaken(port):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return waiting == 0
+
+
+def _untaken(port: int) -> int | None:
+    """How many connections nobody has taken yet; None where nothing listens.
+
+    Source: Linux, Documentation/networking/proc_net_tcp.rst: st 0A is LISTEN, rx_queue then counts those that wait.
+    """
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with suppress(FileNotFoundError), table.open(encoding="ascii") as lines:
+            for line in lines:
+                _, local, _, state, queues, *_ = line.split(maxsplit=5)
+                if state == "0A" and local.endswith(f":{port:04X}"):
+                    return int(queues.partition(":")[2], 16)
+    return None

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from types import FrameType
 
 from werkzeug.test import Client
 
-from hie_node import jobs, log
+from hie_node import jobs, line_door, log
+from hie_node.apart import NurseryBeside
 from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
-from hie_node.dimse.landing import Landing
+from hie_node.dimse.landing import Landing, has_landed
 from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
-from hie_node.file_worker import FileWorker
+from hie_node.file_worker import FileWorker, rear_readers
 from hie_node.house import House
 from hie_node.mllp import run_mllp
 from hie_node.returning import before_serving
@@ -30,6 +32,7 @@ from hie_node.workers import WorkerLimits, listen, run_worker
 UNLIMITED_BODIES = ("/dicomweb/studies",)
 DOCUMENTS = "/xds/repository"
 SCANS = "/consents/"
+FILES_SOCKET = "files.sock"
 WARMED = (("ops", "/health/ready"), ("house", "/nowhere"), ("house", "/fhir/nowhere"), ("peer", "/fhir/nowhere"))
 """Requests that show nobody anything, and that are neither counted nor logged: by door and path."""
 
@@ -47,17 +50,28 @@ def serve(settings: Settings) -> int:
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
     listening = listen(settings.run / "workers.sock")
+    files = listen(settings.run / FILES_SOCKET)
     worker = partial(_worker, house, serving, workers, listening)
     children = [
         *(Child(f"worker {number}", worker) for number in range(1, workers.processes + 1)),
         Child("edge", partial(_edge, settings, workers), front=True),
         Child("jobs", partial(_jobs, house)),
+        Child("files", partial(_files, house, files), door=files),
+        *_line_doors(house),
     ]
-    if settings.mllp_port:
-        children.append(Child("mllp", partial(_mllp, house)))
-    if settings.dicom_port:
-        children.append(Child("dicom", partial(_dicom, house)))
     return Supervisor(children).run()
+
+
+def _line_doors(house: House) -> Iterator[Child]:
+    """Each is there from the first sender on."""
+    settings = house.settings
+    if settings.mllp_port:
+        hl7 = line_door.listen(settings.mllp.host, settings.mllp_port)
+        yield Child("mllp", partial(_mllp, house, hl7), door=hl7)
+    if settings.dicom_port:
+        dicom = line_door.listen(settings.dicom.host, settings.dicom_port)
+        # what was acknowledged before a crash is indexed by it, and waits for nobody
+        yield Child("dicom", partial(_dicom, house, dicom), door=None if has_landed(house) else dicom)
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
@@ -103,6 +117,7 @@ def warm_up(house: House, serving: Wsgi) -> None:
     visitor = Client(serving)
     for door, path in WARMED * 2:
         visitor.get(path, headers={"X-Hie-Door": door}).close()
+    jobs.look_around(house)
     house.storage.close()
 
 
@@ -140,14 +155,19 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     return settings.limits.fhir_body
 
 
-def _mllp(house: House) -> None:
+def _mllp(house: House, listening: socket.socket) -> None:
     log.configure()
-    run_mllp(house)
+    run_mllp(house, listening)
 
 
-def _dicom(house: House) -> None:
+def _dicom(house: House, listening: socket.socket) -> None:
     log.configure()
-    run_dicom(house)
+    run_dicom(house, listening)
+
+
+def _files(house: House, listening: socket.socket) -> None:
+    log.configure()
+    rear_readers(house, listening)
 
 
 def _jobs(house: House) -> None:
@@ -159,7 +179,7 @@ def _jobs(house: House) -> None:
         stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    with closing(FileWorker(house)) as reader:  # forked before there is a thread or a connection
+    with closing(FileWorker(NurseryBeside(house.settings.run / FILES_SOCKET))) as reader:
         if not house.settings.dicom_port:
             Landing(house).recover()  # the port was taken away after a crash
         jobs.run(house, lambda: stopping, publish=partial(reader.publish, house))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hie_node.apart import Bounds
+from hie_node.apart import Bounds, Nursery
 from hie_node.drop_folder import DropFolder
-from hie_node.file_worker import FILES, TOO_MUCH, FileWorker
+from hie_node.file_worker import FILES, TOO_MUCH, FileWorker, read_file
 from hie_node.house import House
 from registry.errors import StorageUnavailable
 from registry.feeds import FeedItem, FeedSearch
@@ -26,7 +26,7 @@ class Drop:
 
     def __init__(self, house: House, bounds: Bounds) -> None:
         self.house, self.root = house, house.settings.drop
-        self.worker = FileWorker(house, bounds)  # nothing of it is open
+        self.worker = FileWorker(Nursery(partial(read_file, house)), bounds)  # nothing of the house is open
         self._folder = DropFolder(house, partial(self.worker.publish, house))
 
     def takes(self, name: str, content: bytes) -> None:

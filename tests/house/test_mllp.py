@@ -18,6 +18,7 @@ from adapters.hl7v2.message import MAX_MESSAGE, Message, read_message
 from hie_node.apart import USUAL, Bounds
 from hie_node.bootstrap import build
 from hie_node.house import House
+from hie_node.line_door import listen
 from hie_node.mllp import GARBAGE, run_mllp
 from hie_node.operations import hl7_listens, readiness
 from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
@@ -54,7 +55,8 @@ class Door:
 
     def _serve(self) -> None:
         held = all_that_is_free()
-        run_mllp(build(self.settings), self.bounds)
+        listening = listen(self.settings.mllp.host, self.settings.mllp_port)
+        run_mllp(build(self.settings), listening, self.bounds)
         del held
 
     def end(self, number: int = signal.SIGTERM) -> int:

@@ -18,6 +18,7 @@ from adapters.dicom.network.commands import Command, read_command
 from adapters.dicom.network.pdu import Associate, Context, Kind
 from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
+from hie_node.line_door import listen
 from hie_node.operations import dicom_listens
 from hie_node.setting_tables import Dicom, DicomSystem
 from hie_node.settings import Settings
@@ -29,7 +30,7 @@ AET = "BACNINH"
 
 
 def forked_port(settings: Settings) -> int:
-    return forked(lambda: run_dicom(build(settings)))
+    return forked(lambda: run_dicom(build(settings), listen(settings.dicom.host, settings.dicom_port)))
 
 
 def wait_until_open(settings: Settings) -> None:
