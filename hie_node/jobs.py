@@ -105,7 +105,7 @@ def look_around(house: House) -> None:
     Before the processes part: what it needs for that is in their shared memory, and nothing comes of it later.
     """
     for _ in range(2):
-        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, forget):
+        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, ask_canaries, forget):
             _do(Task(quiet.__name__, 0.0, partial(quiet, house)))
         for kind in KINDS:
             _do(Task(kind, 0.0, partial(is_due, house, kind)))
