@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hie_node.giving_back import give_back
+
 LOG = logging.getLogger("hie.supervisor")
 
 PR_SET_PDEATHSIG = 1
@@ -79,9 +81,7 @@ class Supervisor:
         if threading.active_count() > 1:
             raise ThreadsBeforeFork("start the supervisor before any thread")
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        bytes(100_000)
+        give_back()
         gc.freeze()  # the collector would touch, and so copy, every page that the children share
         for child in self._children:
             self._await(child)
