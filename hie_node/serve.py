@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from types import FrameType
@@ -15,13 +15,11 @@ from werkzeug.test import Client
 from hie_node import jobs, line_door, log
 from hie_node.apart import NurseryBeside
 from hie_node.bootstrap import build
-from hie_node.dimse.door import run_dicom
 from hie_node.dimse.landing import Landing, has_landed
 from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.file_worker import FileWorker, rear_readers
 from hie_node.house import House
-from hie_node.mllp import run_mllp
 from hie_node.returning import before_serving
 from hie_node.setting_tables import UnsafeSettings
 from hie_node.settings import Settings
@@ -45,7 +43,8 @@ def serve(settings: Settings) -> int:
     _catch_up(settings)
     # once for all processes, which share its memory; and with nothing open that a fork would give to two
     house = build(settings)
-    serving = application(house)
+    lines = _listening(settings)
+    serving = application(house, lines)
     warm_up(house, serving)
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
@@ -57,19 +56,22 @@ def serve(settings: Settings) -> int:
         Child("edge", partial(_edge, settings, workers), front=True),
         Child("jobs", partial(_jobs, house)),
         Child("files", partial(_files, house, files), door=files),
-        *_line_doors(house),
+        *_line_doors(house, lines),
     ]
     return Supervisor(children).run()
 
 
-def _line_doors(house: House) -> Iterator[Child]:
+def _listening(settings: Settings) -> dict[int, socket.socket]:
+    """The ports for HL7 and DICOM, as far as they are open."""
+    doors = ((settings.mllp.host, settings.mllp_port), (settings.dicom.host, settings.dicom_port))
+    return {port: line_door.listen(host, port) for host, port in doors if port}
+
+
+def _line_doors(house: House, lines: Mapping[int, socket.socket]) -> Iterator[Child]:
     """Each is there from the first sender on."""
-    settings = house.settings
-    if settings.mllp_port:
-        hl7 = line_door.listen(settings.mllp.host, settings.mllp_port)
+    if hl7 := lines.get(house.settings.mllp_port):
         yield Child("mllp", partial(_mllp, house, hl7), door=hl7)
-    if settings.dicom_port:
-        dicom = line_door.listen(settings.dicom.host, settings.dicom_port)
+    if dicom := lines.get(house.settings.dicom_port):
         # what was acknowledged before a crash is indexed by it, and waits for nobody
         yield Child("dicom", partial(_dicom, house, dicom), door=None if has_landed(house) else dicom)
 
@@ -156,11 +158,15 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
 
 
 def _mllp(house: House, listening: socket.socket) -> None:
+    from hie_node.mllp import run_mllp
+
     log.configure()
     run_mllp(house, listening)
 
 
 def _dicom(house: House, listening: socket.socket) -> None:
+    from hie_node.dimse.door import run_dicom
+
     log.configure()
     run_dicom(house, listening)
 
