@@ -28,7 +28,7 @@ from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
 from hie_node.flows.copies import FORGET, drop_expired, erase_contents
 from hie_node.flows.deferred import DEFERRED, answer_deferred
-from hie_node.flows.heads import offer_head
+from hie_node.flows.heads import newest_head, offer_head
 from hie_node.flows.held import TELL, tell_holder
 from hie_node.flows.identity_changes import NOTIFY_IDENTITY
 from hie_node.flows.peer_call import Asking, call_peer
@@ -105,7 +105,7 @@ def look_around(house: House) -> None:
     Before the processes part: what it needs for that is in their shared memory, and nothing comes of it later.
     """
     for _ in range(2):
-        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, ask_canaries, forget):
+        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, ask_canaries, newest_head, forget):
             _do(Task(quiet.__name__, 0.0, partial(quiet, house)))
         for kind in KINDS:
             _do(Task(kind, 0.0, partial(is_due, house, kind)))
