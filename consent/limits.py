@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,6 @@ class BreadthRule:
 
     def bound(self, breadth: Breadth) -> float:
         """Patients a day from which on somebody should look."""
-        from statistics import median  # large, for one line that seldom runs
-
         usual = median(breadth.before) if breadth.before else 0.0
         return max(float(self.least), self.times * usual)
 

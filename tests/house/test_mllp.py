@@ -25,7 +25,7 @@ from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
 from hie_node.settings import Settings, load
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
-from tests.processes import PATIENCE, ended, eventually, forked, free_port
+from tests.processes import PATIENCE, children, ended, eventually, forked, free_port
 
 
 def all_that_is_free() -> list[bytes]:
@@ -52,6 +52,7 @@ class Door:
         self.hospital.house.storage.close()
         self.pid = forked(self._serve)
         eventually(lambda: hl7_listens(self.settings), "the door opens")
+        eventually(lambda: len(children(self.pid)) == 1, "it has somebody who works")
 
     def _serve(self) -> None:
         held = all_that_is_free()
