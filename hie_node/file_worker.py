@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hie_node import log
-from hie_node.apart import Answer, Bounds, Nursery, NurseryBeside, Worker, WorkerEnded, rear
+from hie_node.apart import Answer, Bounds, NurseryBeside, Worker, WorkerEnded, rear
 from hie_node.drop_folder import published
 from hie_node.house import House
 from hie_node.publishing import Published, note_unread
@@ -29,8 +29,7 @@ TOO_MUCH = "took more time or memory than a file may have; what came before that
 class FileWorker:
     """One worker, from the first file on."""
 
-    def __init__(self, nursery: Nursery | NurseryBeside, bounds: Bounds = FILES) -> None:
-        """The nursery is for `read_file`."""
+    def __init__(self, nursery: NurseryBeside, bounds: Bounds = FILES) -> None:
         self._nursery, self._bounds = nursery, bounds
         self._worker: Worker | None = None
 
@@ -67,10 +66,10 @@ def rear_readers(house: House, listening: socket.socket) -> None:
     """The nursery for whoever calls there first, as long as that lives. Meant as the `run` of a supervised child."""
     listening.setblocking(True)
     with listening.accept()[0] as control:
-        rear(control, partial(read_file, house))
+        rear(control, partial(_read, house))
 
 
-def read_file(house: House, task: dict[str, Any], _content: bytes) -> Answer:
+def _read(house: House, task: dict[str, Any], _content: bytes) -> Answer:
     try:
         found = published(house, Path(task["entry"]))
     except StorageUnavailable as away:
