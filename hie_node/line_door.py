@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import ssl
+import struct
 from typing import Protocol
 
 from hie_node.edge.listeners import ServerTls, server_context
@@ -14,6 +15,8 @@ from hie_node.edge.listeners import ServerTls, server_context
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 RENEWED_EVERY = 60.0
+_TCP_INFO, _UNACKED = 32, 24
+"""Bytes of `struct tcp_info` that are asked for, and where `tcpi_unacked` lies in them (linux/tcp.h)."""
 
 
 class LineDoor(Protocol):
@@ -29,6 +32,12 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     listening.setblocking(False)
     return listening
+
+
+def waiting_at(listening: socket.socket) -> int:
+    """Connections that nobody has taken yet. Of a listening socket they are what Linux calls `tcpi_unacked`."""
+    told = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+    return int(struct.unpack_from("I", told, _UNACKED)[0])
 
 
 async def serve_until_stopped(door: LineDoor, listening: socket.socket, *, tls: ServerTls | None, buffer: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -14,6 +13,7 @@ import orjson
 
 from hie_node import metrics
 from hie_node.house import House
+from hie_node.line_door import waiting_at
 from hie_node.settings import Settings
 from registry.errors import StorageUnavailable
 
@@ -21,8 +21,6 @@ NO_ROOM = 1 << 20
 SEALING_LATE = timedelta(minutes=10)
 TAKEN_WITHIN = 1.0
 """Seconds until a connection has somebody who answers it; who has to be started first takes a tenth of that."""
-_TCP_INFO, _UNACKED = 32, 24
-"""Bytes of `struct tcp_info` that are asked for, and where `tcpi_unacked` lies in them (linux/tcp.h)."""
 
 Held = Mapping[int, socket.socket]
 """Listening sockets of this node, by their ports: whose door is known to be open needs no call to be sure."""
@@ -97,12 +95,10 @@ def _listens(host: str, port: int, held: Held) -> bool:
 
 
 def _are_taken(listening: socket.socket) -> bool:
-    """Whether nobody waits there, or not for long. Of a listening socket `tcpi_unacked` counts those that wait."""
+    """Whether nobody waits there, or not for long."""
     until = time.monotonic() + TAKEN_WITHIN
-    while True:
-        told = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
-        if not struct.unpack_from("I", told, _UNACKED)[0]:
-            return True
+    while waiting_at(listening):
         if time.monotonic() > until:
             return False
         time.sleep(0.02)
+    return True
