@@ -53,7 +53,7 @@ async def serve_until_stopped(door: LineDoor, listening: socket.socket, *, tls: 
         limit=buffer,
         backlog=BACKLOG,
         ssl=context,
-        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
     )
     renewal = asyncio.create_task(_renew(context, tls)) if context and tls else None
     await stopping.wait()
