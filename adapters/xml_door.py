@@ -2,7 +2,8 @@
 
 No DOCTYPE, hence no entities, no external files and no bombs; no network; bounded in bytes, depth, elements
 and attributes, and stopped at the first excess instead of after the last byte. Errors say where, never what
-stood there.
+stood there. (Tables of the insurance that hold rows of plain columns and nothing else are read without a parser,
+`adapters/insurance/regular.py`: to what this door would read, and never what it would refuse.)
 
     XmlRefused
     ├── XmlTooLarge             more bytes, or more elements, than this door reads

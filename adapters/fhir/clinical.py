@@ -22,6 +22,7 @@ from adapters.fhir.elements import coding, filled
 from registry.clinical import Finding, Medication, Problem, Result, Service
 from registry.coded import UCUM
 from registry.identifiers import HomeCommunityId
+from registry.local_time import iso
 from registry.submissions import Visit
 
 ACT_CODES = {
@@ -208,7 +209,7 @@ def _observation(one: Result, subject: Resource) -> Resource:
     if one.resulted is None:
         about["_effectiveDateTime"] = _UNKNOWN
     else:
-        about["effectiveDateTime"] = one.resulted.isoformat()
+        about["effectiveDateTime"] = iso(one.resulted)
     if _NUMBER.fullmatch(one.value):
         about["valueQuantity"] = filled(
             value=Decimal(one.value.replace(",", ".")),
@@ -264,4 +265,4 @@ _UNKNOWN = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
 
 
 def _time(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+    return iso(moment) if moment else None

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from adapters.insurance.rows import Deviations, Row, read_rows, tag_of
+from adapters.insurance.regular import read_regular
+from adapters.insurance.rows import Deviations, Root, Row, read_rows, tag_of
 from adapters.insurance.tables import names_by_tag, tables
 from adapters.insurance.values import read_moment
 from adapters.xml_door import XmlElement, XmlRefused, XmlTooLarge, parse_table, stream_xml, utf8_of
@@ -209,7 +210,7 @@ def _source(element: XmlElement, unpacked: Sequence[tuple[XmlElement, bytes]]) -
 
 def _tables(
     element: XmlElement, where: str, strange: Deviations, unpacked: list[tuple[XmlElement, bytes]]
-) -> Iterator[tuple[str, XmlElement]]:
+) -> Iterator[tuple[str, Root]]:
     """Each table by its name; `unpacked` gets those that stood there as base64, with their text."""
     tag = tag_of(element)
     if tag in names_by_tag():
@@ -227,7 +228,7 @@ def _tables(
 
 def _one_file(
     element: XmlElement, where: str, strange: Deviations, unpacked: list[tuple[XmlElement, bytes]]
-) -> Iterator[tuple[str, XmlElement]]:
+) -> Iterator[tuple[str, Root]]:
     said, holder = "", None
     for child in element:
         if tag_of(child) == "LOAIHOSO":
@@ -246,7 +247,7 @@ def _one_file(
     yield _name_of(said, root, strange), root
 
 
-def _content(holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]]) -> XmlElement | None:
+def _content(holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]]) -> Root | None:
     """The root of the table: nested, as XML in text, or as base64."""
     if len(holder) > 1:
         raise Unreadable(where, f"NOIDUNGFILE: expected one table, found {len(holder)} elements")
@@ -276,17 +277,18 @@ def _decoded(body: bytes, where: str) -> bytes:
         raise Unreadable(where, str(refused)) from None
 
 
-def _parse(text: bytes, where: str) -> XmlElement:
+def _parse(text: bytes, where: str) -> Root:
     limit = 2 * MAX_TABLE_BYTES  # a table in UTF-16 or a code page may be longer in UTF-8
     try:
-        return parse_table(text, max_bytes=limit, max_depth=MAX_DEPTH)
+        regular = read_regular(text) if len(text) <= limit else None
+        return regular or parse_table(text, max_bytes=limit, max_depth=MAX_DEPTH)
     except XmlTooLarge as refused:
         raise TooLarge(where, limit=MAX_TABLE_BYTES) if len(text) > limit else Unreadable(where, str(refused)) from None
     except XmlRefused as refused:
         raise Unreadable(where, str(refused)) from None
 
 
-def _name_of(said: str, root: XmlElement, strange: Deviations) -> str:
+def _name_of(said: str, root: Root, strange: Deviations) -> str:
     """LOAIHOSO and the root should agree. Table 6 is table 6 as soon as one of them says so; else the root knows."""
     shown = names_by_tag().get(tag_of(root), "")
     if said not in tables() and shown:

@@ -12,11 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from adapters.insurance.regular import RegularTable
 from adapters.insurance.tables import Column, Table, tables
 from adapters.insurance.values import is_number, read_list, read_moment
-from adapters.xml_door import XmlElement, XmlTooDeep
+from adapters.xml_door import XmlElement, XmlTooDeep, parse_table
+
+Root: TypeAlias = XmlElement | RegularTable
+"""Of a table, parsed or read without."""
 
 Row: TypeAlias = Mapping[str, str]
 """Column to text, without the white space around it; what is empty is left out."""
@@ -49,31 +53,47 @@ def _line(place: str, what: str, count: int) -> str:
     return f"{line} ({count} times)" if count > 1 else line
 
 
-def tag_of(element: XmlElement) -> str:
+def tag_of(element: Root) -> str:
     """The name of an element in capitals, without its namespace."""
     name: str = element.tag
     return name.rpartition("}")[2].upper()
 
 
-def read_rows(root: XmlElement, table_name: str, strange: Deviations, *, max_depth: int) -> Iterator[Row]:
+def read_rows(root: Root, table_name: str, strange: Deviations, *, max_depth: int) -> Iterator[Row]:
     """Every element below the root that holds columns is a row, wherever the exporter put it. Raises XmlTooDeep."""
-    form = _Form(table_name)
-    waiting, missing, rows = [(root, 1)], _required(table_name), 0
+    missing, rows = _required(table_name), 0
+    for row in _rows_of(root, _Form(table_name), strange, max_depth):
+        if not row:
+            continue
+        rows += 1
+        missing = missing - row.keys() if missing else missing
+        yield row
+    if rows and missing:
+        strange.note(table_name, _without(missing))
+
+
+def _rows_of(root: Root, form: _Form, strange: Deviations, max_depth: int) -> Iterator[Row]:
+    if isinstance(root, RegularTable):
+        if form.fits(root):
+            return (form.row(form.columns(tags), texts, strange) for tags, texts in root.rows)
+        root = parse_table(root.text, max_bytes=len(root.text), max_depth=max_depth)
+    return _rows_below(root, form, strange, max_depth)
+
+
+def _rows_below(root: XmlElement, form: _Form, strange: Deviations, max_depth: int) -> Iterator[Row]:
+    waiting = [(root, 1)]
     while waiting:
         element, depth = waiting.pop()
         if depth > max_depth:
             raise XmlTooDeep(f"nested deeper than {max_depth} levels")
         children = list(element)
-        row = form.quick_row(children, strange)
-        if row is None:
+        columns = None if any(map(len, children)) else form.columns(tuple(child.tag for child in children))
+        if columns is None:
             row, inner = form.split(children, strange)
             waiting.extend((each, depth + 1) for each in reversed(inner))
-        if row:
-            rows += 1
-            missing = missing - row.keys() if missing else missing
             yield row
-    if rows and missing:
-        strange.note(table_name, _without(missing))
+        else:
+            yield form.row(columns, [child.text for child in children], strange)
 
 
 @lru_cache(maxsize=64)
@@ -97,22 +117,31 @@ def _place_of(tag: str, table: Table | None) -> tuple[str, Column | None, bool]:
     return name, table.columns.get(name), plain in table.tags
 
 
-@lru_cache(maxsize=64)
-def _names_of(table_name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns behind the tags; nothing where one is no column of the table, or stands twice."""
-    places = [_place_of(tag, tables().get(table_name)) for tag in tags]
-    names = tuple(name for name, column, _ in places if column is not None)
-    return names if len(set(names)) == len(tags) else ()
+class _Bound(NamedTuple):
+    """A column, its longest length, and its kind as far as it is checked: n, t, d or nothing."""
+
+    name: str
+    longest: float
+    kind: str
 
 
 @lru_cache(maxsize=64)
-def _bounds(table_name: str) -> Mapping[str, tuple[float, str]]:
-    """The longest length of each column, and its kind as far as it is checked: n, t, d or nothing."""
+def _bounds(table_name: str) -> Mapping[str, _Bound]:
     table = tables().get(table_name)
     return {
-        name: (column.max_length or math.inf, "" if column.kind == "s" or name == "NGAY_SINH" else column.kind)
+        name: _Bound(
+            name, column.max_length or math.inf, "" if column.kind == "s" or name == "NGAY_SINH" else column.kind
+        )
         for name, column in (table.columns.items() if table else ())
     }
+
+
+@lru_cache(maxsize=64)
+def _bounds_of(table_name: str, tags: tuple[str, ...]) -> Sequence[_Bound]:
+    """The columns behind the tags; nothing where one is no column of the table, or stands twice."""
+    places = [_place_of(tag, tables().get(table_name)) for tag in tags]
+    names = [name for name, column, _ in places if column is not None]
+    return tuple(map(_bounds(table_name).__getitem__, names)) if len(set(names)) == len(tags) else ()
 
 
 class _Form:
@@ -121,26 +150,34 @@ class _Form:
     def __init__(self, table_name: str) -> None:
         self.name, self.table = table_name, tables().get(table_name)
         self._bounds = _bounds(table_name)
-        self._last: list[str] = []
-        self._names: Sequence[str] = ()
+        self._last: tuple[str, ...] = ()
+        self._columns: Sequence[_Bound] = ()
 
-    def quick_row(self, children: Sequence[XmlElement], strange: Deviations) -> dict[str, str] | None:
-        """A row of columns that all belong to the table, each once and without markup; None for any other element."""
-        if not children:
-            return {}
-        if any(map(len, children)):
-            return None
-        tags = [child.tag for child in children]
+    def fits(self, regular: RegularTable) -> bool:
+        """Whether its wrappers are those of the table, and all that is in them belongs to it."""
+        holders = self.table.tags if self.table else frozenset()
+        return all(tag.upper() in holders for tag in regular.wrappers) and all(
+            self.columns(tags) for tags in {tags for tags, _ in regular.rows}
+        )
+
+    def columns(self, tags: tuple[str, ...]) -> Sequence[_Bound] | None:
+        """The columns behind the tags; None where one is no column of the table, or stands twice."""
         if tags != self._last:
-            names = _names_of(self.name, tuple(tags)) if sum(map(len, tags)) <= _LONGEST_FORM else ()
-            if not names:
+            columns = _bounds_of(self.name, tags) if sum(map(len, tags)) <= _LONGEST_FORM else ()
+            if len(columns) != len(tags):
                 return None
-            self._last, self._names = tags, names
+            self._last, self._columns = tags, columns
+        return self._columns
+
+    def row(self, columns: Sequence[_Bound] | None, texts: Sequence[str | None], strange: Deviations) -> dict[str, str]:
+        """A row of columns that stand there once and without markup."""
         row = {}
-        for name, child in zip(self._names, children, strict=True):
-            if (text := child.text) and (text := text.strip()):
+        for column, text in zip(columns or (), texts, strict=True):
+            if text and (text := text.strip()):
+                name, longest, kind = column
                 row[name] = text
-        self._check(row, strange)
+                if text != "0" and (kind or len(text) > longest):
+                    self._check(column, text, strange)
         return row
 
     def split(self, children: Sequence[XmlElement], strange: Deviations) -> tuple[dict[str, str], list[XmlElement]]:
@@ -158,25 +195,23 @@ class _Form:
             text = _marked_up_text(child, self.name, name, strange) if has_children else (child.text or "").strip()
             if text:
                 row[name] = _twice(row[name], text, self.name, name, strange) if name in row else text
-        self._check(row, strange)
+        for name, text in row.items():
+            if name in self._bounds:
+                self._check(self._bounds[name], text, strange)
         return row, inner
 
-    def _check(self, row: Row, strange: Deviations) -> None:
-        """Length and kind of each value; a value that is not of its kind is kept, and said."""
-        bounds = self._bounds
-        for name, text in row.items():
-            if text == "0" or name not in bounds:
-                continue
-            longest, kind = bounds[name]
-            if len(text) > longest:
-                strange.note(self.name, f"{name} is longer than {longest} characters")
-            if not kind:
-                continue
-            if kind == "n":
-                if not is_number(text):
-                    strange.note(self.name, f"{name} is no number")
-            elif read_moment(text) is None and not all(map(read_moment, read_list(text))):
-                strange.note(self.name, f"{name} is no time that exists")
+    def _check(self, column: _Bound, text: str, strange: Deviations) -> None:
+        """Length and kind of a value; one that is not of its kind is kept, and said."""
+        name, longest, kind = column
+        if text == "0":
+            return
+        if len(text) > longest:
+            strange.note(self.name, f"{name} is longer than {longest} characters")
+        if kind == "n":
+            if not is_number(text):
+                strange.note(self.name, f"{name} is no number")
+        elif kind and read_moment(text) is None and not all(map(read_moment, read_list(text))):
+            strange.note(self.name, f"{name} is no time that exists")
 
 
 def _twice(before: str, text: str, table_name: str, name: str, strange: Deviations) -> str:

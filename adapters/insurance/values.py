@@ -8,12 +8,12 @@ Source: notes on the columns in QĐ 130/QĐ-BYT and QĐ 4750/QĐ-BYT.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
 from registry.errors import InvalidValue
-from registry.local_time import VIET_NAM
+from registry.local_time import VIET_NAM, iso
 from registry.people import BirthDate, Gender
 
 _DIGITS = re.compile(r"\d{8}(?:\d{4}(?:\d{2})?)?", re.ASCII)
@@ -25,20 +25,22 @@ _YEARS = range(1900, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time as it was written: `at` in Vietnamese time; with `day_only` its hour is not known, and is not midnight."""
+    """A time as it was written: `at` in Vietnamese time; with `day_only` its hour is not known, and is not midnight.
+
+    fhir    as FHIR's dateTime, in the precision it arrived with
+    spoken  as a Vietnamese reader expects it
+    """
 
     at: datetime
     day_only: bool = False
+    fhir: str = field(init=False, repr=False, compare=False)
+    spoken: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def fhir(self) -> str:
-        """FHIR dateTime in the precision it arrived with."""
-        return f"{self.at:%Y-%m-%d}" if self.day_only else self.at.isoformat()
-
-    @property
-    def spoken(self) -> str:
-        """As a Vietnamese reader expects it."""
-        return spoken_day(self.at) if self.day_only else f"{spoken_day(self.at)} {spoken_time(self.at)}"
+    def __post_init__(self) -> None:
+        """Here and once: the few times of a visit are said a hundred times in it."""
+        day, hour = spoken_day(self.at), spoken_time(self.at)
+        object.__setattr__(self, "fhir", f"{self.at:%Y-%m-%d}" if self.day_only else iso(self.at))
+        object.__setattr__(self, "spoken", day if self.day_only else f"{day} {hour}")
 
 
 def spoken_day(at: datetime) -> str:

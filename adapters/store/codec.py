@@ -11,8 +11,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import types
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -23,6 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origi
 import orjson
 
 from registry.errors import InvalidValue
+from registry.local_time import iso
 
 Noun = TypeVar("Noun")
 Turn = Callable[[Any], Any]
@@ -33,13 +33,6 @@ class _Both(NamedTuple):
 
     pack: Turn | None
     unpack: Turn | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    default: Any
-    pack: Turn | None
 
 
 _SCALARS = (str, int, float, bool)
@@ -115,15 +108,15 @@ def _dataclass(kind: type) -> _Both:
     if all(_without_none(hint) in _SCALARS for hint in hints.values()):
         return _flat(kind, hints)
     declared = dataclasses.fields(kind)
-    packing = tuple(_Field(field.name, _default(field), _both(hints[field.name]).pack) for field in declared)
+    packing = tuple((field.name, _default(field), _pack_of_given(field, hints[field.name])) for field in declared)
+    values_of = _all_of([field.name for field in declared])
     unpacking = {field.name: _both(hints[field.name]).unpack for field in declared}
 
     def pack(noun: Any) -> dict[str, Any]:
         stored = {}
-        for field in packing:
-            value = getattr(noun, field.name)
-            if value is not field.default and value != field.default:
-                stored[field.name] = value if field.pack is None else field.pack(value)
+        for (name, default, turn), value in zip(packing, values_of(noun), strict=True):
+            if value is not default and (default is None or value != default):
+                stored[name] = value if turn is None else turn(value)
         return stored
 
     def unpack(stored: dict[str, Any]) -> Any:
@@ -134,6 +127,16 @@ def _dataclass(kind: type) -> _Both:
         return kind(**turned)
 
     return _Both(pack, unpack)
+
+
+def _all_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """The values under these names, in one step; `attrgetter` gives one alone without a tuple."""
+    return attrgetter(*names) if len(names) > 1 else lambda noun: tuple(getattr(noun, name) for name in names)
+
+
+def _pack_of_given(field: dataclasses.Field[Any], hint: Any) -> Turn | None:
+    """A field that may be None is left out where it is, so nobody has to ask again."""
+    return _both(hint if _default(field) is not None else _without_none(hint)).pack
 
 
 def _flat(kind: type, hints: dict[str, Any]) -> _Both:
@@ -177,7 +180,7 @@ def _simple(kind: Any) -> _Both:
 
 
 _BY_TYPE: dict[type, _Both] = {
-    datetime: _Both(datetime.isoformat, datetime.fromisoformat),
+    datetime: _Both(iso, datetime.fromisoformat),
     date: _Both(date.isoformat, date.fromisoformat),
     bytes: _Both(lambda value: base64.b64encode(value).decode(), base64.b64decode),
 }
