@@ -44,7 +44,6 @@ LONGEST_PAUSE = timedelta(minutes=10)
 TICK = 0.25
 _ANSWERED = "status-"
 """Begins the reason where the other hospital heard it and did not acknowledge."""
-KINDS = (NOTIFY_WITHDRAWAL, NOTIFY_IDENTITY, DEFERRED, EMERGENCY_NOTICE, ALARM_NOTICE, FORGET, TELL)
 BRINGERS = 2
 """Slips whose records are fetched at once: one slow line must not hold up the others."""
 
@@ -107,8 +106,7 @@ def look_around(house: House) -> None:
     for _ in range(2):
         for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, ask_canaries, newest_head, forget):
             _do(Task(quiet.__name__, 0.0, partial(quiet, house)))
-        for kind in KINDS:
-            _do(Task(kind, 0.0, partial(is_due, house, kind)))
+        _do(Task("due", 0.0, partial(is_due, house, NOTIFY_WITHDRAWAL)))
 
 
 def _bring(house: House, stopping: Callable[[], bool]) -> None:
