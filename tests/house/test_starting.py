@@ -19,6 +19,7 @@ import requests
 from sqlalchemy import Connection
 
 from adapters.hl7v2.framing import framed
+from adapters.store.journal import Entry
 from adapters.store.session import Statements
 from adapters.trust import certificates
 from hie_node import jobs, metrics, telling
@@ -28,11 +29,12 @@ from hie_node.due import claimed
 from hie_node.flows.audit import seal
 from hie_node.lab.nodes import is_ready
 from hie_node.late_methods import make_methods_late
-from hie_node.serve import warm_up
-from tests.house.hospital import Hospital
+from hie_node.line_door import listen
+from hie_node.serve import _line_doors, warm_up
+from tests.house.hospital import Hospital, make_house
 from tests.house.node import made_node
 from tests.house.test_hl7v2 import sample
-from tests.processes import PATIENCE, alive, children, descendants, eventually
+from tests.processes import PATIENCE, alive, children, descendants, eventually, free_port
 
 NOT_CARRIED = (
     ("typer", "rich"),
@@ -124,6 +126,22 @@ def test_a_node_at_rest_is_four_processes_and_grows_with_its_senders(
         node.process.terminate()
         assert node.process.wait(PATIENCE) == 0
         assert not any(map(alive, below))
+
+
+def test_the_dicom_port_waits_for_nobody_where_something_acknowledged_is_to_be_indexed(tmp_path: Path) -> None:
+    house = make_house(tmp_path, dicom_port=free_port())
+    with listen("127.0.0.1", 0) as door:
+
+        def waits() -> bool:
+            (child,) = _line_doors(house, {house.settings.dicom_port: door})
+            return child.door is door
+
+        assert waits()
+        journal = house.contents.journal()
+        journal.add(Entry("somebody", "CT1", b"an object"))
+        journal.close()
+        assert not waits()
+    house.storage.close()
 
 
 def test_a_node_without_anything_to_do_writes_nothing(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
