@@ -24,7 +24,7 @@ TEXT, SMALL = 10.0, 8.0
 """Points."""
 MARGIN, LINE, GAP = 18.0, 5.2, 2.4
 """Millimetres."""
-SIGNING_ROOM = 24.0
+SIGNING_ROOM, INK = 24.0, 0.5
 HEADING_POINTS = {1: 14.0, 2: 11.0, 3: 10.0}
 
 
@@ -71,10 +71,25 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Ink:
+    """What somebody drew to sign: lines of points (x, y) on a field, counted from its upper left corner."""
+
+    width: int
+    height: int
+    lines: Sequence[Sequence[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Signatures:
-    """Who signs, side by side: a role, a line of small print, and a name below the room where one signs."""
+    """Who signs, side by side: a role, a line of small print, and a name below the room where one signs.
+
+    inks  what they drew, in the same order; None for who signs by hand
+    said  the sentence that they sign, on the same page as the signatures
+    """
 
     people: Sequence[tuple[str, str, str]]
+    inks: Sequence[Ink | None] = ()
+    said: str = ""
 
 
 Block = Heading | Paragraph | Bullets | Facts | Grid | Signatures
@@ -168,12 +183,16 @@ def _grid(paper: FPDF, block: Grid) -> None:
 
 
 def _signatures(paper: FPDF, block: Signatures) -> None:
-    if paper.will_page_break(SIGNING_ROOM + 3 * LINE):  # nobody signs on an empty page
+    if paper.will_page_break(SIGNING_ROOM + 6 * LINE):  # nobody signs on an empty page
         paper.add_page()
+    if block.said:
+        _text(paper, block.said)
     width = paper.epw / max(len(block.people), 1)
-    top = paper.get_y() + GAP
+    top = below = paper.get_y() + GAP
     for place, (role, small, name) in enumerate(block.people):
         left = paper.l_margin + place * width
+        if place < len(block.inks) and (ink := block.inks[place]):
+            _draw(paper, ink, left=left, top=top + 2 * LINE, width=width, height=SIGNING_ROOM - 2 * LINE)
         for text, points, strong, down in (
             (role, TEXT, True, 0.0),
             (small, SMALL, False, LINE),
@@ -181,8 +200,18 @@ def _signatures(paper: FPDF, block: Signatures) -> None:
         ):
             paper.set_font(FAMILY, "B" if strong else "", points)
             paper.set_xy(left, top + down)
-            paper.multi_cell(width, LINE * points / TEXT, text, align="C", new_x="RIGHT", new_y="TOP")
-    paper.set_xy(paper.l_margin, top + SIGNING_ROOM + 2 * LINE)
+            paper.multi_cell(width, LINE * points / TEXT, text, align="C", new_x="LEFT", new_y="NEXT")
+        below = max(below, paper.get_y())
+    paper.set_xy(paper.l_margin, max(below + GAP, top + SIGNING_ROOM + 2 * LINE))
+
+
+def _draw(paper: FPDF, ink: Ink, *, left: float, top: float, width: float, height: float) -> None:
+    """The lines as they were drawn, as large as the room allows, in the middle of it."""
+    scale = min(width * 0.9 / ink.width, height / ink.height)
+    left += (width - ink.width * scale) / 2
+    with paper.local_context(line_width=INK, stroke_cap_style="round", stroke_join_style="round"):
+        for line in ink.lines:
+            paper.polyline([(left + x * scale, top + y * scale) for x, y in line])
 
 
 _LAY: dict[type, Callable[[FPDF, Any], None]] = {

@@ -38,6 +38,10 @@ _CHUNK = 64 * 1024
 # Above this the library insists on its own switch for large content; our bounds hold either way.
 _LIBRARY_MAX_TEXT = 10_000_000
 
+Remark = Callable[[str], None]
+
+_UNFINISHED = frozenset(("ERR_TAG_NOT_FINISHED", "ERR_GT_REQUIRED", "ERR_LTSLASH_REQUIRED", "ERR_CDATA_NOT_FINISHED"))
+"""What the parser says of the last line of a document that ends too early."""
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -109,9 +113,9 @@ def parse_xml_bytes(
     return _parse(text, max_depth=max_depth, max_elements=max_elements)
 
 
-def utf8_of(body: bytes) -> bytes:
+def utf8_of(body: bytes, remark: Remark | None = None) -> bytes:
     """The same text in UTF-8, without its mark; a declaration inside it no longer counts. Raises XmlRefused."""
-    return _as_utf8(body)
+    return _as_utf8(body, remark)
 
 
 def parse_table(text: bytes, *, max_bytes: int, max_depth: int, max_elements: int = MAX_ELEMENTS) -> XmlElement:
@@ -140,6 +144,7 @@ def stream_xml(
     max_depth: int = MAX_DEPTH,
     max_attributes: int = MAX_ATTRIBUTES,
     max_elements: int = MAX_ELEMENTS,
+    remark: Remark | None = None,
 ) -> Iterator[XmlElement]:
     """A document of any length, part by part: each part whole, and every other element when it ends.
 
@@ -147,18 +152,21 @@ def stream_xml(
 
     is_part  asked for each element outside of parts as it begins, with its depth (the root has 1); it may raise
     max_part bytes of one part, elements of one part are at most `max_elements`
+    remark   hears what is overlooked: a declared encoding that the bytes refute, zeros after the end; else neither is
     """
     guard = _Guard(max_attributes)
     parser, progress = _new_parser(huge=True), _Parts(is_part, max_part, max_depth, max_elements)
+    texts, lines, end = _utf8_chunks(chunks, remark), 1, b""
     try:
-        for text in _utf8_chunks(chunks):
+        for text in _without_zeros_after_it(texts, remark) if remark else texts:
             guard.look(text)
+            lines, end = lines + text.count(b"\n"), text[-1:]
             parser.feed(text)
             yield from progress.follow(parser, len(text))
         parser.close()
     except etree.XMLSyntaxError as error:
         yield from progress.follow(parser, 0)
-        raise _malformed(error) from None
+        raise _malformed(error, last_line=lines, is_in_a_tag=end not in b">\r\n") from None
 
 
 class _Guard:
@@ -222,13 +230,26 @@ class _Parts:
             parent.remove(element)
 
 
-def _utf8_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _without_zeros_after_it(texts: Iterable[bytes], remark: Remark) -> Iterator[bytes]:
+    """Some exporters write out all of a buffer, of which the file is only the beginning. One zero before more text is
+    as wrong as all of them."""
+    zero = b""
+    for text in texts:
+        kept = text.rstrip(b"\0")
+        if kept:
+            yield zero + kept
+        zero = b"\0" if len(kept) < len(text) else b"" if kept else zero
+    if zero:
+        remark("zeros stand after its end")
+
+
+def _utf8_chunks(chunks: Iterable[bytes], remark: Remark | None) -> Iterator[bytes]:
     """The same text in UTF-8, piece by piece. The first piece tells the encoding."""
     decoder: codecs.IncrementalDecoder | None = None
     encoding, held = "", ""
     for chunk in _at_least(chunks, 1000):
         if decoder is None:
-            encoding, chunk = _encoding_of(chunk)  # noqa: PLW2901
+            encoding, chunk = _encoding_of(chunk, remark)  # noqa: PLW2901
             decoder = codecs.getincrementaldecoder(encoding)()
         for start in range(0, len(chunk), _CHUNK):
             text = held + _decoded(decoder, chunk[start : start + _CHUNK], encoding)
@@ -271,8 +292,8 @@ def _composed(text: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", text[:cut]), unicodedata.normalize("NFC", text[cut:])
 
 
-def _as_utf8(body: bytes) -> bytes:
-    encoding, body = _encoding_of(body)
+def _as_utf8(body: bytes, remark: Remark | None = None) -> bytes:
+    encoding, body = _encoding_of(body, remark)
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
@@ -286,8 +307,12 @@ def _as_utf8(body: bytes) -> bytes:
     return text.encode("utf-8")
 
 
-def _encoding_of(body: bytes) -> tuple[str, bytes]:
-    """The encoding by byte order mark, first bytes and declaration, and the body without its mark."""
+def _encoding_of(body: bytes, remark: Remark | None) -> tuple[str, bytes]:
+    """The encoding by byte order mark, first bytes and declaration, and the body without its mark.
+
+    Where the first bytes refute the declaration, and somebody hears the remark, they are believed: .NET declares UTF-16
+    of a text that is then written as UTF-8. What is not UTF-8 then is refused by its decoder.
+    """
     family = ""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
@@ -299,11 +324,16 @@ def _encoding_of(body: bytes) -> tuple[str, bytes]:
     if not declared:
         return family or "utf-8", body
     if not family:
-        if declared.startswith("utf-16"):
+        if not declared.startswith("utf-16"):
+            return declared, body
+        if remark is None:
             raise EncodingRefused("UTF-16 is declared, but the bytes are not UTF-16", line=1)
-        return declared, body
+        remark("UTF-16 is declared, but the bytes are not; read as UTF-8")
+        return "utf-8", body
     if family != declared and not (declared == "utf-16" and family.startswith("utf-16")):
-        raise EncodingRefused(f"{declared} is declared, but the first bytes say {family}", line=1)
+        if remark is None:
+            raise EncodingRefused(f"{declared} is declared, but the first bytes say {family}", line=1)
+        remark(f"{declared} is declared, but the first bytes say {family}; they are believed")
     return family, body
 
 
@@ -390,10 +420,12 @@ class _Progress:
                 raise XmlTooLarge(f"more than {self.max_elements} elements", line=element.sourceline)
 
 
-def _malformed(error: XmlElement) -> XmlMalformed:
+def _malformed(error: XmlElement, *, last_line: int = 0, is_in_a_tag: bool = False) -> XmlMalformed:
     # The library's message quotes the document; the name of its error type does not.
     name = error.error_log.last_error.type_name if error.error_log.last_error is not None else "ERR_DOCUMENT_EMPTY"
     line, column = error.position
+    if line == last_line and (is_in_a_tag or name in _UNFINISHED):
+        return XmlMalformed("ends before its last tag: it was cut, or is still being written", line=line or None)
     return XmlMalformed(f"not well-formed ({name})", line=line or None, column=column or None)
 
 

@@ -166,3 +166,11 @@ def statistics(accesses: Iterable[EmergencyAccess], *, now: datetime) -> Statist
         by_hospital=dict(Counter(str(one.home) for one in found)),
         by_finding=dict(Counter(one.review.finding for one in found if one.review)),
     )
+
+
+def findings_by_reason(accesses: Iterable[EmergencyAccess]) -> dict[EmergencyReason, Counter[str]]:
+    """For each reason, in the order of the list, how many were found what; `waiting` where nobody has said it yet."""
+    counted: dict[EmergencyReason, Counter[str]] = {reason: Counter() for reason in EmergencyReason}
+    for one in accesses:
+        counted[one.reason][one.review.finding if one.review else "waiting"] += 1
+    return {reason: found for reason, found in counted.items() if found}

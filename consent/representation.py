@@ -1,4 +1,5 @@
-"""Who signs for a child: under seven the representative, from seven on both, and from sixteen on the person alone.
+"""Who signs: under seven the representative, from seven on both, and from sixteen on the person alone, unless a
+representative signs for one who cannot.
 
 Source: decree 356/2025/NĐ-CP (consent for children's data), Children Act 102/2016/QH13 Art. 1 (a child is under 16).
 """
@@ -23,9 +24,22 @@ class Signers(StrEnum):
     REPRESENTATIVE = "representative"
     BOTH = "both"
 
+    @property
+    def each(self) -> tuple[Signers, ...]:
+        """Whoever signs, one by one."""
+        return (Signers.PATIENT, Signers.REPRESENTATIVE) if self is Signers.BOTH else (self,)
 
-def signers(born: BirthDate | None, on: date) -> Signers:
-    """At that day. Of a birth date that is not known to the day the latest day counts: the younger is the safer."""
+
+def signers(born: BirthDate | None, on: date, *, represented: bool = False) -> Signers:
+    """At that day. Of a birth date that is not known to the day the latest day counts: the younger is the safer.
+
+    represented  somebody signs for a grown person who cannot
+    """
+    needed = _by_age(born, on)
+    return Signers.REPRESENTATIVE if needed is Signers.PATIENT and represented else needed
+
+
+def _by_age(born: BirthDate | None, on: date) -> Signers:
     if born is None:
         return Signers.PATIENT
     parts = [int(part) for part in str(born).split("-")]

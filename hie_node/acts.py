@@ -22,6 +22,8 @@ from consent.reasons import Reason
 from consent.receipts import ConsentReceipt
 from consent.requesters import Requester
 from hie_node.house import House, new_id
+from registry.answered import Answered
+from registry.answers import CommunityOutcome
 from registry.coded import CodedValue
 from registry.documents import DocumentEntry
 from registry.errors import Gone, NotFound, NotUnique, RegistryError
@@ -61,6 +63,7 @@ class Act:
 
     exchange  the id of the question between hospitals, the same in the records of both: at the holder the id of the
               token that came, at the asking hospital that of the tokens it sends
+    heard  what became of each hospital that was asked; kept with the record of the answers
     also   what becomes durable together with the effect, and only with it
     only_records  the records of the one patient that the caller's token is for, once a unit is open
     """
@@ -80,6 +83,7 @@ class Act:
     other: HomeCommunityId | None = None
     exchange: str = ""
     extra_rows: list[Disclosure] = field(default_factory=list)
+    heard: list[CommunityOutcome] = field(default_factory=list)
     token_spent: bool = False
     also: Callable[[UnitOfWork], None] | None = None
     only_records: frozenset[str] = frozenset()
@@ -112,6 +116,7 @@ class Act:
             if self.also is not None and refusal is None:
                 self.also(unit)
         self.recorded = self.token_spent = True
+        self.heard.clear()
         if refusal is not None:
             raise refusal
 
@@ -121,6 +126,7 @@ class Act:
         self.reasons.clear()
         self.consents.clear()
         self.extra_rows.clear()
+        self.heard.clear()
 
     @contextmanager
     def about_nobody(self) -> Iterator[UnitOfWork]:
@@ -133,7 +139,15 @@ class Act:
     def fork(self) -> Act:
         """An act of the same caller about another patient: it gets a row of its own."""
         return replace(
-            self, items=[], reasons=Counter(), consents=set(), extra_rows=[], patient=None, record_id=None, also=None
+            self,
+            items=[],
+            reasons=Counter(),
+            consents=set(),
+            extra_rows=[],
+            heard=[],
+            patient=None,
+            record_id=None,
+            also=None,
         )
 
     def _spend_token(self, unit: UnitOfWork) -> None:
@@ -157,6 +171,8 @@ class Act:
                 note_emergency(self, unit, row.record_id)
             unit.disclosures.add(row)
         self.extra_rows.clear()
+        if self.heard:
+            unit.peer_answers.add(Answered(one.community.home, one.kind, self.now, one.seconds) for one in self.heard)
 
     def _is_emergency(self) -> bool:
         """Something is shown only for an emergency, or another hospital is asked in one."""

@@ -8,26 +8,24 @@ from __future__ import annotations
 import platform
 import statistics
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.store.migrations import expected
-from adapters.store.unit import UnitOfWork
 from hie_node import checks
 from hie_node.dropped_files import refused_files, waiting_files
 from hie_node.flows.describe import software_version
 from hie_node.house import House
 from hie_node.ordering_tables import FILES
+from registry.answered import Answered
 from registry.answers import OutcomeKind
 from registry.directory import Peer
 
 QUESTIONS = 300
-"""How many of the last questions the figures of a peer are made from."""
-ROWS = 50
-"""How many of the newest rows about a peer are looked through for its last answer."""
+"""How many of the last questions to a peer its figures are made from."""
 MOST_NOTICES = 1000
 """How many of the last notices of changed identities are counted."""
 MASK = "••••"
@@ -47,41 +45,28 @@ class PeerFigures:
     slowest: float | None = None
 
 
-def peers(house: House) -> tuple[PeerFigures, ...]:
-    """Every other hospital of the directory."""
+def peers(house: House, questions: int = QUESTIONS) -> tuple[PeerFigures, ...]:
+    """Every other hospital of the directory, as it answered the newest questions."""
+    others = [peer for peer in house.directory.current().peers if peer.home != house.home]
     with house.storage.read() as unit:
-        memories = unit.orders.newest(QUESTIONS)
-        recorded = {peer.home: _last(unit, peer) for peer in house.directory.current().peers}
-    found = []
-    for peer in house.directory.current().peers:
-        if peer.home == house.home:
-            continue
-        heard = [one for memory in memories if (one := memory.of(peer.home)) is not None]
-        spoke = [one.seconds for one in heard if one.kind not in (OutcomeKind.SILENT, OutcomeKind.BROKEN)]
-        last = max(heard, key=lambda one: one.asked, default=None)
-        told = [(last.kind, last.asked)] if last else []
-        figures = max((*recorded[peer.home], *told), key=lambda one: one[1], default=(None, None))
-        times = (statistics.median(spoke), max(spoke)) if spoke else (None, None)
-        found.append(PeerFigures(peer, len(heard), len(spoke), *figures, *times))
-    return tuple(found)
+        return tuple(_figures(peer, unit.peer_answers.newest(peer.home, questions)) for peer in others)
+
+
+def _figures(peer: Peer, answers: Sequence[Answered]) -> PeerFigures:
+    """Of the newest questions to it, the newest first."""
+    if not answers:
+        return PeerFigures(peer)
+    spoke = [one.seconds for one in answers if one.kind not in (OutcomeKind.SILENT, OutcomeKind.BROKEN)]
+    times = (statistics.median(spoke), max(spoke)) if spoke else (None, None)
+    return PeerFigures(peer, len(answers), len(spoke), answers[0].kind, answers[0].at, *times)
 
 
 def heard(house: House) -> Iterator[checks.Check]:
     """Hospitals that did not answer when they were last asked; nobody is asked for it."""
-    for one in peers(house):
+    for one in peers(house, questions=1):
         if one.peer.active and one.last in (OutcomeKind.SILENT, OutcomeKind.BROKEN):
             name = f"peer {one.peer.community.facility} {one.peer.community.name}"
             yield checks.Check(name, "warning", "no usable answer when it was last asked", "not-heard")
-
-
-def _last(unit: UnitOfWork, peer: Peer) -> tuple[tuple[OutcomeKind, datetime], ...]:
-    """How it answered last, as the record has it: that knows every question, also those in an emergency."""
-    for row in unit.disclosures.search(other=peer.home, limit=ROWS):
-        for reason in row.reasons:
-            facility, _, kind = reason.partition(":")
-            if facility == str(peer.community.facility) and kind in set(OutcomeKind):
-                return ((OutcomeKind(kind), row.recorded),)
-    return ()
 
 
 @dataclass(frozen=True, slots=True)

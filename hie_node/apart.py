@@ -244,7 +244,7 @@ class Nursery:
 
 
 class NurseryBeside:
-    """A nursery that the supervisor keeps (`rear`), called when the first worker is wanted.
+    """A nursery that the supervisor keeps (`rear_for_caller`), called when the first worker is wanted.
 
     It costs nothing until then, and it may be called from a process that has threads.
     """
@@ -272,6 +272,60 @@ class NurseryBeside:
         if self._control is not None:
             self._control.close()
         self._control = None
+
+
+class Apart:
+    """A nursery with one worker at a time, for work that comes now and then; the worker is there from the first on."""
+
+    def __init__(self) -> None:
+        self._nursery: Nursery | NurseryBeside | None = None
+        self._worker: Worker | None = None
+        self._bounds, self._lock = USUAL, threading.Lock()
+
+    def open(self, work: Work, bounds: Bounds) -> None:
+        """Before the process has threads, and with nothing open of what the work needs."""
+        self._nursery, self._bounds = Nursery(work), bounds
+
+    def call(self, at: Path, bounds: Bounds) -> None:
+        """Of the nursery that the supervisor keeps there; it is called when there is work."""
+        self._nursery, self._bounds = NurseryBeside(at), bounds
+
+    def ask(self, task: dict[str, Any], content: bytes = b"") -> Answer:
+        """Once more where its worker ended, since that can come through no fault of the task. Raises WorkerEnded."""
+        try:
+            return self._asked(task, content)
+        except WorkerEnded:
+            return self._asked(task, content)
+
+    def _asked(self, task: dict[str, Any], content: bytes) -> Answer:
+        worker = self._usual()
+        try:
+            with worker.line() as line:
+                return line.ask(task, content)
+        except WorkerEnded:
+            self._let_go(worker)
+            raise
+
+    def _usual(self) -> Worker:
+        with self._lock:
+            if self._nursery is None:
+                raise RuntimeError("not opened before the process had threads")
+            if self._worker is None:
+                self._worker = self._nursery.worker(1, self._bounds)
+            return self._worker
+
+    def _let_go(self, worker: Worker) -> None:
+        with self._lock:
+            if self._worker is worker:
+                self._worker = None
+        worker.close()
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._let_go(self._worker)
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
 
 
 def rear(control: socket.socket, work: Work) -> None:
@@ -302,6 +356,13 @@ def rear(control: socket.socket, work: Work) -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def rear_for_caller(listening: socket.socket, work: Work) -> None:
+    """The nursery for whoever calls there first, as long as that lives. Meant as the `run` of a supervised child."""
+    listening.setblocking(True)
+    with listening.accept()[0] as control:
+        rear(control, work)
 
 
 def _see_off() -> None:

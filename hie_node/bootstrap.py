@@ -92,9 +92,15 @@ def _check_index(storage: Storage) -> None:
 
 
 def model_of(settings: Settings) -> weights.Model:
-    """The weights that this hospital trained (`hie mpi train`), else those that come with the program."""
+    """The weights that this hospital trained (`hie mpi train`), else those that come with the program.
+
+    Raises InvalidValue where they are for lists without twins: no patient is linked by those.
+    """
     own = settings.home / MODEL_FILE
-    return weights.read(own.read_text("utf-8")) if own.exists() else weights.shipped()
+    found = weights.read(own.read_text("utf-8")) if own.exists() else weights.shipped()
+    if found.strangers:
+        raise InvalidValue(MODEL_FILE, expected="a model for patients; this one takes twins for one person")
+    return found
 
 
 def _matcher(settings: Settings) -> Matcher:

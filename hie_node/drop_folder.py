@@ -1,7 +1,8 @@
 """The drop folder: what a hospital's system puts there is published, then moved to `done` or `refused`.
 
-A file is taken when its size has stood still between two looks. A refused file lies beside `<name>.reason.txt`. A
-crash between publishing and moving only publishes again, which changes nothing.
+A file is taken when its size has stood still between two looks; one that its sender goes on writing then comes back and
+is read again. A refused file lies beside `<name>.reason.txt`. A crash between publishing and moving only publishes
+again, which changes nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +28,22 @@ UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 LONGEST_STEM = 60
 """Characters of a name that get an ending of ours: a name may have 255 bytes, and a letter four of them."""
 
+STILL_WRITTEN = 3600.0
+"""Seconds after a file was taken in which it is watched: a slow sender writes on in what was moved under its hands."""
+
 WAIT_FOR_SIDECAR = 60.0
 """Seconds that a document may lie without its sidecar, and the other way round, before it is refused."""
 
 
 Publish = Callable[[Path], Sequence[Published]]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Bytes of a file when its reading began, and until when it is watched."""
+
+    size: int
+    until: float
 
 
 class DropFolder:
@@ -41,11 +54,13 @@ class DropFolder:
         self._house, self._root = house, house.settings.drop
         self._publish = publish or partial(published, house)
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._taken: dict[Path, Taken] = {}
         for name in ("", *OWN):
             (self._root / name).mkdir(mode=0o700, exist_ok=True)
 
     def look(self) -> None:
         """Publish each file or folder at the top of the drop folder that has stood still since the last look."""
+        self._bring_back()
         now_there: dict[Path, tuple[int, int]] = {}
         for entry in sorted(self._root.iterdir()):
             if entry.name in OWN or entry.name.startswith(".") or entry.suffix in UNFINISHED:
@@ -76,14 +91,29 @@ class DropFolder:
             moved.append(entry.with_suffix(".json"))
         folder = self._root / ("refused" if refused else "done")
         lies = [_move(path, folder) for path in moved]
+        self._taken[lies[0]] = Taken(self._seen[entry][0], time.monotonic() + STILL_WRITTEN)
         if refused:
             self._explain(lies[0], refused)
         metrics.DROPPED.labels("refused" if refused else "published").inc()
         log.event("dropped", kind=results[0].kind if results else "empty", refused=len(refused), files=len(results))
 
+    def _bring_back(self) -> None:
+        """What has become longer, or shorter, since its reading began: its sender was not ready with it."""
+        for lies, taken in list(self._taken.items()):
+            try:
+                is_over = not is_plain(lies) or time.monotonic() > taken.until
+                if not is_over and lies.stat().st_size == taken.size:
+                    continue
+                del self._taken[lies]
+                if not is_over:
+                    put_back(lies, self._root)
+                    log.event("a file that was written on after it was read is read again")
+            except FileNotFoundError:
+                self._taken.pop(lies, None)
+
     def _explain(self, lies: Path, refused: list[Published]) -> None:
         lines = [f"{printable(result.path.name)}: {result.reason}" for result in refused]
-        beside = lies.with_name(f"{lies.name[:LONGEST_STEM]}.reason.txt")
+        beside = _reason_of(lies)
         beside.write_text("\n".join(lines) + "\n", "utf-8", errors="backslashreplace")
 
     def _clear_out(self) -> None:
@@ -92,6 +122,20 @@ class DropFolder:
         for entry in (*(self._root / "done").iterdir(), *(self._root / "rejected").iterdir()):
             if entry.lstat().st_mtime < oldest:
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _reason_of(lies: Path) -> Path:
+    return lies.with_name(f"{lies.name[:LONGEST_STEM]}.reason.txt")
+
+
+def put_back(lies: Path, drop: Path) -> None:
+    """What was dealt with is looked at again; beside another of its name it gets one of its own."""
+    for reason in (_reason_of(lies), lies.with_name(f"{lies.name}.reason.txt")):
+        reason.unlink(missing_ok=True)
+    target = drop / lies.name
+    if os.path.lexists(target):
+        target = target.with_name(f"{time.time_ns()}-{lies.name[:120]}")
+    lies.rename(target)
 
 
 def published(house: House, entry: Path) -> list[Published]:

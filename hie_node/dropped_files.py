@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hie_node.drop_folder import LONGEST_STEM, OWN
+from hie_node.drop_folder import LONGEST_STEM, OWN, put_back
 from hie_node.house import House
 from registry.errors import NotFound
 
@@ -48,15 +46,10 @@ def replay(house: House, name: str) -> None:
     if name not in known:
         raise NotFound("file")
     back = folder / name
-    for reason in (folder / f"{name[:LONGEST_STEM]}.reason.txt", folder / f"{name}.reason.txt"):
-        reason.unlink(missing_ok=True)
-    target = house.settings.drop / name
-    if os.path.lexists(target):
-        target = target.with_name(f"{time.time_ns()}-{name[:120]}")
     sidecar = back.with_suffix(".json")
     if sidecar.name in known and sidecar != back:
         sidecar.rename(house.settings.drop / sidecar.name)
-    back.rename(target)
+    put_back(back, house.settings.drop)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -123,7 +123,10 @@ def read_item(house: House, item_id: str) -> FeedItem:
 
 
 def replay(house: House, item: FeedItem, caller: Caller) -> FeedItem:
-    """Read it again, as the node reads today: after a mapping or the program was mended. Safe to repeat."""
+    """Read it again as the node reads today: after a mapping or the program was mended. Safe to repeat.
+
+    Meant for a process that can be killed (`hie_node/reading_again.py`).
+    """
     read: Callable[[House, FeedItem, Caller], Became] | None = _READERS.get(item.feed.partition(" ")[0])
     if read is None:
         where = "send the study again" if item.objects else "its files lie in drop/refused; put them into drop again"
@@ -134,16 +137,10 @@ def replay(house: House, item: FeedItem, caller: Caller) -> FeedItem:
 
 
 def refused(house: House, feed: str, *, since: datetime) -> list[str]:
-    """Ids of what was refused and can be read again here."""
+    """Ids of what was refused and can be read again here: not a file that was refused before it was kept."""
     with house.storage.read() as unit:
         found = list(unit.feeds.find(FeedSearch(feed, REFUSED, since, MOST_REPLAYED)))
-    return [item.id for item in found if item.feed.partition(" ")[0] in _READERS]
-
-
-def replay_all(house: House, ids: Iterable[str], caller: Caller) -> list[FeedItem]:
-    """Oldest first."""
-    items = sorted((read_item(house, one) for one in ids), key=lambda item: item.received)
-    return [replay(house, item, caller) for item in items]
+    return [item.id for item in found if item.owner and item.feed.partition(" ")[0] in _READERS]
 
 
 # imported where they are used: the readers write into this log themselves

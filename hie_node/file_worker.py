@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hie_node import log
-from hie_node.apart import Answer, Bounds, NurseryBeside, Worker, WorkerEnded, rear
+from hie_node.apart import Answer, Apart, Bounds, WorkerEnded, rear_for_caller
 from hie_node.drop_folder import published
 from hie_node.house import House
 from hie_node.publishing import Published, note_unread
@@ -29,44 +29,29 @@ TOO_MUCH = "took more time or memory than a file may have; what came before that
 class FileWorker:
     """One worker, from the first file on."""
 
-    def __init__(self, nursery: NurseryBeside, bounds: Bounds = FILES) -> None:
-        self._nursery, self._bounds = nursery, bounds
-        self._worker: Worker | None = None
+    def __init__(self, at: Path, bounds: Bounds = FILES) -> None:
+        """`at` is the door of `rear_readers`."""
+        self._apart = Apart()
+        self._apart.call(at, bounds)
 
     def publish(self, house: House, entry: Path) -> list[Published]:
         """What became of the entry. Raises StorageUnavailable where it has to be tried again later."""
-        for _ in range(2):
-            try:
-                return self._asked(entry)
-            except WorkerEnded:
-                self._let_go()
-        log.warning("a file beyond its bounds; refused")
-        return [note_unread(house, entry, TOO_MUCH)]
-
-    def _asked(self, entry: Path) -> list[Published]:
-        if self._worker is None:
-            self._worker = self._nursery.worker(1, self._bounds)
-        with self._worker.line() as line:
-            told, content = line.ask({"entry": str(entry)})
+        try:
+            told, content = self._apart.ask({"entry": str(entry)})
+        except WorkerEnded:
+            log.warning("a file beyond its bounds; refused")
+            return [note_unread(house, entry, TOO_MUCH)]
         if told["away"]:
             raise StorageUnavailable(told["away"], told["why"])
         return [Published(**{**one, "path": Path(one["path"])}) for one in json.loads(content)]
 
-    def _let_go(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-        self._worker = None
-
     def close(self) -> None:
-        self._let_go()
-        self._nursery.close()
+        self._apart.close()
 
 
 def rear_readers(house: House, listening: socket.socket) -> None:
-    """The nursery for whoever calls there first, as long as that lives. Meant as the `run` of a supervised child."""
-    listening.setblocking(True)
-    with listening.accept()[0] as control:
-        rear(control, partial(_read, house))
+    """Meant as the `run` of a supervised child."""
+    rear_for_caller(listening, partial(_read, house))
 
 
 def _read(house: House, task: dict[str, Any], _content: bytes) -> Answer:

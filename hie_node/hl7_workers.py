@@ -132,8 +132,9 @@ def _work(house: House, task: dict[str, Any], content: bytes) -> Answer:
     else:
         whole = [piece for piece, is_whole in zip(pieces, task["whole"], strict=True) if is_whole]
         read = iter(hl7v2.handle_together(house, whole, address=address))
+        too_large = TooLarge("message", limit=MAX_MESSAGE)
         handled = [
-            next(read) if is_whole else hl7v2.refuse(house, piece, TooLarge("message", limit=MAX_MESSAGE))
+            next(read) if is_whole else hl7v2.refuse(house, piece, too_large, address=address)
             for piece, is_whole in zip(pieces, task["whole"], strict=True)
         ]
     told = [each for one in handled for each in one.answers]

@@ -171,11 +171,20 @@ def _told(handled: Handled, address: str | None, seconds: float) -> None:
 
 def give_up(house: House, data: bytes, *, address: str | None = None) -> Handled:
     """Answer a message that cost more than one may, without reading it again: refused, and kept to be read later."""
-    handled = _refused(house, None, data, BeyondBounds())
+    return _unread(house, data, BeyondBounds(), address, keep=True)
+
+
+def refuse(house: House, head: bytes, error: Exception, *, address: str | None = None) -> Handled:
+    """Answer what could not even be received as a whole; there is nothing of it to be kept."""
+    return _unread(house, head, error, address, keep=False)
+
+
+def _unread(house: House, data: bytes, error: Exception, address: str | None, *, keep: bool) -> Handled:
+    handled = _refused(house, None, data, error)
     try:
         if address is not None:
             _check_sender(house, *_named(data), address)
-        _keep_refused(house, None, data, handled)
+        _keep_refused(house, None, data if keep else b"", handled, head=data)
     except SenderNotAllowed as stranger:
         handled = _refused(house, None, data, stranger)
     _told(handled, address, 0.0)
@@ -190,11 +199,6 @@ def became(handled: Handled) -> feeds.Became:
         return feeds.Became(REFUSED, reasons=(reason,), notes=handled.notes)
     outcome = "unchanged" if handled.again or not handled.commands else "stored"
     return feeds.Became(outcome, handled.documents, notes=handled.notes, gaps=handled.gaps)
-
-
-def refuse(house: House, head: bytes, error: Exception) -> Handled:
-    """Answer what could not even be received as a whole."""
-    return _refused(house, None, head, error)
 
 
 def receiver(house: House) -> Receiver:
@@ -330,15 +334,18 @@ def _last_step(
     return last
 
 
-def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled) -> None:
-    """Its sender knows that it had no effect; whoever mends the fault can read it again. Questions are not kept."""
+def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled, *, head: bytes = b"") -> None:
+    """Its sender knows that it had no effect; whoever mends the fault can read it again. Questions are not kept.
+
+    head  what is known of a message that did not come as a whole
+    """
     if message is not None and any(each.reply and message.kind in each.events for each in EXCHANGES):
         return
     with contextlib.suppress(StorageUnavailable):
-        kept = feeds.keep(house, data)
+        kept = feeds.keep(house, data) if data else None
         # of what could not be read, its header says what it can
-        name = message.control_id if message else header_field(data, 10)
-        feed = feed_of(message) if message else f"{feeds.HL7} {_signed(*_named(data))}"
+        name = message.control_id if message else header_field(data or head, 10)
+        feed = feed_of(message) if message else f"{feeds.HL7} {_signed(*_named(data or head))}"
         item = feeds.new_item(house, feed, name, kept)
         with house.storage.begin() as unit:
             feeds.write(unit, item, kept, became(handled))

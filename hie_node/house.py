@@ -17,6 +17,7 @@ from adapters.trust.keys import SigningKeys
 from adapters.trust.smart import AccessTokens
 from consent.closed_lists import ClosedLists
 from consent.policy import BasePolicy
+from hie_node.apart import Apart
 from hie_node.lines import Lines
 from hie_node.quotas import Quotas
 from hie_node.settings import Settings
@@ -43,7 +44,8 @@ class Mappings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One hospital's node. `now` is the only clock, `page_key` seals links to next pages."""
+    """One hospital's node. `now` is the only clock, `page_key` seals links to next pages, and what was sent to the
+    hospital is read again `apart`, where a process opened that."""
 
     settings: Settings
     storage: Storage
@@ -62,6 +64,7 @@ class House:
     archives: Mapping[str, Archive] = field(default_factory=dict)
     access_tokens: AccessTokens = field(default_factory=AccessTokens, repr=False)
     now: Callable[[], datetime] = field(default=_now)
+    apart: Apart = field(default_factory=Apart, repr=False)
 
     @property
     def home(self) -> HomeCommunityId:

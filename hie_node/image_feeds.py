@@ -1,8 +1,9 @@
 """Images in the log of feeds: one item for each study, sender and day, whichever way its objects came.
 
 Slices are too many for a line each, and an association or a request says nothing to an operator: "did this study
-arrive, and what of it was refused?" is what is asked. An object that nobody could read belongs to no study; those have
-an item of their own. The bytes are the study itself, so nothing is kept beside it to be read again.
+arrive, and what of it was refused?" is what is asked. An object that nobody could read belongs to no study, nor does a
+request that could not be read at all; those have an item of their own, one for each sender and day however many come.
+The bytes are the study itself, so nothing is kept beside it to be read again.
 """
 
 from __future__ import annotations

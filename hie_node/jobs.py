@@ -1,6 +1,7 @@
 """What a node does by itself: seal the record, watch the drop folder, carry withdrawals and notices, forget.
 
-One process; each round is short, and what fails is tried again with growing pauses. Every task is safe to repeat.
+One process; each round is short, and what may take long has a thread beside it. What fails is tried again with growing
+pauses. Every task is safe to repeat.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from adapters.store.jobs import Job
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import feeds, log, metrics, telling
 from hie_node.acts import EMERGENCY_NOTICE
+from hie_node.administration import QUESTIONS
 from hie_node.archives import look
 from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder, Publish
@@ -32,6 +34,7 @@ from hie_node.flows.heads import newest_head, offer_head
 from hie_node.flows.held import TELL, tell_holder
 from hie_node.flows.identity_changes import NOTIFY_IDENTITY
 from hie_node.flows.peer_call import Asking, call_peer
+from hie_node.flows.record_checks import VERIFY_RECORD, check_record
 from hie_node.flows.referrals import announce_referrals
 from hie_node.house import House
 from hie_node.notices import tell_officer, tell_patient
@@ -66,7 +69,6 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
     drop = DropFolder(house, publish)
     tasks = [
         Task("seal", house.settings.limits.seal_every, lambda: _seal(house)),
-        Task("drop folder", 1.0, drop.look),
         Task("withdrawals", 0.5, lambda: carry_withdrawals(house)),
         Task("changes of identity", 0.5, lambda: carry_identity_changes(house)),
         Task("deferred answers", 0.5, lambda: carry_deferred(house)),
@@ -85,9 +87,12 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
         for each in house.settings.pacs
     ]
     told = Thread(target=telling.run, args=(house, stopping), name="telling", daemon=True)
+    looks = Thread(target=_look, args=(drop, stopping), name="drop folder", daemon=True)
     told.start()
+    looks.start()
     for _ in range(BRINGERS):
-        Thread(target=_bring, args=(house, stopping), name="ahead", daemon=True).start()
+        _beside("ahead", stopping, lambda: bring_ahead(house))
+    _beside("verify", stopping, lambda: carry_checks(house))
     while not stopping():
         now = time.monotonic()
         for task in tasks:
@@ -96,6 +101,7 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
                 task.due = time.monotonic() + task.every
         time.sleep(TICK)
     told.join()
+    looks.join()
 
 
 def look_around(house: House) -> None:
@@ -109,12 +115,25 @@ def look_around(house: House) -> None:
         _do(Task("due", 0.0, partial(is_due, house, NOTIFY_WITHDRAWAL)))
 
 
-def _bring(house: House, stopping: Callable[[], bool]) -> None:
-    """Beside the rounds, since a study takes as long as its line needs. What is left in the middle is claimed again."""
-    at_once = Task("ahead", 0.0, lambda: bring_ahead(house))
+def _look(drop: DropFolder, stopping: Callable[[], bool]) -> None:
+    """Beside the rounds, since a file of a month is read for as long as it takes: no withdrawal waits for it."""
+    task = Task("drop folder", 1.0, drop.look)
     while not stopping():
-        if not _do(at_once):
-            time.sleep(1.0)
+        _do(task)
+        time.sleep(task.every)
+
+
+def _beside(name: str, stopping: Callable[[], bool], run: Callable[[], object]) -> None:
+    """Beside the rounds, since a study takes as long as its line needs, and a record of millions its minutes. What is
+    left in the middle is claimed again."""
+    at_once = Task(name, 0.0, run)
+
+    def work() -> None:
+        while not stopping():
+            if not _do(at_once):
+                time.sleep(1.0)
+
+    Thread(target=work, name=name, daemon=True).start()
 
 
 def _do(task: Task) -> object:
@@ -146,9 +165,11 @@ def _heads(house: House) -> None:
     offer_head(house)
 
 
-def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> None:
-    """Do each job of this kind that is due; what did not work (a reason) is tried again after a growing pause."""
-    for job in claimed(house, kind, lease=LEASE, limit=20):
+def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> int:
+    """Do each job of this kind that is due; what did not work (a reason) is tried again after a growing pause. Returns
+    how many there were."""
+    found = claimed(house, kind, lease=LEASE, limit=20)
+    for job in found:
         why_not = act(house, job)
         with house.storage.begin() as unit:
             if why_not is None:
@@ -156,6 +177,12 @@ def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> N
             else:
                 pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
                 unit.jobs.failed(job.id, why_not, house.now() + pause)
+    return len(found)
+
+
+def carry_checks(house: House) -> int:
+    """Verify the record where somebody asked for it."""
+    return carry(house, VERIFY_RECORD, check_record)
 
 
 def carry_withdrawals(house: House) -> None:
@@ -239,6 +266,7 @@ def forget(house: House) -> None:
         unit.deferred.forget_before(now)
         unit.open_queries.forget_before(now)
         unit.identities.forget_before(now - timedelta(days=house.settings.limits.remember_remote))
+        unit.peer_answers.keep(QUESTIONS)
         unit.heads.thin(now - timedelta(days=2))
         unit.orders.forget_before(
             answers=now - timedelta(days=house.settings.limits.remember_remote),

@@ -27,8 +27,8 @@ FIELDS = (
     "sender",
     "in_time",
     "exposures",
-    "local",
-    "lowest",
+    "saved_local_dong",
+    "saved_lowest_dong",
     "source",
     "via",
 )
@@ -99,7 +99,7 @@ def as_pdf(
     blocks: list[Block] = [
         Heading(say("ledger.title"), 1),
         Paragraph(f"{house.settings.name} ({house.settings.facility_code})", centred=True),
-        Facts(_facts(sums, say)),
+        Facts(_facts(sums, say, language)),
         Paragraph(say("ledger.counted"), small=True),
         Paragraph(say("ledger.estimated"), small=True),
     ]
@@ -108,7 +108,7 @@ def as_pdf(
         ("ledger.by-sender", sums.by_sender, lambda key: names.get(key, key)),
         ("ledger.by-examination", sums.by_examination, what),
     ):
-        blocks += [Heading(say(title)), _grid(groups, say, named)]
+        blocks += [Heading(say(title)), _grid(groups, say, named, language)]
     reasons = [(say(f"repeat.{key}"), str(number)) for key, number in sums.by_reason.items()]
     if reasons:
         blocks += [
@@ -120,26 +120,27 @@ def as_pdf(
     return write_pdf(blocks, title=say("ledger.title"), language=language, created=when, footer=footer)
 
 
-def _facts(sums: Ledger, say: Say) -> list[tuple[str, str]]:
+def _facts(sums: Ledger, say: Say, language: Language) -> list[tuple[str, str]]:
     one = sums.whole
     return [
         (say("ledger.used"), str(one.used)),
         (say("ledger.repeated"), f"{one.repeated} ({say('ledger.in-time', n=one.repeated_in_time)})"),
-        (say("ledger.saved-local"), dong(one.local)),
-        (say("ledger.saved-lowest"), dong(one.lowest)),
+        (say("ledger.saved-local"), dong(one.local, language)),
+        (say("ledger.saved-lowest"), dong(one.lowest, language)),
         (say("ledger.exposures"), str(one.exposures)),
     ]
 
 
-def _grid(groups: Mapping[str, Sum], say: Say, named: Callable[[str], str]) -> Grid:
+def _grid(groups: Mapping[str, Sum], say: Say, named: Callable[[str], str], language: Language) -> Grid:
     head = ("", say("ledger.used"), say("ledger.repeated"), say("ledger.saved-local"), say("ledger.exposures"))
     rows = [
-        (named(key), str(one.used), str(one.repeated), dong(one.local), str(one.exposures))
+        (named(key), str(one.used), str(one.repeated), dong(one.local, language), str(one.exposures))
         for key, one in groups.items()
     ]
     return Grid(head, rows, (40, 14, 14, 20, 12))
 
 
-def dong(amount: int) -> str:
-    """550.100 đồng, as money is written here."""
-    return f"{amount:,}".replace(",", ".") + " đồng"
+def dong(amount: int, language: Language = "vi") -> str:
+    """550.100 đồng, as money is written here; in English, where a point begins the cents, 550,100 đồng."""
+    grouped = f"{amount:,}"
+    return (grouped if language == "en" else grouped.replace(",", ".")) + " đồng"

@@ -55,9 +55,9 @@ class _Ids:
 class _Run:
     """One file on its way."""
 
-    def __init__(self, model: Model) -> None:
-        self._weighing = Weighing(model)
-        self.linker, self.ids = Linker(self._weighing), _Ids()
+    def __init__(self, model: Model, total: int) -> None:
+        # who is still to come is a stranger already
+        self.linker, self.ids = Linker(Weighing(model), least=total), _Ids()
         self._zones, self._scores = bytearray(), array("h")
         self.doubts: tuple[Doubt, ...] = ()
 
@@ -69,7 +69,7 @@ class _Run:
 
     def settle(self) -> None:
         """Look at all once more; zones say how it ended."""
-        settled = settle(self.linker, self._weighing)
+        settled = settle(self.linker)
         for record in range(len(self._zones)):
             first = self.linker.person(record) == record
             self._zones[record] = _ZONES.index(Zone.NEW if first else Zone.LINK)
@@ -107,10 +107,10 @@ def link_list(
     Raises InvalidValue where the file is no list, before anything is written.
     """
     total, started = count_lines(source), time.monotonic()
-    run, told = _Run(model), started
+    run, told = _Run(model, total), started
     with without_collector():
         for done, line in enumerate(read_list(source), start=1):
-            run.take(line.record_id, run.linker.add(line.traits))
+            run.take(line.record_id, run.linker.add(line.read_for(abroad=model.strangers)))
             if done % 1000 == 0 and time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 tell(_progress(done, total, told - started))

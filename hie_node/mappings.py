@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from adapters.hl7v2.mapping import NO_MAPPINGS, SenderMapping, read_mappings
 from adapters.hl7v2.message import read_message
 from consent.errors import ConsentError
 from hie_node import feeds, log
+from hie_node.apart import WorkerEnded
 from hie_node.house import House
 from hie_node.setting_tables import UnsafeSettings
 from registry.commands import FeedPatient, LinkPatients, MergePatients, ProvideSubmission
@@ -25,6 +26,7 @@ from registry.identifiers import mask
 
 FILE = "hl7-mapping.toml"
 Mappings = tuple[SenderMapping, ...]
+Lines = tuple[str, ...]
 
 
 class LiveMappings:
@@ -69,37 +71,47 @@ class Difference:
     """One message that would be read differently: what it says now, and what it would say."""
 
     item: FeedItem
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: Lines
+    after: Lines
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`looked_at` messages, those that differ, and how many could not be opened any more."""
+    """`looked_at` messages, those that differ, how many could not be opened any more, and how many cost too much."""
 
     looked_at: int
     differences: tuple[Difference, ...]
     gone: int = 0
+    beyond: int = 0
 
 
-def trial(house: House, mappings: Mappings, *, feed: str, since: datetime, at_most: int = 100_000) -> Trial:
+Compare = Callable[[FeedItem], tuple[Lines, Lines]]
+
+
+def trial(house: House, compare: Compare, *, feed: str, since: datetime, at_most: int = 100_000) -> Trial:
     """Nothing is changed and nothing is answered; no value of a patient is in what is shown."""
     with house.storage.read() as unit:
         items = list(unit.feeds.find(FeedSearch(feed or feeds.HL7, since=since, limit=at_most)))
-    now, differences, gone = house.mappings.current(), [], 0
+    differences, gone, beyond = [], 0, 0
     for item in reversed(items):
         try:
-            data = b"".join(feeds.original(house, item))
+            before, after = compare(item)
         except (Gone, NotFound):
             gone += 1
-            continue
-        before, after = _told(house, data, now), _told(house, data, mappings)
-        if before != after:
-            differences.append(Difference(item, before, after))
-    return Trial(len(items) - gone, tuple(differences), gone)
+        except WorkerEnded:
+            beyond += 1
+        else:
+            differences += [Difference(item, before, after)] if before != after else []
+    return Trial(len(items) - gone - beyond, tuple(differences), gone, beyond)
 
 
-def _told(house: House, data: bytes, mappings: Mappings) -> tuple[str, ...]:
+def compared(house: House, mappings: Mappings, item: FeedItem) -> tuple[Lines, Lines]:
+    """What a message says as the node reads it now, and by another mapping. Raises Gone or NotFound."""
+    data = b"".join(feeds.original(house, item))
+    return _told(house, data, house.mappings.current()), _told(house, data, mappings)
+
+
+def _told(house: House, data: bytes, mappings: Mappings) -> Lines:
     """What a message asks for, in words without its patient."""
     from hie_node.hl7v2 import as_meant
 

@@ -8,6 +8,7 @@ What a message says is read in a process beside this one that can be killed (`hi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -37,6 +38,9 @@ GARBAGE = 64 << 10
 """Bytes that belong to no message, until a connection is closed."""
 
 ANSWER_SECONDS = 30.0
+LINGER_SECONDS, LINGER_BYTES = 10.0, 256 << 20
+"""What is still read of a sender whose message is too large, so that it hears that."""
+
 GRACE_SECONDS = 8.0
 TOGETHER = 50
 """Messages of a pipelining sender that share one wait for the disk; the first waits for the last of them."""
@@ -124,7 +128,20 @@ class MllpServer:
                 if any(isinstance(frame, Oversized) for frame in group):
                     connection.closed_for = "too-large"
             if connection.closed_for:
+                await self._let_it_hear(connection)
                 return
+
+    async def _let_it_hear(self, connection: Connection) -> None:
+        """A sender that is still sending would lose its answer, and send the same for ever: the rest is thrown away."""
+        writer, thrown_away = connection.writer, 0
+        if connection.closed_for != "too-large":
+            return
+        if writer.can_write_eof():
+            writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while thrown_away < LINGER_BYTES and (data := await connection.reader.read(CHUNK)):
+                    thrown_away += len(data)
 
     async def _heard(self, connection: Connection) -> bytes:
         """The next bytes; none when the other end or the time has ended."""

@@ -52,7 +52,11 @@ class ListedPatient:
     @property
     def traits(self) -> Traits:
         """As it is compared."""
-        return traits_of(self.identifiers, self.demographics, recorded=self.recorded)
+        return self.read_for(abroad=False)
+
+    def read_for(self, *, abroad: bool) -> Traits:
+        """As it is compared by a model of this country, or by one for lists from abroad."""
+        return traits_of(self.identifiers, self.demographics, recorded=self.recorded, abroad=abroad)
 
 
 COLUMNS = ("record_id", "recorded_at", "source", "channel", "local_id", "full_name", "family_name", "middle_name",
@@ -260,7 +264,9 @@ def birth_date(text: str) -> BirthDate | None:
             day, month = None, day
     elif found := _UNBROKEN.fullmatch(plain):
         year, month, day = found.groups()
-        if not _is_a_year(int(year)) and (turned := _DAY_FIRST_UNBROKEN.fullmatch(plain)):
+        turned = _DAY_FIRST_UNBROKEN.fullmatch(plain)
+        if turned and _is_a_year(int(turned[3])) and not (_is_a_year(int(year)) and int(month) <= 12):
+            # 19051958: the month of 1905 would be the 19th
             day, month, year = turned.groups()
     elif _DAYS_OF_A_SPREADSHEET.fullmatch(plain):
         return BirthDate(str(_FIRST_DAY_OF_A_SPREADSHEET + timedelta(days=int(plain))))

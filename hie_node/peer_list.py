@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.trust.directory import load, read_entry, write_by_hand
+from adapters.trust.directory import BY_HAND, load, read_entry, write_by_hand
+from adapters.trust.files import write_whole
 from hie_node.settings import Settings
 from registry.directory import Peer
 from registry.errors import InvalidValue, NotFound
@@ -31,6 +32,22 @@ def change(settings: Settings, facility: str, how: Callable[[Peer], Peer]) -> Pe
     changed = how(found)
     write_by_hand(settings.network, [changed if p is found else p for p in known])
     return changed
+
+
+def kept(settings: Settings) -> bytes | None:
+    """The list as it stands, to put back."""
+    file = settings.network / BY_HAND
+    return file.read_bytes() if file.exists() else None
+
+
+def put_back(settings: Settings, before: bytes | None) -> None:
+    """The list as it was, where it changed meanwhile."""
+    if kept(settings) == before:
+        return
+    if before is None:
+        (settings.network / BY_HAND).unlink()
+    else:
+        write_whole(settings.network / BY_HAND, before)
 
 
 def _known(settings: Settings) -> tuple[Peer, ...]:

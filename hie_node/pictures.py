@@ -60,7 +60,7 @@ class Pencil:
         if answer is None:
             raise NotDrawable("its decoding was ended: too much time or memory")
         if not answer[0]["ok"]:
-            raise NotDrawable(str(answer[0]["why"]))
+            raise NotDrawable(str(answer[0]["why"]), is_empty=bool(answer[0].get("empty")))
         return answer[1]
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import parse_qsl
 
+from adapters.dicom.errors import DicomwebError
 from adapters.fhir.issues import UnsupportedMediaType
 from adapters.fhir.negotiation import MediaType
 from adapters.interpreter import waiting
@@ -27,7 +28,7 @@ from consent.disclosures import Action
 from consent.errors import QuotaReached, ScopeMissing, TokenRefused
 from consent.reasons import Reason
 from consent.requesters import Requester, Role
-from hie_node import log, metrics
+from hie_node import image_feeds, log, metrics
 from hie_node.acts import Act, Caller
 from hie_node.authentication import (
     at_a_cds_service,
@@ -40,7 +41,8 @@ from hie_node.flows.anew import out_of_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from hie_node.page_tokens import open_page
-from registry.errors import StorageUnavailable, Unreadable
+from registry.commands import StoreInstances
+from registry.errors import InvalidValue, StorageUnavailable, Unreadable
 
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
@@ -159,7 +161,7 @@ def _answered(
     """The answer, and whether it shows something of a patient."""
     if caller.only_record is not None and (request.door != "house" or transaction.family not in _ITEM_BY_ITEM):
         raise ScopeMissing
-    command = transaction.decode(request)
+    command = _decoded(house, transaction, request, caller)
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
     if transaction.discloses and act.action in ("R", "E") and house.quotas.stops(caller.requester, act.now):
         _stop_at_the_quota(act)
@@ -168,6 +170,17 @@ def _answered(
     if transaction.discloses and not act.recorded:
         raise AssertionError(f"{transaction.name} answered without a record")
     return transaction.encode(result, request), bool(act.items)
+
+
+def _decoded(house: House, transaction: Transaction, request: WireRequest, caller: Caller) -> object:
+    """Images that nobody can read have no item of their study; that their sender failed has to be seen all the same."""
+    try:
+        return transaction.decode(request)
+    except (DicomwebError, InvalidValue, Unreadable) as error:
+        if transaction.command is StoreInstances:
+            feed = image_feeds.feed_of(transaction.name, caller)
+            image_feeds.note_refused(house, feed, [f"a whole request: {error}"])
+        raise
 
 
 def _stop_at_the_quota(act: Act) -> None:

@@ -183,6 +183,8 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
         return Published(file, kind, "refused", reason=str(refusal))
     except OSError as error:
         return _unreadable(file, error)
+    if kind == "unknown" and not file.stat().st_size:
+        return Published(file, kind, "refused", reason="the file is empty")
     reasons = {
         "sidecar": "the document that it describes is not beside it",
         "fhir": "post it to the FHIR door instead",

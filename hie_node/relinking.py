@@ -54,13 +54,13 @@ class Differences:
 
 def differences(patients: Patients, model: Model) -> Differences:
     """Every record once more, in the order they came, and a second look when all are in."""
-    weighing = Weighing(model)
-    linker, persons, ids = Linker(weighing, least=LEAST_STRANGERS), [], []
+    least = max(LEAST_STRANGERS, patients.size())
+    linker, persons, ids = Linker(Weighing(model), least=least), [], []
     for person_id, record in patients.everybody():
         persons.append(person_id)
         ids.append(record.id)
         linker.add(traits_of_record(record))
-    settled = settle(linker, weighing)
+    settled = settle(linker)
     joined, parted = _moved(patients, linker, persons, ids)
     asked = tuple(_asked(patients, one, persons, ids) for one in settled.doubts)
     return Differences(f"weighing/{model.version}", len(ids), joined, parted, tuple(c for c in asked if c is not None))

@@ -1,6 +1,7 @@
 """The written request as paper: what, from whom, to whom, why, until when, that it is sensitive, how to withdraw.
 
-Nothing is ticked beforehand that the desk was not told; what is not known yet is a line to write on.
+Nothing is ticked beforehand that the desk was not told; what is not known yet is a line to write on. The page, the PDF
+to print and the PDF that was signed on the screen are the same sentences (`sentences`).
 Sources: Law 91/2025/QH15 Art. 9 (consent: specific, explicit, nothing ticked beforehand) and Art. 26 k2 (in writing),
 decree 356/2025/NĐ-CP Art. 6 (what the person has to be told), Law 20/2023/QH15 Art. 9 (electronic writing).
 """
@@ -8,13 +9,14 @@ decree 356/2025/NĐ-CP Art. 6 (what the person has to be told), Law 20/2023/QH15
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from adapters.pdf import Block, Bullets, Facts, Heading, Paragraph, Signatures, write_pdf
+from adapters.pdf import Block, Bullets, Facts, Heading, Ink, Paragraph, Signatures, write_pdf
 from consent.representation import Signers, signers
 from registry.answers import Community
+from registry.local_time import VIET_NAM
 from registry.people import SourceRecord
 
 Language = Literal["vi", "en"]
@@ -30,6 +32,7 @@ class RequestForm:
     signed_at  where it is signed, and can be taken back
     explained_by  who explained it
     represented_by  who signs for the patient, and as what
+    inks       what was drawn on the screen, by who drew it; `told` says when, where and before whom
     """
 
     patient: SourceRecord
@@ -41,17 +44,25 @@ class RequestForm:
     explained_by: str = ""
     signed_at: str = ""
     represented_by: str = ""
+    inks: Mapping[Signers, Ink] = field(default_factory=dict)
+    told: str = ""
+
+    def needed(self, now: datetime) -> Signers:
+        """Whose signature it needs, at that day in Viet Nam."""
+        born, today = self.patient.demographics.birth_date, now.astimezone(VIET_NAM).date()
+        return signers(born, today, represented=bool(self.represented_by))
 
 
 def request_form(form: RequestForm, *, language: Language, now: datetime) -> bytes:
     """As PDF. The Vietnamese text is the one that is signed; the English one is for who does not read it."""
     words = WORDS[language]
-    blocks = list(_blocks(form, words, now))
+    blocks = list(sentences(form, words, now))
     title, footer = words["title"], f"{form.recipient} · {words['basis']}"
     return write_pdf(blocks, title=title, language=language, created=now, footer=footer[:110])
 
 
-def _blocks(form: RequestForm, words: Mapping[str, str], now: datetime) -> Iterator[Block]:
+def sentences(form: RequestForm, words: Mapping[str, str], now: datetime) -> Iterator[Block]:
+    """Everything that is on the paper, in its order."""
     yield Paragraph(words["state"], strong=True, centred=True)
     yield Heading(words["title"], level=1)
     yield Paragraph(words["basis"], centred=True, small=True)
@@ -73,8 +84,11 @@ def _blocks(form: RequestForm, words: Mapping[str, str], now: datetime) -> Itera
     yield Bullets(
         tuple(words[f"told.{n}"].format(hospital=form.signed_at or form.recipient) for n in range(1, 7)), mark="1."
     )
-    yield Paragraph(words["yes"])
-    yield Signatures(tuple(_signatures(form, words, now)))
+    needed = form.needed(now).each
+    inks = tuple(form.inks.get(one) for one in needed)
+    yield Signatures(tuple(_signatures(form, words, needed)), inks if form.inks else (), said=words["yes"])
+    if form.told:
+        yield Paragraph(form.told, small=True)
 
 
 def _patient(form: RequestForm, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -102,14 +116,17 @@ def _named(one: Community, words: Mapping[str, str]) -> str:
     return f"{one.name} ({words['code']} {one.facility})"
 
 
-def _signatures(form: RequestForm, words: Mapping[str, str], now: datetime) -> Iterator[tuple[str, str, str]]:
-    needed = signers(form.patient.demographics.birth_date, now.date())
-    if needed is not Signers.REPRESENTATIVE:
-        yield words["signs"], words["date"], ""
-    if needed is not Signers.PATIENT:
-        yield words["signs.representative"], words["date"], ""
-    yield words["signs.witness"], words["witness.when"], ""
-    yield words["signs.explained"], words["date"], form.explained_by
+def _signatures(
+    form: RequestForm, words: Mapping[str, str], needed: Sequence[Signers]
+) -> Iterator[tuple[str, str, str]]:
+    """Whoever signs on the screen can write, and needs no witness."""
+    said = form.patient.demographics
+    names = {Signers.PATIENT: said.name.text if said.name else "", Signers.REPRESENTATIVE: form.represented_by}
+    for one in needed:
+        yield words[f"signs.{one}"], words["signed" if form.inks else "date"], names[one] if form.inks else ""
+    if not form.inks:
+        yield words["signs.witness"], words["witness.when"], ""
+    yield words["signs.explained"], "" if form.inks else words["date"], form.explained_by
 
 
 WORDS: dict[Language, dict[str, str]] = {
@@ -154,12 +171,14 @@ WORDS: dict[Language, dict[str, str]] = {
         "này; mỗi lần như vậy được báo và xem xét lại.",
         "told.6": "Văn bản đã ký được lưu làm bằng chứng; mã kiểm tra của nó được gửi kèm yêu cầu đến bên cung cấp.",
         "yes": "Tôi đã đọc, hoặc được đọc cho nghe, hiểu rõ và yêu cầu như trên.",
-        "signs": "Người yêu cầu",
+        "signs.patient": "Người yêu cầu",
         "signs.representative": "Người đại diện",
         "signs.witness": "Người làm chứng",
         "witness.when": "(nếu người bệnh không viết được)",
         "signs.explained": "Người giải thích",
         "date": "(ngày, ký, ghi rõ họ và tên)",
+        "signed": "(ký trên màn hình)",
+        "told": "Ký trên màn hình lúc {when} tại {hospital}, trước {who}.",
     },
     "en": {
         "state": "SOCIALIST REPUBLIC OF VIET NAM\nIndependence - Freedom - Happiness",
@@ -201,11 +220,13 @@ WORDS: dict[Language, dict[str, str]] = {
         "access is reported and reviewed.",
         "told.6": "The signed request is kept as proof; its checksum goes with the request to who provides the data.",
         "yes": "I have read this, or it was read to me, I understand it, and I request it as above.",
-        "signs": "Patient",
+        "signs.patient": "Patient",
         "signs.representative": "Representative",
         "signs.witness": "Witness",
         "witness.when": "(if the patient cannot write)",
         "signs.explained": "Explained by",
         "date": "(date, signature, full name)",
+        "signed": "(signed on the screen)",
+        "told": "Signed on the screen at {when}, at {hospital}, before {who}.",
     },
 }

@@ -8,18 +8,19 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from werkzeug.test import Client
 
 from hie_node import jobs, line_door, log
-from hie_node.apart import NurseryBeside
 from hie_node.bootstrap import build
 from hie_node.dimse.landing import Landing, has_landed
 from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
 from hie_node.file_worker import FileWorker, rear_readers
 from hie_node.house import House
+from hie_node.reading_again import call_reader, rear_again
 from hie_node.returning import before_serving
 from hie_node.setting_tables import UnsafeSettings
 from hie_node.settings import Settings
@@ -52,7 +53,8 @@ def serve(settings: Settings) -> int:
     files = listen(settings.run / FILES_SOCKET)
     worker = partial(_worker, house, serving, workers, listening)
     children = [
-        *(Child(f"worker {number}", worker) for number in range(1, workers.processes + 1)),
+        *(Child(f"worker {number}", partial(worker, number)) for number in range(1, workers.processes + 1)),
+        *(_reader_again(house, number) for number in range(1, workers.processes + 1)),
         Child("edge", partial(_edge, settings, workers), front=True),
         Child("jobs", partial(_jobs, house)),
         Child("files", partial(_files, house, files), door=files),
@@ -123,8 +125,19 @@ def warm_up(house: House, serving: Wsgi) -> None:
     house.storage.close()
 
 
-def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket) -> None:
+def _again_socket(settings: Settings, number: int) -> Path:
+    """Where a worker calls when something that was kept is to be read again."""
+    return settings.run / f"again-{number}.sock"
+
+
+def _reader_again(house: House, number: int) -> Child:
+    door = listen(_again_socket(house.settings, number))
+    return Child(f"again {number}", partial(_again, house, door), door=door)
+
+
+def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket, number: int) -> None:
     log.configure()
+    call_reader(house, _again_socket(house.settings, number))
     run_worker(lambda: serving, listening=listening, limits=limits, in_each=partial(keep_warm, house))
 
 
@@ -171,6 +184,11 @@ def _dicom(house: House, listening: socket.socket) -> None:
     run_dicom(house, listening)
 
 
+def _again(house: House, listening: socket.socket) -> None:
+    log.configure()
+    rear_again(house, listening)
+
+
 def _files(house: House, listening: socket.socket) -> None:
     log.configure()
     rear_readers(house, listening)
@@ -185,7 +203,7 @@ def _jobs(house: House) -> None:
         stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    with closing(FileWorker(NurseryBeside(house.settings.run / FILES_SOCKET))) as reader:
+    with closing(FileWorker(house.settings.run / FILES_SOCKET)) as reader:
         if not house.settings.dicom_port:
             Landing(house).recover()  # the port was taken away after a crash
         jobs.run(house, lambda: stopping, publish=partial(reader.publish, house))

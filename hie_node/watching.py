@@ -7,6 +7,7 @@ Every alarm is a line of the log, a metric, a row that stays until somebody clea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from datetime import time as clock_time
@@ -22,6 +23,7 @@ from hie_node.notices import tell_of_alarm
 from hie_node.quotas import person_at
 from registry.coded import HIV
 from registry.documents import DocumentEntry
+from registry.errors import StorageUnavailable
 from registry.identifiers import HomeCommunityId
 from registry.local_time import VIET_NAM
 from registry.searches import DocumentSearch
@@ -49,6 +51,12 @@ def raise_alarm(house: House, alarm: Alarm) -> bool:
         metrics.ALARMS.labels(alarm.kind).inc()
         log.warning("alarm", kind=alarm.kind, found=alarm.found)
     return is_new
+
+
+def tell_not_indexed(house: House, found: str) -> None:
+    """Images that came are not where doctors find them. Where the database is away, that is told instead."""
+    with suppress(StorageUnavailable):
+        raise_alarm(house, Alarm("images-not-indexed", str(house.home), found, house.now()))
 
 
 def _told(alarm: Alarm) -> dict[str, str]:

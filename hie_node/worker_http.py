@@ -26,6 +26,9 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Headers = list[tuple[str, str]]
 
 READ_BYTES = 256 << 10
+UNSENT_BYTES = 1 << 20
+"""That the kernel may hold on their way to the edge: with less than a few pieces, worker and edge wait for each other in
+turn. A kernel that allows less (`net.core.wmem_max`) gives what it allows."""
 MOST_HEAD_BYTES = 128 << 10
 """More than the edge lets through and adds itself."""
 FAULT = (
@@ -49,6 +52,7 @@ class Conversation:
 
     def __init__(self, sock: socket.socket, application: Wsgi) -> None:
         self._sock, self._application = sock, application
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
         self._buffer = bytearray()
         self.idle = True
 

@@ -13,7 +13,7 @@ from registry.levels import INSURANCE, OLD_CARD, PASSPORT, PERSONAL, PHONE
 from registry.people import Demographics, PatientInQuestion
 from registry.traits import NameTraits, Traits, traits_of
 
-KEYS_VERSION = 5
+KEYS_VERSION = 6
 """Goes up whenever a description gets other keys than before, here or by how its parts are read: `hie upgrade` then
 fills the index of a node anew."""
 CROWD = 200
@@ -23,13 +23,13 @@ _CROWDED_PHONE = 24
 _CROWDED_NAME = 32
 """A name and a year, or a day, of so many: they grow with the list, and are never linked without a place or a
 telephone, which are keys as well."""
+_CROWDED = {"phone|": _CROWDED_PHONE, "name-y": _CROWDED_NAME, "name-d": _CROWDED_NAME, "year-a": _CROWDED_NAME}
+"""By how a key begins."""
 
 
 def crowd(key: str) -> int:
     """From how many records on a key says nothing."""
-    if key.startswith("phone|"):
-        return _CROWDED_PHONE
-    return _CROWDED_NAME if key.startswith(("name-year|", "name-day|")) else CROWD
+    return _CROWDED.get(key[:6], CROWD)
 
 
 def number_key(identifier: PatientIdentifier) -> str | None:
@@ -56,12 +56,12 @@ def keys_of(traits: Traits) -> frozenset[str]:
     name, day and     survives a year that was counted from an age, or typed wrong
     month
     name and year     survives lost marks, word order and joined words (its words are sorted), and dates of which
-                      only the year is known
+                      only the year is known; who knows the day looks for those alone, under a key of their own
     family, given     survives a lost middle name, where the place makes it rare
     and year, place
     given and date    survives a wrong surname and a missing middle name
-    surname, date     survives a wrong or changed given name; sex halves it
-    and sex
+    surname, date,    survives a mistyped given name; sex and the first letter make it rare
+    sex and initial
     date and place    survives everything about the name
     guardian, date    a child before and after it was named
     """
@@ -73,11 +73,17 @@ def keys_of(traits: Traits) -> frozenset[str]:
         keys.update(_of_guests(name, traits))
     if name is not None and traits.year:
         keys.add(f"name-year|{name.sorted}|{traits.year}")
+        if not traits.day:
+            keys.add(f"year-alone|{name.sorted}|{traits.year}")
         if place:
             keys.add(f"short-year-place|{name.family}|{name.given}|{traits.year}|{place}")
     if traits.day:
         keys.update(_with_date(traits, f"{traits.year}-{traits.month:02}-{traits.day:02}"))
     return frozenset(keys)
+
+
+_OF_A_STREET = 7
+"""Letters of a word that says which street it is, and not "street"."""
 
 
 def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
@@ -89,18 +95,30 @@ def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
             yield f"guest-place|{word}|{traits.place.commune}"
     if traits.day:
         yield f"guest-date|{traits.year}-{traits.month:02}-{traits.day:02}"
+        yield f"guest-day|{traits.month:02}-{traits.day:02}|{traits.place.commune}"
     if traits.place.narrow:
         yield f"guest-line|{traits.place.line}"
+    for part in set(traits.place.line.split()):
+        if len(part) >= _OF_A_STREET or part.isdigit():
+            yield from (f"guest-house|{part}|{word}" for word in set(name.sorted.split()))
     yield f"guest-name|{name.sorted}"
 
 
-def keys_wanted(traits: Traits) -> frozenset[str]:
-    """Its own keys, those of the date with day and month exchanged, and of the years beside one that stands alone."""
-    keys = keys_of(traits)
-    if traits.name is not None and traits.year and not traits.day and not traits.nobody:
-        name = traits.name.sorted
-        return keys.union(f"name-year|{name}|{year}" for year in (traits.year - 1, traits.year + 1))
-    if traits.nobody or not 0 < traits.day <= 12 or traits.day == traits.month:
+def keys_wanted(traits: Traits, own: frozenset[str] | None = None) -> frozenset[str]:
+    """Where to look: under its `own` keys, and those of the date with day and month exchanged; of a year that stands
+    alone, and of those that do, the years beside it as well. Two full dates under one name and year are two people or
+    agree in more than that."""
+    keys = keys_of(traits) if own is None else own
+    if traits.nobody:
+        return keys
+    if traits.name is not None and traits.year:
+        name, year = traits.name.sorted, traits.year
+        if not traits.day:
+            return keys.union(f"name-year|{name}|{beside}" for beside in (year - 1, year + 1))
+        keys = keys.difference((f"name-year|{name}|{year}",)).union(
+            f"year-alone|{name}|{near}" for near in (year - 1, year, year + 1)
+        )
+    if not 0 < traits.day <= 12 or traits.day == traits.month:
         return keys
     return keys.union(_with_date(traits, f"{traits.year}-{traits.day:02}-{traits.month:02}"))
 
@@ -140,7 +158,7 @@ def _with_date(traits: Traits, date: str) -> Iterable[str]:
         yield f"name-day|{name.sorted}|{date[5:]}"
         yield f"given-date|{name.given}|{date}"
         if name.family:
-            yield f"surname-date-sex|{name.family}|{date}|{traits.sex}"
+            yield f"surname-date-sex|{name.family}|{date}|{traits.sex}|{name.given[:1]}"
     if place.commune:
         yield f"date-place|{date}|{place.commune}"
     if traits.guardian:

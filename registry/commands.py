@@ -244,15 +244,17 @@ class RetrieveStudy:
 
 @dataclass(frozen=True, slots=True)
 class DrawImage:
-    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage.
+    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage, or DrawnImages for `every`.
 
-    Without an instance the one in the middle of the series is meant, without a series the first that has images.
+    Without an instance the one in the middle of the series is meant, without a series the first that has images; with
+    `every` all images of the series or study.
     """
 
     study_instance_uid: str
     wish: PictureWish
     series_instance_uid: str | None = None
     sop_instance_uid: str | None = None
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,6 +528,14 @@ class DrawnImage:
 
     media_type: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnImages:
+    """Pictures of all images of a series or study in their order, each drawn when its turn comes."""
+
+    media_type: str
+    pictures: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)

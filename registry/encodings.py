@@ -11,6 +11,7 @@ Sources: TCVN 5712:1993 (VN3), VNI for Windows character set.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -56,10 +57,14 @@ def _pairs() -> dict[str, str]:
 _VNI_PAIRS = _pairs()
 
 
+_NO_ASCII_LETTERS = re.compile(r"[\x00-@\[-`{-\x7f]+")
+"""What stands between the words of an address; what older tables put in place of letters is not among it."""
+
+
 @lru_cache(maxsize=65536)
 def readable(text: str) -> str:
     """The text as it was meant; unchanged where nothing is wrong or nothing is certain."""
-    if text.isascii() or all(map(is_syllable, text.lower().split())):
+    if text.isascii() or all(map(is_syllable, _NO_ASCII_LETTERS.sub(" ", text.lower()).split())):
         return text
     for _ in range(_ROUNDS):
         mended = _utf8_again(text)

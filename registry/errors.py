@@ -72,17 +72,21 @@ class Unreadable(RegistryError):
 
 
 class TooLarge(Unreadable):
-    """More than the limit for this kind of input."""
+    """More than the limit for this kind of input, in bytes unless another unit is said."""
 
-    def __init__(self, what: str, *, limit: int) -> None:
+    def __init__(self, what: str, *, limit: int, unit: str = "bytes") -> None:
         self.limit = limit
-        super().__init__(what, f"larger than {limit} bytes")
+        super().__init__(what, f"larger than {limit} {unit}")
 
 
 class NotDrawable(Unreadable):
-    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had."""
+    """An object without a picture, or with one that no decoder here knows; its stored bytes can still be had.
 
-    def __init__(self, reason: str) -> None:
+    is_empty  it is no image at all: a report, a list of key objects
+    """
+
+    def __init__(self, reason: str, *, is_empty: bool = False) -> None:
+        self.is_empty = is_empty
         super().__init__("image", reason)
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from registry.blocking import crowd, keys_of, keys_wanted
+from registry.frequencies import frequencies_of
 from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
 from registry.traits import Traits, packed, unpacked
 from registry.weighing import MOST_RECORDS, Weighing
 
 _CANDIDATES = 50
+_KNOWN_FROM = 1_000
+_COUNTED = 30_000
+"""So many records, evenly spread, say how common a name or a commune is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Linker:
 
     def __init__(self, weighing: Weighing, *, least: int = 0) -> None:
         """`least`: how many strangers there are to be reckoned with, however short the list is yet."""
-        self._weighing, self._least = weighing, least
+        self._model, self._least = weighing.model, least
+        self._weighing, self._counted_at = weighing, _KNOWN_FROM
         self._packed: list[bytes] = []
         self._person = array("i")
         # who has one record only is not in here
@@ -58,6 +63,11 @@ class Linker:
     def size(self) -> int:
         """How many strangers there are to be reckoned with."""
         return max(self._least, len(self))
+
+    @property
+    def weighing(self) -> Weighing:
+        """The model with the names and communes of this list."""
+        return self._weighing
 
     @property
     def persons(self) -> tuple[int, ...]:
@@ -79,12 +89,17 @@ class Linker:
 
     def add(self, traits: Traits) -> Placed:
         """Decide, then keep."""
-        found = self._look_up(traits)
-        verdict = self._judged(traits, found)
+        own = keys_of(traits)
+        wanted = keys_wanted(traits, own)
+        found = self._look_up(own | wanted)
+        verdict = self._judged(traits, {key: found[key] for key in wanted if key in found})
         record = len(self._packed)
+        if record == self._counted_at:
+            self.count_names()
+            self._counted_at *= 2
         linked = verdict.zone is Zone.LINK and verdict.person_id is not None
         person = int(verdict.person_id or 0) if linked else record
-        self.keep(traits, person, found)
+        self.keep(traits, person, own, found)
         if verdict.reused is not None:
             self._overlays.append((record, int(verdict.reused)))
         for other in verdict.near:
@@ -93,6 +108,12 @@ class Linker:
             person = self._joined(person, verdict.also)
         doubt = verdict.person_id if verdict.zone is Zone.REVIEW else verdict.reused
         return Placed(record, person, verdict.zone, self._question(person, doubt), verdict)
+
+    def count_names(self) -> None:
+        """How common names and communes are here, of which a model knows only what they are in the country."""
+        evenly = range(0, len(self), 1 + len(self) // _COUNTED)
+        here = frequencies_of([self.traits(record) for record in evenly], self._model.frequencies)
+        self._weighing = Weighing(replace(self._model, frequencies=here))
 
     def _question(self, person: int, doubt: str | None) -> int | None:
         """Whom to ask about; nobody is asked twice whether the same two are one."""
@@ -105,15 +126,21 @@ class Linker:
         self._asked.add(pair)
         return other
 
-    def keep(self, traits: Traits, person: int, found: Mapping[str, Collection[int]] = MappingProxyType({})) -> None:
-        """The next record, of this person; its own number makes it a person of its own. `found`: whom each of its keys
-        leads to, where that is known already."""
+    def keep(
+        self,
+        traits: Traits,
+        person: int,
+        own: Collection[str] | None = None,
+        found: Mapping[str, Collection[int]] = MappingProxyType({}),
+    ) -> None:
+        """The next record, of this person; its own number makes it a person of its own. `own`: its keys, and `found`:
+        whom each of them leads to, where that is known already."""
         record = len(self._packed)
         self._packed.append(packed(traits))
         self._person.append(person)
         if person != record:
             self._members.setdefault(person, array("i", (person,))).append(record)
-        for key in keys_of(traits):
+        for key in keys_of(traits) if own is None else own:
             if person not in found.get(key, ()):
                 self._index.add(key, person, most=crowd(key))
 
@@ -167,7 +194,7 @@ class Linker:
 
     def judge(self, traits: Traits) -> Verdict:
         """What would become of this registration. Nothing is kept."""
-        return self._judged(traits, self._look_up(traits), explain=True)
+        return self._judged(traits, self._look_up(keys_wanted(traits)), explain=True)
 
     def _judged(self, traits: Traits, found: Mapping[str, Collection[int]], *, explain: bool = False) -> Verdict:
         persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
@@ -181,12 +208,12 @@ class Linker:
 
     def candidates(self, traits: Traits) -> list[int]:
         """Persons that share a key, those that share more of them first; a crowd under one key says nothing."""
-        return self._ranked(self._look_up(traits))
+        return self._ranked(self._look_up(keys_wanted(traits)))
 
-    def _look_up(self, traits: Traits) -> dict[str, set[int]]:
+    def _look_up(self, keys: Collection[str]) -> dict[str, set[int]]:
         person_of, find = self._person, self._index.find
         found = {}
-        for key in keys_wanted(traits):
+        for key in keys:
             if under := find(key, most=crowd(key)):
                 found[key] = {person_of[known] for known in under}
         return found

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.blocking import number_keys_by_field
-from registry.levels import compare_if_alike
 from registry.linking import Linker
 from registry.traits import Traits
-from registry.vetoes import TWINS, WITHOUT_MARKS, contradiction
-from registry.weighing import MOST_RECORDS, REUSED, TOO_MANY_CARRIERS, Weighed, Weighing
+from registry.vetoes import TWINS, WITHOUT_MARKS
+from registry.weighing import MOST_RECORDS, REUSED, TOO_MANY_CARRIERS, Weighed
 
 _SURER = 11
 """Tenths of a bit beyond the threshold of a link: joining two persons joins all their records."""
@@ -67,14 +66,16 @@ class _Resemblance:
     weighed: Weighed
 
 
-def settle(linker: Linker, weighing: Weighing) -> Settled:
-    """Look at all pairs once more. The linker's persons change; registrations are added before, not after."""
-    return _Look(linker, weighing).settle()
+def settle(linker: Linker) -> Settled:
+    """Look at all pairs once more, with the names of the whole list counted. The linker's persons change; registrations
+    are added before, not after."""
+    linker.count_names()
+    return _Look(linker).settle()
 
 
 class _Look:
-    def __init__(self, linker: Linker, weighing: Weighing) -> None:
-        self._linker, self._weighing, self._size = linker, weighing, linker.size
+    def __init__(self, linker: Linker) -> None:
+        self._linker, self._weighing, self._size = linker, linker.weighing, linker.size
         self._pairs = linker.near()
         self._joined: list[tuple[int, int]] = []
 
@@ -209,8 +210,8 @@ class _Look:
 
     def _like_twins(self, one: int, other: int) -> bool:
         others = self._records(other)
-        compared = (compare_if_alike(mine, theirs) for _, mine in self._records(one) for _, theirs in others)
-        return any(levels is not None and contradiction(levels) in TWINS for levels in compared)
+        contradiction = self._weighing.contradiction
+        return any(contradiction(mine, theirs) in TWINS for _, mine in self._records(one) for _, theirs in others)
 
     def _taken_out(self, home: int, away: int) -> list[int]:
         model, members = self._weighing.model, self._records(home)

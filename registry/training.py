@@ -8,12 +8,12 @@ share is not what it is among all. Source: Fellegi and Sunter 1969; Winkler 1988
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from registry.blocking import crowd, keys_of, keys_wanted
+from registry.frequencies import PSEUDO, frequencies_of
 from registry.levels import (
     BORN,
     BORN_YEAR,
@@ -37,12 +37,9 @@ from registry.levels import (
 )
 from registry.traits import Traits
 from registry.weighing import Weighing
-from registry.weights import Frequencies, Model, Row, tenths
+from registry.weights import Model, Row, tenths
 
-_PSEUDO = 200.0
-"""How many pairs the weights before are worth: a small hospital changes little."""
 _FLOOR = 0.003
-_LISTED_FROM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Training:
 
 def train(records: Sequence[Traits], start: Model, *, pairs: int = 50_000, rounds: int = 12, seed: int = 1) -> Training:
     """The model after learning. Deterministic for a seed and an order of records."""
-    local = replace(start, frequencies=_frequencies(records, start.frequencies))
+    local = replace(start, frequencies=frequencies_of(records, start.frequencies))
     sample = _sample(records, pairs, Random(seed))  # noqa: S311
     model, share, done = local, 0.0, 0
     for _ in range(rounds if sample else 0):
@@ -121,39 +118,9 @@ def _learnt(field: int, seen: Sequence[float], before: Sequence[Row]) -> tuple[R
     """Shares of the levels among pairs of the same person, held by what was believed before."""
     open_levels = [n for n in range(1, len(before)) if (field, n) not in _GIVEN_WHAT_IS_KNOWN]
     assumed = {n: 2 ** (before[n][0] / 10) for n in open_levels}
-    total, whole = sum(assumed.values()), sum(seen[n] for n in open_levels) + _PSEUDO
+    total, whole = sum(assumed.values()), sum(seen[n] for n in open_levels) + PSEUDO
     rows = list(before)
     for n in open_levels:
-        share = (seen[n] + _PSEUDO * assumed[n] / total) / whole
+        share = (seen[n] + PSEUDO * assumed[n] / total) / whole
         rows[n] = (tenths(min(1.0, max(_FLOOR, share * min(1.0, total)))), *before[n][1:])
     return tuple(rows)
-
-
-def _frequencies(records: Sequence[Traits], before: Frequencies) -> Frequencies:
-    """How common names and communes are here; by sex, since that is how a stranger would agree."""
-    return Frequencies(
-        given=_common(records, before.given, lambda t: t.name.given_toned if t.name and t.name.marked else ""),
-        given_bare=_common(records, before.given_bare, lambda t: t.name.given if t.name else ""),
-        family=_common(records, before.family, lambda t: t.name.family if t.name else ""),
-        middle=_common(records, before.middle, lambda t: t.name.middle if t.name else ""),
-        commune=_common(records, before.commune, lambda t: t.place.commune),
-        rare=before.rare,
-    )
-
-
-def _common(records: Sequence[Traits], before: Mapping[str, int], value_of: Callable[[Traits], str]) -> dict[str, int]:
-    by_sex: dict[int, Counter[str]] = {}
-    for traits in records:
-        if value := value_of(traits):
-            by_sex.setdefault(traits.sex, Counter())[value] += 1
-    found = dict(before)
-    listed = {value for counter in by_sex.values() for value, times in counter.items() if times >= _LISTED_FROM}
-    for value in listed:
-        shares = []
-        for sex, counter in by_sex.items():
-            if sex or len(by_sex) == 1:
-                known = 2 ** (-before[value] / 10) if value in before else 0.0
-                shares.append((counter[value] + _PSEUDO * known) / (counter.total() + _PSEUDO))
-        if shares:
-            found[value] = -tenths(max(shares))
-    return found

@@ -123,11 +123,18 @@ def traits_of_question(wanted: PatientInQuestion) -> Traits:
     return traits_of(wanted.identifiers, wanted.demographics)
 
 
-def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics, *, recorded: date | None = None) -> Traits:
-    """Read a description once; `recorded` is the day it was written down, where that is known."""
+def traits_of(
+    identifiers: Iterable[PatientIdentifier],
+    said: Demographics,
+    *,
+    recorded: date | None = None,
+    abroad: bool = False,
+) -> Traits:
+    """Read a description once; `recorded` is the day it was written down, where that is known. `abroad`: every name in
+    plain letters is read as those from abroad are, be it Le or Oh."""
     text = said.name.text if said.name is not None else ""
     child = newborn(text) if text else None
-    name = _name(text) if text and child is None else None
+    name = (_name_abroad(text) if abroad and text.isascii() else _name(text)) if text and child is None else None
     year, month, day = _born(said.birth_date)
     sex = _SEXES.get(said.gender, 0)
     guardian = child.mother if child is not None else said.mothers_name or ""
@@ -161,11 +168,21 @@ def traits_of(identifiers: Iterable[PatientIdentifier], said: Demographics, *, r
 _NONE: frozenset[str] = frozenset()
 
 
+def _as_written(text: str) -> list[str]:
+    return text.lower().replace("'", "").replace("-", " ").split()
+
+
+@lru_cache(maxsize=65536)
+def _name_abroad(text: str) -> NameTraits | None:
+    words = _as_written(text)
+    return _guest(words) if words else None
+
+
 @lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
     written = syllables(text)
     if text.isascii():
-        as_written = text.lower().replace("'", "").replace("-", " ").split()
+        as_written = _as_written(text)
         if is_guest(as_written) and any(untyped(word) == word and not is_syllable(word) for word in as_written):
             return _guest(as_written)
     words = _surname_first(written)

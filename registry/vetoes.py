@@ -39,13 +39,16 @@ from registry.name_words import ONE_READING
 from registry.traits import Traits
 
 LIKE_TWINS = "twins differ like this"
-TWINS = frozenset({LIKE_TWINS, "personal numbers are different"})
+TWO_NUMBERS = "personal numbers are different"
+TWINS = frozenset({LIKE_TWINS, TWO_NUMBERS})
 """What separates two people of one birth date under one roof."""
 WITHOUT_MARKS = "without marks this could be a twin's name"
 ONLY_A_YEAR = "only a name and a year"
 NEVER_SHARED = (PERSONAL, OLD_CARD, PASSPORT)
 OWN_NUMBERS = (PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL)
-_FOR_A_YEAR, _NEVER = 28, 10**6
+_WITHOUT_A_PLACE = 16
+_MANY = 166
+"""Tenths of a bit: a name and a year are always weighed as among 100,000 people."""
 
 
 def forbids(mine: Traits, records: Sequence[Traits], levels: Levels, *, twins_from: int = 0) -> str | None:
@@ -75,10 +78,10 @@ def _may_be_a_twins(mine: Traits, records: Sequence[Traits], since: int) -> bool
     return 0 < since <= year and name is not None and not name.guest and name.given not in ONE_READING
 
 
-def beyond(levels: Levels) -> int:
-    """Tenths of a bit beyond the threshold that a rare name, a year and a commune have to bring by themselves: names
-    are commoner in some communes than in the country."""
-    return _FOR_A_YEAR if levels[COMMUNE] == SAME else _NEVER
+def beyond(levels: Levels, strangers: int) -> int:
+    """Tenths of a bit beyond the threshold that a name and a year have to bring by themselves, `strangers` being the size
+    of the index: more where no commune agrees, since a name may be commoner where the patient lives."""
+    return max(0, _MANY - strangers) + (0 if levels[COMMUNE] == SAME else _WITHOUT_A_PLACE)
 
 
 def _under_one_roof(levels: Levels) -> bool:
@@ -88,7 +91,7 @@ def _under_one_roof(levels: Levels) -> bool:
 def contradiction(levels: Levels) -> str | None:
     """What two people differ in, and one person only by mistake. A number of one's own excuses a slip, a name never."""
     if levels[PERSONAL] == PERSONAL_CONFLICT:
-        return "personal numbers are different"
+        return TWO_NUMBERS
     given, born = levels[GIVEN], levels[BORN]
     certain = any(levels[number] == SAME for number in NEVER_SHARED)
     numbered = certain or any(levels[number] == SAME for number in OWN_NUMBERS)

@@ -40,12 +40,13 @@ from registry.levels import (
     SAME,
     UNKNOWN,
     Levels,
+    compare,
     compare_if_alike,
 )
 from registry.matching import Candidate, FieldEvidence, Verdict, Zone
 from registry.people import PatientInQuestion
 from registry.traits import NameTraits, Traits, traits_of_question, traits_of_record
-from registry.vetoes import ONLY_A_YEAR, OWN_NUMBERS, beyond, contradiction, forbids
+from registry.vetoes import ONLY_A_YEAR, OWN_NUMBERS, TWO_NUMBERS, beyond, contradiction, forbids
 from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
@@ -58,6 +59,7 @@ _LIKE_IT = 15
 """Tenths of a bit: how many more strangers have a name from abroad that is like this one than the very same."""
 _NO_FIELDS: frozenset[int] = frozenset()
 _SAID_WITH_MARKS, _OTHER_TONE = frozenset({SAME}), frozenset({GIVEN_TONE})
+_NONE_OF_THEM = -(10**6)
 _TOO_MANY_CARRIERS = 5
 TOO_MANY_CARRIERS = {PERSONAL: 5, OLD_CARD: 5, PASSPORT: 5, INSURANCE: 5, PHONE: 15}
 """More persons than this under one number, by its field: it is nobody's."""
@@ -92,6 +94,7 @@ class Weighing:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.rule = f"weighing/{model.version}"
+        self._compared = compare if model.strangers else compare_if_alike
         self._gain = tuple(tuple(row[0] - row[3] for row in rows) for rows in model.rows)
 
     def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate], *, size: int = 0) -> Verdict:
@@ -166,10 +169,19 @@ class Weighing:
         """Whether nothing forbids that two persons are the same one."""
         for one in ones[-_MOST_COMPARED:]:
             for other in others[-_MOST_COMPARED:]:
-                levels = compare_if_alike(one, other)
-                if levels is None or contradiction(levels) is not None:
+                levels = self._compared(one, other)
+                if levels is None or self._contradiction(levels) is not None:
                     return False
         return True
+
+    def contradiction(self, one: Traits, other: Traits) -> str | None:
+        """What the two differ in, and one person only by mistake; None where nothing does, or nothing is alike."""
+        levels = self._compared(one, other)
+        return None if levels is None else self._contradiction(levels)
+
+    def _contradiction(self, levels: Levels) -> str | None:
+        found = contradiction(levels)
+        return None if self.model.strangers and found != TWO_NUMBERS else found
 
     def weigh(self, mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]], *, size: int) -> list[Weighed]:
         """Every candidate that is worth it with its score, the best first; the order of arrival breaks no tie."""
@@ -205,7 +217,7 @@ class Weighing:
     def _person(
         self, mine: Traits, person_id: str, records: Sequence[Traits], dummies: frozenset[int], strangers: int
     ) -> Weighed | None:
-        compared = [compare_if_alike(mine, record) for record in records]
+        compared = [self._compared(mine, record) for record in records]
         alike = [levels for levels in compared if levels is not None]
         if not alike:
             return None
@@ -214,11 +226,15 @@ class Weighing:
             levels = tuple(UNKNOWN if field in dummies else level for field, level in enumerate(levels))
         place = records[compared.index(alike[told])]
         score, rival = self._score(mine, place, levels, strangers)
-        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], self._veto(mine, records, levels, score), place)
+        veto = self._veto(mine, records, levels)
+        if veto == ONLY_A_YEAR and score >= self.model.link + beyond(levels, strangers):
+            veto = None
+        return Weighed(person_id, levels, score, HYPOTHESES[rival + 1], veto, place)
 
-    def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels, score: int) -> str | None:
-        found = forbids(mine, records, levels, twins_from=self.model.twins_from)
-        return None if found == ONLY_A_YEAR and score >= self.model.link + beyond(levels) else found
+    def _veto(self, mine: Traits, records: Sequence[Traits], levels: Levels) -> str | None:
+        if self.model.strangers:
+            return self._contradiction(levels)
+        return forbids(mine, records, levels, twins_from=self.model.twins_from)
 
     def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
         """What the records of a person say together: the name that fits best, the best of each other field."""
@@ -249,6 +265,8 @@ class Weighing:
         """The lead, and the place of the strongest rival."""
         rows, model = self.model.rows, self.model
         relative, twin, stranger = model.relatives, model.twins, strangers
+        if model.strangers:
+            relative = twin = _NONE_OF_THEM
         same = 0
         for field, level in enumerate(levels):
             if level:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ FORMAT = 2
 _LATER = {1: frozenset({("local number", "another one of the same hospital")})}
 """By an older format that is still read: the levels that it has not, and that then say nothing."""
 _QUEUE = 20
+_LINK_STRANGERS = 50
 _SILENT = dict.fromkeys(("same", "relative", "twin", "stranger"), 0)
 SHIPPED = Path(__file__).with_name("matching_model.json")
 HYPOTHESES = ("same", "relative", "twin", "stranger")
@@ -56,6 +57,8 @@ class Model:
     link        from this score on a record is linked without a person
     review      from this score on a person is asked
     again       the same for the second look, when all that is known of two persons is compared
+    strangers   for lists in which twins and relatives of one name hardly occur: only strangers are reckoned with, and
+                evidence may outweigh every contradiction but two personal numbers; never for patients
     queue       how many questions in 1,000 registrations people have time for
     margin      by how much the best person must be ahead of the next
     """
@@ -71,7 +74,14 @@ class Model:
     margin: int
     again: int
     queue: int
+    strangers: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def only_strangers(model: Model) -> Model:
+    """The model for lists in which twins and relatives of one name hardly occur, before it has learnt from one. It links
+    from fewer bits on, since no relative is mistaken there."""
+    return replace(model, strangers=True, twins_from=0, link=_LINK_STRANGERS)
 
 
 def read(text: str) -> Model:
@@ -106,6 +116,7 @@ def _model(stored: Mapping[str, Any]) -> Model:
         margin=int(zones["margin"]),
         again=int(zones.get("again", zones["review"])),
         queue=int(zones.get("queue", _QUEUE)),
+        strangers=bool(prior.get("only strangers", False)),
         record=stored["record"],
     )
 
@@ -138,7 +149,12 @@ def written(model: Model) -> str:
             "again": model.again,
             "queue": model.queue,
         },
-        "priors": {"relatives": model.relatives, "twins": model.twins, "twins from": model.twins_from},
+        "priors": {
+            "relatives": model.relatives,
+            "twins": model.twins,
+            "twins from": model.twins_from,
+            **({"only strangers": True} if model.strangers else {}),
+        },
         "weights": weights,
         "frequencies": {name: dict(getattr(model.frequencies, name)) for name in _FREQUENCIES},
         "record": dict(model.record),

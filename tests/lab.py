@@ -41,6 +41,7 @@ from consent.consents import BASIC_NORMAL, DENY, Actor, Consent, Evidence, Perio
 from consent.disclosures import Disclosure
 from consent.receipts import ConsentReceipt
 from consent.requesters import PurposeOfUse, Requester, Role
+from consent.verification import Verification
 from hie_node import jobs, telling
 from hie_node.acts import Act
 from hie_node.bootstrap import build
@@ -449,7 +450,7 @@ class Hospital:
     def seals(self) -> int:
         return audit.seal(self.house)
 
-    def verifies(self) -> audit.Verification:
+    def verifies(self) -> Verification:
         return audit.verify(self.house)
 
     def works(self) -> None:

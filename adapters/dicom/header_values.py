@@ -28,8 +28,11 @@ from registry.identifiers import (
     is_oid,
     read_personal_number,
 )
+from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS
 from registry.people import BirthDate, Demographics, Gender, HumanName
+from registry.vietnamese import folded
 
+_MIDDLE = frozenset(map(folded, MIDDLE_WORDS))
 # what a search answers again as it was written; the index keeps it with the study
 ANSWERED = ("PatientName", "PatientBirthDate", "PatientSex", "StudyID")
 
@@ -170,13 +173,23 @@ def written_name(raw: str) -> str:
 
 
 def _name(raw: str) -> HumanName | None:
+    """As it is said: a header has the middle name last, people here have it between the two others."""
     text = written_name(raw)[:255]
     if not text:
         return None
     family, caret, rest = raw.split("=", maxsplit=1)[0].partition("^")
     if not caret:
         return HumanName.of(text)
-    return HumanName(text, family.strip() or None, " ".join(rest.replace("^", " ").split()) or None)
+    given, middle, *more = (*(" ".join(part.split()) for part in rest.split("^")), "")
+    turned = folded(family) in BARE_SURNAMES and (not _is_middle(given) or _is_middle(middle))
+    said = " ".join(filter(None, (*((middle, given) if turned else (given, middle)), *more)))
+    text = " ".join(f"{family} {said}".split())[:255]
+    return HumanName(text, family.strip() or None, said or None)
+
+
+def _is_middle(part: str) -> bool:
+    """Many scanners are given the parts in the order in which they are said: TRAN^THI^MAI."""
+    return folded(part) in _MIDDLE
 
 
 def birth_date(raw: str) -> BirthDate | None:

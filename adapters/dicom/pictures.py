@@ -37,6 +37,10 @@ class CannotBeDrawn(Exception):
     """No picture in it, or none that the decoders know. The text names rules, never content."""
 
 
+class HoldsNoPicture(CannotBeDrawn):
+    """It is no image at all."""
+
+
 def plain(content: bytes) -> bytes:
     """The same object with its pixels unpacked, as Explicit VR Little Endian; raises CannotBeDrawn."""
     dataset = _read(content)
@@ -90,7 +94,7 @@ def sample() -> bytes:
 def _read(content: bytes) -> Dataset:
     dataset = dcmread(BytesIO(content))
     if "PixelData" not in dataset or "Rows" not in dataset:
-        raise CannotBeDrawn("holds no picture")
+        raise HoldsNoPicture("holds no picture")
     return dataset
 
 

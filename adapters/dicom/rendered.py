@@ -1,4 +1,7 @@
-"""WADO-RS rendered and thumbnail: one frame as a picture for a report, a phone or a poor line; not for a diagnosis.
+"""WADO-RS rendered and thumbnail: a frame as a picture for a report, a phone or a poor line; not for a diagnosis.
+
+Of a study or series all images come, one part each (`multipart/related; type="image/jpeg"`), in the order of their
+numbers; who accepts a bare picture only gets the one in the middle.
 
 Drawn at the node of whoever looks, from the bytes that the holder sends as they are stored: a peer is never asked to
 decode anything. Parameters that are not understood are refused.
@@ -9,10 +12,11 @@ Source: DICOM PS3.18: 8.3.5 (rendering parameters), 10.4.1.1.3 (rendered), 10.4.
 from __future__ import annotations
 
 from adapters.dicom.errors import BadParameter, NotAcceptable, problem
-from adapters.dicom.negotiation import ranges
+from adapters.dicom.multipart import Writer
+from adapters.dicom.negotiation import RELATED, ranges
 from adapters.transactions import HOUSE_AND_NETWORK, Transaction
 from adapters.wire import WireRequest, WireResponse
-from registry.commands import DrawImage, DrawnImage
+from registry.commands import DrawImage, DrawnImage, DrawnImages
 from registry.identifiers import check_uid
 from registry.studies import PictureWish
 
@@ -26,15 +30,21 @@ def decode(request: WireRequest) -> DrawImage:
     """Raises BadParameter or NotAcceptable before anything is looked up."""
     thumbnail = request.path.rstrip("/").endswith("/thumbnail")
     series, instance = request.params.get("series"), request.params.get("instance")
+    kind, every = _kind(request) if thumbnail or instance else _kind_of_several(request)
     return DrawImage(
         study_instance_uid=check_uid(request.params["study"], "Study Instance UID"),
         series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
         sop_instance_uid=check_uid(instance, "SOP Instance UID") if instance else None,
-        wish=_wish(request, thumbnail=thumbnail),
+        wish=_wish(request, kind, thumbnail=thumbnail),
+        every=every,
     )
 
 
-def encode(result: DrawnImage, request: WireRequest) -> WireResponse:
+def encode(result: DrawnImage | DrawnImages, request: WireRequest) -> WireResponse:
+    if isinstance(result, DrawnImages):
+        writer, head = Writer(result.media_type), (("Content-Type", result.media_type),)
+        body = writer.body((head, (picture,)) for picture in result.pictures)
+        return WireResponse(200, (("Content-Type", writer.content_type), ("Cache-Control", "no-store")), body)
     headers = (
         ("Content-Type", result.media_type),
         ("Content-Length", str(len(result.content))),
@@ -43,7 +53,7 @@ def encode(result: DrawnImage, request: WireRequest) -> WireResponse:
     return WireResponse(200, headers, result.content)
 
 
-def _wish(request: WireRequest, *, thumbnail: bool) -> PictureWish:
+def _wish(request: WireRequest, kind: str, *, thumbnail: bool) -> PictureWish:
     given: dict[str, str] = {}
     known = ("viewport",) if thumbnail else ("viewport", "window", "quality")
     for name, value in request.query:
@@ -56,21 +66,33 @@ def _wish(request: WireRequest, *, thumbnail: bool) -> PictureWish:
     viewport = _viewport(given["viewport"]) if "viewport" in given else None
     return PictureWish(
         frame=int(frame[:9]),
-        media_type=_kind(request),
+        media_type=kind,
         viewport=viewport or (THUMBNAIL if thumbnail else None),
         window=_window(given["window"]) if "window" in given else None,
         quality=_whole("quality", given["quality"], 100) if "quality" in given else 90,
     )
 
 
-def _kind(request: WireRequest) -> str:
-    """JPEG unless PNG is preferred."""
+def _kind(request: WireRequest) -> tuple[str, bool]:
+    """JPEG unless PNG is preferred; never several."""
     for kind in ranges(request):
         if kind.value in KINDS:
-            return kind.value
+            return kind.value, False
         if kind.value in ("*/*", "image/*"):
-            return KINDS[0]
+            return KINDS[0], False
     raise NotAcceptable(", ".join(KINDS))
+
+
+def _kind_of_several(request: WireRequest) -> tuple[str, bool]:
+    """The same, and whether all are wanted rather than one."""
+    for kind in ranges(request):
+        if kind.value in ("*/*", "multipart/*", RELATED):
+            root = kind.parameters.get("type", "image/*").lower()
+            if root in ("*/*", "image/*", *KINDS):
+                return (root if root in KINDS else KINDS[0]), True
+        if kind.value in ("image/*", *KINDS):
+            return (kind.value if kind.value in KINDS else KINDS[0]), False
+    raise NotAcceptable(f'{RELATED}; type="{KINDS[0]}"')
 
 
 def _viewport(text: str) -> tuple[int, int]:
@@ -121,6 +143,8 @@ def _transaction(path: str, title: str) -> Transaction:
 _SERIES = "/studies/<study>/series/<series>"
 _INSTANCE = f"{_SERIES}/instances/<instance>"
 TRANSACTIONS = (
+    _transaction("/studies/<study>/rendered", "Retrieve the images of a study as pictures"),
+    _transaction(f"{_SERIES}/rendered", "Retrieve the images of a series as pictures"),
     _transaction(f"{_INSTANCE}/rendered", "Retrieve an instance as a picture"),
     _transaction(f"{_INSTANCE}/frames/<frame>/rendered", "Retrieve a frame as a picture"),
     _transaction("/studies/<study>/thumbnail", "Retrieve a small picture of a study"),

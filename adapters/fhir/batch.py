@@ -59,7 +59,7 @@ def decode(request: WireRequest) -> RunBatch:
     if not isinstance(entries, list):
         raise BadRequest(Issue("error", "structure", "The entries of a Bundle are a list.", ("Bundle.entry",)))
     if len(entries) > MOST_ENTRIES:
-        raise TooLarge("Bundle.entry", limit=MOST_ENTRIES)
+        raise TooLarge("Bundle", limit=MOST_ENTRIES, unit="entries")
     checked({name: value for name, value in bundle.items() if name != "entry"})
     return RunBatch(tuple(_entry(each, request) for each in entries))
 

@@ -22,7 +22,7 @@ MAX_MERGES = 50
 
 def decode_feed(message: Message, receiver: Receiver) -> Read:
     """One patient: registered, or revised where the number is known; and the visit, where the message is about one."""
-    pid = message.one("PID")
+    pid = message.patient()
     patient = read_patient(pid, message, receiver)
     if patient.demographics.name is None:
         raise MissingField(pid.location(5))
@@ -70,7 +70,7 @@ def decode_link(message: Message, receiver: Receiver) -> Read:
 
 def decode_visit(message: Message, receiver: Receiver) -> Read:
     """What happened in a visit. Who the patient is stays as it was; a PID that speaks of somebody else is refused."""
-    patient = read_patient(message.one("PID"), message, receiver)
+    patient = read_patient(message.patient(), message, receiver)
     visit = read_visit(message, patient.mention, receiver)
     return Read(
         visit, () if visit else ("PV1-19 is empty, so it is not known which visit this is; nothing was changed",)

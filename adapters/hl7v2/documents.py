@@ -78,10 +78,11 @@ class Facts:
 
 @dataclass(slots=True)
 class Body:
-    """What the OBX of a report hold: lines under headings, and files."""
+    """What the OBX of a report hold: lines under headings, and files; and where those stand that nobody could open."""
 
     sections: dict[str, list[str]] = field(default_factory=dict)
     files: list[tuple[bytes, str]] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -115,6 +116,8 @@ def read_body(observations: Iterable[Segment], message: Message) -> Body:
             message.note("an OBX that is not final was left out")
             continue
         heading = _add(body, segment, message) or heading
+    if body.unusable and not body.files and not body.text:
+        raise BadValue(body.unusable[0], "neither PDF nor picture, and nothing stands beside it; nothing was stored")
     return body
 
 
@@ -122,7 +125,13 @@ def _add(body: Body, obx: Segment, message: Message) -> str:
     """One observation; gives the heading under which notes after it belong."""
     kind = obx.text(2).upper()
     if kind == "ED":
-        body.files += [file for each in obx.repetitions(5) if (file := _file(each, message))]
+        for each in obx.repetitions(5):
+            content, found = _file(each)
+            if found:
+                body.files.append((content, found))
+            else:
+                message.note("OBX-5 holds a file that is neither PDF nor picture; left out")
+                body.unusable.append(f"{each.location}^5")
         return ""
     if kind == "RP":
         message.note("OBX-5 points to a file elsewhere; not fetched")
@@ -147,8 +156,8 @@ def _coded(obx: Segment) -> str:
     return ", ".join(each.text(2) or each.text(1) for each in obx.repetitions(5))
 
 
-def _file(each: Field, message: Message) -> tuple[bytes, str] | None:
-    """ED: application, type, subtype, encoding, content. What it is, its first bytes tell."""
+def _file(each: Field) -> tuple[bytes, str]:
+    """ED: application, type, subtype, encoding, content. Its first bytes tell what it is, or do not."""
     encoding, written = each.text(4).lower(), each.raw_component(5)
     if encoding not in ("base64", ""):
         raise BadValue(f"{each.location}^4", "expected Base64; nothing was stored")
@@ -156,11 +165,7 @@ def _file(each: Field, message: Message) -> tuple[bytes, str] | None:
         content = binascii.a2b_base64("".join(written.split()), strict_mode=True)
     except (binascii.Error, ValueError):
         raise BadValue(f"{each.location}^5", "not Base64; nothing was stored") from None
-    found = next((kind for start, kind in _FILES if content.startswith(start)), None)
-    if found is None:
-        message.note("OBX-5 holds a file that is neither PDF nor picture; left out")
-        return None
-    return content, found
+    return content, next((kind for start, kind in _FILES if content.startswith(start)), "")
 
 
 def documents(facts: Facts, body: Body, patient: ReadPatient, receiver: Receiver) -> tuple[SubmittedDocument, ...]:

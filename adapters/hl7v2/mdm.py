@@ -39,7 +39,7 @@ _TYPES = {
 
 def decode(message: Message, receiver: Receiver) -> Read:
     """One document."""
-    patient = read_patient(message.one("PID"), message, receiver)
+    patient = read_patient(message.patient(), message, receiver)
     txa = message.one("TXA")
     event = message.kind[1]
     if event == "T11":

@@ -232,6 +232,16 @@ class Message:
             return segment
         raise Malformed(f"{name}^1", f"the segment {name} is required; nothing was stored")
 
+    def patient(self) -> Segment:
+        """The PID of a message about one patient. Raises Malformed where there is none, or one of somebody else."""
+        first, *others = [self.one("PID"), *list(self.all("PID"))[1:]]
+        for other in others:
+            if other.field(3) != first.field(3):
+                where = f"PID^{other.place}"
+                raise Malformed(where, "a second patient in a message about one; nothing was stored")
+            self.note("the segment PID stands more than once; the first counts")
+        return first
+
     def count_repetitions(self, more: int, where: str) -> None:
         """Raises BadValue where all fields that were asked for hold too many; each is counted once."""
         if more and where not in self._counted:

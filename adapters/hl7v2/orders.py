@@ -30,7 +30,7 @@ _REPLIES = {"ORM": ("ORR", "O02", "ORR_O02"), "OMG": ("ORG", "O20", "ORG_O20")}
 
 def decode(message: Message, receiver: Receiver) -> Read:
     """One question for all new orders of the message."""
-    patient = read_patient(message.one("PID"), message, receiver)
+    patient = read_patient(message.patient(), message, receiver)
     requested = tuple(_requested(message))
     if not requested:
         return Read()

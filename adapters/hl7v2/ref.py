@@ -46,7 +46,7 @@ def decode(message: Message, receiver: Receiver) -> Read:
         )
     _refuse_other_sender(message, receiver)
     to = _receiving(message, receiver)
-    patient = read_patient(message.one("PID"), message, receiver)
+    patient = read_patient(message.patient(), message, receiver)
     diagnoses, words = read_diagnoses(message)
     reasons = "; ".join(filter(None, (composed(each.text(2) or each.text(1)) for each in rf1.repetitions(10))))
     signed = _signed(rf1, message)

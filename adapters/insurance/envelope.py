@@ -11,7 +11,8 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from lxml import etree
 
@@ -19,7 +20,7 @@ from adapters.insurance.regular import read_regular
 from adapters.insurance.rows import Deviations, Root, Row, read_rows, tag_of
 from adapters.insurance.tables import names_by_tag, tables
 from adapters.insurance.values import read_moment
-from adapters.xml_door import XmlElement, XmlRefused, XmlTooLarge, parse_table, stream_xml, utf8_of
+from adapters.xml_door import Remark, XmlElement, XmlRefused, XmlTooLarge, parse_table, stream_xml, utf8_of
 from registry.errors import RegistryError, TooLarge, Unreadable
 
 MAX_DOSSIER_BYTES = 64 * 1024 * 1024
@@ -73,6 +74,7 @@ class Heads:
     created     NGAYLAP, and
     announced   SOLUONGHOSO, how many dossiers the sender says there are, both as written
     found       how many dossiers came
+    overlooked  what its bytes are that they should not be
     """
 
     facility: str = ""
@@ -80,6 +82,7 @@ class Heads:
     announced: str = ""
     found: int = 0
     is_there: bool = True
+    overlooked: list[str] = field(default_factory=list)
 
     def hear(self, tag: str, text: str) -> None:
         """An element of the envelope; what is said first counts."""
@@ -90,7 +93,8 @@ class Heads:
     @property
     def deviations(self) -> tuple[str, ...]:
         """What is strange about the file as a whole, once it has ended."""
-        return tuple(_strange_heads(self)) if self.is_there else ("the envelope GIAMDINHHS is missing",)
+        heads = _strange_heads(self) if self.is_there else ("the envelope GIAMDINHHS is missing",)
+        return (*self.overlooked, *heads)
 
 
 _HEADS = {"MACSKCB": "facility", "NGAYLAP": "created", "SOLUONGHOSO": "announced"}
@@ -104,7 +108,8 @@ def read_dossiers(chunks: Iterable[bytes], heads: Heads) -> Iterator[Dossier | D
     """
     loose: list[XmlElement] = []
     try:
-        for element in stream_xml(chunks, _is_part(heads), max_part=MAX_DOSSIER_BYTES, max_depth=MAX_DEPTH):
+        bounds = {"max_part": MAX_DOSSIER_BYTES, "max_depth": MAX_DEPTH}
+        for element in stream_xml(chunks, _is_part(heads), **bounds, remark=heads.overlooked.append):
             yield from _of_the_file(element, heads, loose)
     except XmlTooLarge as refused:
         raise (TooLarge(FILE, limit=MAX_DOSSIER_BYTES) if "bytes" in refused.reason else _unreadable(refused)) from None
@@ -240,14 +245,16 @@ def _one_file(
         strange.note(said or "FILEHOSO", "NOIDUNGFILE is missing")
         return
     place = f"{where}, {said or 'a table without LOAIHOSO'}, line {holder.sourceline}"
-    root = _content(holder, place, unpacked)
+    root = _content(holder, place, unpacked, partial(strange.note, said or "FILEHOSO"))
     if root is None:
         strange.note(said or "FILEHOSO", "NOIDUNGFILE is empty")
         return
     yield _name_of(said, root, strange), root
 
 
-def _content(holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]]) -> Root | None:
+def _content(
+    holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]], remark: Remark
+) -> Root | None:
     """The root of the table: nested, as XML in text, or as base64."""
     if len(holder) > 1:
         raise Unreadable(where, f"NOIDUNGFILE: expected one table, found {len(holder)} elements")
@@ -260,19 +267,28 @@ def _content(holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, by
         # It was decoded with the file around it, so an encoding that it declares for itself no longer counts.
         return _parse(text.encode("utf-8"), where)
     try:
-        body = _decoded(b64decode("".join(text.split()), validate=True), where)
+        body = _decoded(_packed(text, remark), where, remark)
     except (NotBase64, ValueError):
         raise Unreadable(where, "NOIDUNGFILE: expected base64 or XML, found neither") from None
     unpacked.append((holder, body))
     return _parse(body, where)
 
 
-def _decoded(body: bytes, where: str) -> bytes:
+def _packed(text: str, remark: Remark) -> bytes:
+    """Out of base64; the signs that only fill it up may be left out. Raises ValueError for what is none."""
+    solid = "".join(text.split())
+    missing = -len(solid) % 4
+    if missing:
+        remark("the signs = at the end of its base64 are missing")
+    return b64decode(solid + "=" * missing, validate=True)
+
+
+def _decoded(body: bytes, where: str, remark: Remark) -> bytes:
     """In UTF-8. A table that is too large is not decoded first."""
     if len(body) > MAX_TABLE_BYTES:
         raise TooLarge(where, limit=MAX_TABLE_BYTES)
     try:
-        return utf8_of(body)
+        return utf8_of(body, remark)
     except XmlRefused as refused:
         raise Unreadable(where, str(refused)) from None
 

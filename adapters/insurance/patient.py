@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from adapters.insurance.rows import Deviations, Row
 from adapters.insurance.values import read_birth_date, read_gender, read_list
+from registry.encodings import readable
 from registry.errors import InvalidValue, Unreadable
 from registry.identifiers import INSURANCE_NUMBER, PatientIdentifier, identity_number, insurance_last_ten
 from registry.people import Address, BirthDate, Demographics, Gender, HumanName
@@ -59,10 +60,13 @@ def _name(text: str, table: str, strange: Deviations) -> HumanName | None:
         strange.note(table, "HO_TEN is empty")
         return None
     try:
-        return HumanName.of(text)
+        name = HumanName.of(text)
     except InvalidValue:
         strange.note(table, "HO_TEN is longer than a name; not used")
         return None
+    if readable(text) != text:
+        strange.note(table, "HO_TEN was written with another table of letters than is declared; kept as it came")
+    return name
 
 
 def _birth_date(text: str, table: str, strange: Deviations) -> BirthDate | None:

@@ -95,14 +95,16 @@ class FolderContentStore:
 
     def put(self, owner: str, chunks: Iterable[bytes], *, sha1: bool = True) -> StoredContent:
         """Write content; durable when it returns, or once the batch ends in which it was put."""
-        key = self._keys.for_writing(owner)
+        batch = self._running()
+        of_batch = batch.key if batch is not None else None
+        key = of_batch if of_batch is not None and of_batch.owner == owner else self._keys.for_writing(owner)
         path = self._incoming / secrets.token_hex(16)
         try:
             stored = _write(path, key, chunks, with_sha1=sha1)
             place = self._place(owner, stored.content_hash)
             if self._sound(key, place, stored.content_hash):
                 path.unlink()
-            elif (batch := self._running()) is not None:
+            elif batch is not None:
                 batch.add(path, place)
             else:
                 with _trouble():
@@ -124,15 +126,18 @@ class FolderContentStore:
         return content.stored
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, *, of: str = "") -> Iterator[None]:
         """What is put inside becomes durable together at the end, and is not there at all after an exception.
 
         A batch inside another of the same thread is part of it, and durable when that one ends.
+
+        of  whose contents they are: the key is looked up once for all. Whoever names them in the index asks `holds`
+            in the same unit, as the key may have been destroyed meanwhile
         """
         if self._running() is not None:
             yield
             return
-        self._mine.batch = batch = _Batch()
+        self._mine.batch = batch = _Batch(self._keys.for_writing(of) if of else None)
         try:
             yield
             self.sync()
@@ -163,7 +168,7 @@ class FolderContentStore:
         if (batch := self._running()) is not None:
             with _trouble():
                 self._name(batch.synced())
-            batch.pending.clear()
+            batch.named()
 
     def open(self, owner: str, content_hash: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` on, verified piece by piece. Raises NotFound, Gone or ContentDamaged, at once where
@@ -184,8 +189,10 @@ class FolderContentStore:
 
     def _holds(self, unit: UnitOfWork, key: PatientKey, content_hash: str) -> bool:
         batch, place = self._running(), self._place(key.owner, content_hash)
-        pending = (path for path, named in batch.pending.items() if named == place) if batch is not None else ()
-        if any(self._sound(key, path, content_hash) for path in (place, *pending)):
+        pending = batch.path_of(place) if batch is not None else None
+        if pending is not None and self._sound(key, pending, content_hash):
+            return True
+        if self._sound(key, place, content_hash):
             return True
         return unit.small_contents.sealed(key.owner, content_hash) is not None
 
@@ -290,15 +297,20 @@ class _Batch:
     """Files on their way to the disk while the next are being written.
 
     They are synced side by side, so that the file system can gather them into few commits of its journal.
+
+    key  what seals the contents of the batch's owner, where it has one
     """
 
-    def __init__(self) -> None:
-        self.pending: dict[Path, Path] = {}
+    def __init__(self, key: PatientKey | None = None) -> None:
+        self.key = key
+        self._pending: dict[Path, Path] = {}
+        self._paths: dict[str, Path] = {}
         self._syncing: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(_SYNCING_THREADS)
 
     def add(self, path: Path, place: Path) -> None:
-        self.pending[path] = place
+        self._pending[path] = place
+        self._paths[str(place)] = path
         self._syncing.append(self._pool.submit(_sync_file, path))
 
     def synced(self) -> dict[Path, Path]:
@@ -306,12 +318,21 @@ class _Batch:
         for one in self._syncing:
             one.result()
         self._syncing.clear()
-        return self.pending
+        return self._pending
+
+    def path_of(self, place: Path) -> Path | None:
+        """The file that waits to be named so."""
+        return self._paths.get(str(place))
+
+    def named(self) -> None:
+        """All that waited have their names."""
+        self._pending.clear()
+        self._paths.clear()
 
     def give_up(self) -> None:
         """Ends the threads and removes what got no name."""
         self._pool.shutdown(cancel_futures=True)
-        for path in self.pending:
+        for path in self._pending:
             path.unlink(missing_ok=True)
 
 
@@ -401,12 +422,15 @@ def _unavailable(error: OSError) -> StorageUnavailable:
 
 
 def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    _sync(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

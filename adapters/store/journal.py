@@ -20,12 +20,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from adapters.store.keys import PatientKeys
+from adapters.store.keys import PatientKey, PatientKeys
 from registry.errors import Gone, StorageUnavailable
+
+if TYPE_CHECKING:  # a unit of work holds the table of keys
+    from adapters.store.unit import UnitOfWork
 
 _MAGIC = b"HIEJ"
 _FRAME = struct.Struct(">4sII")
@@ -61,9 +65,16 @@ class Journal:
     def size(self) -> int:
         return self._written
 
-    def add(self, entry: Entry) -> None:
-        """Durable when it returns. Raises StorageUnavailable; it may be there all the same then."""
-        sealed = self._sealed(entry)
+    def key(self, unit: UnitOfWork, owner: str) -> PatientKey | None:
+        """What seals the entries of an owner, as the unit sees it; None where the owner has none yet."""
+        return self._keys.standing(unit, owner)
+
+    def add(self, entry: Entry, key: PatientKey | None = None) -> None:
+        """Durable when it returns. Raises StorageUnavailable; it may be there all the same then.
+
+        key  of the entry's owner, where the caller has just asked for it
+        """
+        sealed = _sealed(key or self._keys.for_writing(entry.owner), entry)
         try:
             with self._writing:
                 end = self._append(sealed)
@@ -112,14 +123,6 @@ class Journal:
                     continue
                 yield Segment(path, file.fileno(), self._keys)
 
-    def _sealed(self, entry: Entry) -> list[bytes]:
-        """An entry in pieces: an object that is put together anew for each step is copied as often."""
-        key = self._keys.for_writing(entry.owner)
-        head = orjson.dumps({"owner": entry.owner, "sender": entry.sender})
-        nonce = os.urandom(_NONCE)
-        rest = [head, key.id, nonce, key.cipher.encrypt(nonce, entry.content, head)]
-        return [_FRAME.pack(_MAGIC, sum(map(len, rest)), len(head)), *rest]
-
     def _append(self, sealed: Sequence[bytes]) -> int:
         """The end of the entry. What could be written by half only is taken back."""
         if self._file < 0:
@@ -145,6 +148,14 @@ class Journal:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _sealed(key: PatientKey, entry: Entry) -> list[bytes]:
+    """An entry in pieces: an object that is put together anew for each step is copied as often."""
+    head = orjson.dumps({"owner": entry.owner, "sender": entry.sender})
+    nonce = os.urandom(_NONCE)
+    rest = [head, key.id, nonce, key.cipher.encrypt(nonce, entry.content, head)]
+    return [_FRAME.pack(_MAGIC, sum(map(len, rest)), len(head)), *rest]
 
 
 def _behind(views: list[memoryview], count: int) -> list[memoryview]:

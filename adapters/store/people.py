@@ -30,6 +30,7 @@ class User:
 
     totp       the secret of one-time codes, sealed under a key that is not in the database; `totp_step` the last used
     provider   who vouches for this person instead of a password: issuer and subject of an OpenID provider
+    given      somebody else set the password: until the person changes it, it opens nothing else
     """
 
     username: str
@@ -41,10 +42,16 @@ class User:
     totp_step: int = 0
     passkeys: tuple[Passkey, ...] = ()
     provider: str = ""
+    given: bool = False
 
     @property
     def has_second_factor(self) -> bool:
         return bool(self.totp or self.passkeys)
+
+    @property
+    def has_to_choose(self) -> bool:
+        """A password of their own, before anything else."""
+        return self.given and not self.provider
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -315,6 +316,21 @@ pair_doubt = Table(
     _body(),
     Index("ix_pair_doubt_decision", "decision", "changed"),
 )
+
+# how each hospital answered, question by question; nothing of a patient
+peer_answer = Table(
+    "peer_answer",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("home", Key, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("at", Key, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Index("ix_peer_answer_home_number", "home", "number"),
+)
+
+# verifications of the sealed record that somebody asked for
+record_check = Table("record_check", metadata, _id(), Column("asked", Key, nullable=False, index=True), _body())
 
 # what a registrar said of a file in the drop folder that nobody could place
 file_decision = Table(

@@ -36,9 +36,11 @@ from adapters.store.open_queries import OpenQueries
 from adapters.store.orders import Orders
 from adapters.store.pairs import StoredPairs
 from adapters.store.patients import StoredPatients
+from adapters.store.peer_answers import PeerAnswers
 from adapters.store.people import PeopleOfTheHouse
 from adapters.store.quarantine import StoredQuarantine
 from adapters.store.receipts import StoredReceipts
+from adapters.store.record_checks import RecordChecks
 from adapters.store.remote import StoredCorrelations, StoredRemoteEntries
 from adapters.store.restores import Restores
 from adapters.store.rows import take_turns
@@ -104,6 +106,8 @@ class UnitOfWork:
     orders = _part(Orders)
     pairs = _part(StoredPairs)
     jobs = _part(Jobs)
+    peer_answers = _part(PeerAnswers)
+    record_checks = _part(RecordChecks)
     subscriptions = _part(Subscriptions)
     people_of_the_house = _part(PeopleOfTheHouse)
     sessions = _part(Sessions)

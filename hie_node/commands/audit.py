@@ -207,18 +207,18 @@ def heads(
     as_json: Json = False,
 ) -> None:
     """The heads of another hospital's record that we keep for it: proof for whoever doubts that record."""
-    from adapters.trust import seals
+    from hie_node.flows.heads import kept_for, proof_line
+    from hie_node.flows.reconcile import peer_by_name
+    from registry.errors import NotFound
 
     house = open_house()
-    home = _home(house, peer)
-    assert home is not None
-    with house.storage.read() as unit:
-        kept = unit.heads.of(home, most=10_000)
-    keys = list(house.directory.current().keys_of(home))
-    told = [(seals.read_head(signature, home=home, keys=keys), signature) for signature in kept]
+    found = peer_by_name(house, peer)
+    if found is None:
+        raise NotFound(f"a hospital with the code {peer}")
+    told = kept_for(house, found)
     if as_json:  # one a line, as deploy/verify_record.py takes them
         for _, signature in told:
-            sys.stdout.write(f'{{"keeper": "{house.home}", "head": "{signature}"}}\n')
+            sys.stdout.write(proof_line(house, signature))
         return
     show(
         [], table([[h.size, h.root, _local(h.sealed)] for h, _ in told], head=["rows", "root", "sealed"]), as_json=False

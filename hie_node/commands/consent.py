@@ -88,6 +88,7 @@ def form(
     days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="For how many days; absent: a line to write on.")
     ] = None,
+    represented_by: Annotated[str, typer.Option(help="Who signs for a child, or for who cannot.")] = "",
     language: Annotated[str, typer.Option(help="vi or en")] = "vi",
     as_user: As = None,
     as_json: Json = False,
@@ -115,8 +116,9 @@ def form(
         raise NotFound("a hospital with one of these codes")
     known = [peer.community for peer in house.directory.current().active if peer.home != house.home]
     wanted = RequestForm(
-        person.first, house.settings.name, holders, "*" in codes, known, days, act.caller.requester.name
-    )
+        person.first, house.settings.name, holders, "*" in codes, known, days, act.caller.requester.name,
+        represented_by=represented_by,
+    )  # fmt: skip
     out.write_bytes(request_form(wanted, language="en" if language == "en" else "vi", now=house.now()))
     show({"path": str(out)}, [f"wrote {out}: print it, have it signed, scan it, hie consent record"], as_json=as_json)
 

@@ -89,11 +89,13 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Read again what was refused, once the fault is mended: oldest first, so that the last word is the last."""
-    from hie_node.feeds import refused, replay_all
+    from hie_node.feeds import refused
+    from hie_node.reading_again import reader_of, replay_all
 
     house = open_house()
     since = house.now() - timedelta(days=days)
-    became = replay_all(house, items or refused(house, feed, since=since), caller_of(house, None))
+    with reader_of(house):
+        became = replay_all(house, items or refused(house, feed, since=since), caller_of(house, None))
     left = [one for one in became if one.outcome == "refused"]
     lines = [f"{one.id}  {one.feed}  {one.name}  {one.outcome}  {'; '.join(one.reasons)}".rstrip() for one in became]
     lines.append(f"{len(became)} read again, {len(left)} refused again")
@@ -109,21 +111,30 @@ def try_mapping(
     as_json: Json = False,
 ) -> None:
     """What another mapping would make of the messages that came; nothing is changed."""
+    from functools import partial
+
     from adapters.hl7v2.mapping import read_mappings
     from hie_node.mappings import trial
+    from hie_node.reading_again import compared, reader_of
 
     house = open_house()
-    mappings = read_mappings(file.read_text("utf-8"))
-    found = trial(house, mappings, feed=feed, since=house.now() - timedelta(days=days))
+    mapping = file.read_text("utf-8")
+    read_mappings(mapping)
+    since = house.now() - timedelta(days=days)
+    with reader_of(house):
+        found = trial(house, partial(compared, house, mapping), feed=feed, since=since)
     lines = []
     for one in found.differences:
         lines.append(f"{one.item.id}  {one.item.feed}  {one.item.name}")
         lines += [f"  - {line}" for line in one.before if line not in one.after]
         lines += [f"  + {line}" for line in one.after if line not in one.before]
     lines.append(f"{found.looked_at} messages, {len(found.differences)} would be read differently")
+    if found.beyond:
+        lines.append(f"{found.beyond} took more time or memory than a message may have, and are in neither number")
     document = {
         "looked_at": found.looked_at,
         "gone": found.gone,
+        "beyond": found.beyond,
         "differences": [
             {"id": one.item.id, "feed": one.item.feed, "before": list(one.before), "after": list(one.after)}
             for one in found.differences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,15 +27,15 @@ def show_ledger(months: Months = 12, as_json: Json = False) -> None:
     from registry.ledger import ledger
 
     sums = ledger(entries_of(open_house(), months=months))
-    whole = sums.whole
+    whole, money = sums.whole, partial(dong, language="en")
     lines = [
         f"repeats avoided   {whole.used}",
         f"repeated          {whole.repeated}, {whole.repeated_in_time} while the earlier one was within its days",
-        f"saved, estimated  {dong(whole.local)}; at least {dong(whole.lowest)}",
+        f"saved, estimated  {money(whole.local)}; at least {money(whole.lowest)}",
         f"exposures avoided {whole.exposures}",
     ]
     for title, groups in (("month", sums.by_month), ("sender", sums.by_sender), ("examination", sums.by_examination)):
-        rows = [[key, one.used, one.repeated, dong(one.local), one.exposures] for key, one in groups.items()]
+        rows = [[key, one.used, one.repeated, money(one.local), one.exposures] for key, one in groups.items()]
         lines += ["", *table(rows, head=[title, "avoided", "repeated", "saved", "exposures"])]
     lines += ["", *table([[k, n] for k, n in sums.by_reason.items()], head=["reason to repeat", "times"])]
     show(plain(sums), lines, as_json=as_json)

@@ -14,6 +14,7 @@ from hie_node.commands.output import Json, caller_of, open_house, settings_of_no
 
 if TYPE_CHECKING:
     from hie_node.lab.evaluation import Evaluation, Known
+    from registry.traits import Traits
     from registry.weights import Model
 
 _EXAMPLES = 10
@@ -51,7 +52,7 @@ def evaluate(
 
     weights = _model(model)
     known = (
-        _known_from_file(truth)
+        _known_from_file(truth, abroad=weights.strangers)
         if truth is not None
         else _known_from_lab(lab or "realistic", count, seed, region=region, way=harder)
     )
@@ -68,11 +69,11 @@ def evaluate(
     )
 
 
-def _known_from_file(path: Path) -> list[Known]:
+def _known_from_file(path: Path, *, abroad: bool) -> list[Known]:
     from hie_node.lab.evaluation import Known
     from hie_node.patient_lists import read_truth
 
-    return [Known(one.traits, one.person, one.applied) for one in read_truth(path)]
+    return [Known(one.read_for(abroad=abroad), one.person, one.applied) for one in read_truth(path)]
 
 
 def _known_from_lab(level: str, count: int, seed: int, *, region: str, way: str) -> list[Known]:
@@ -126,6 +127,12 @@ def train(
         Path | None, typer.Option("--out", help="Where the model goes; by default into the node's folder, unused yet.")
     ] = None,
     seed: int = typer.Option(1, "--seed", help="The same number makes the same again."),
+    source: Annotated[
+        Path | None, typer.Option("--in", help="A list instead, as of `link`; the model is for such lists.")
+    ] = None,
+    only_strangers: bool = typer.Option(
+        False, "--only-strangers", help="Twins and relatives of one name hardly occur in that list. Never for patients."
+    ),
     as_json: Json = False,
 ) -> None:
     """Learn the weights on this hospital's own records; nobody has to say which pairs are one person.
@@ -133,16 +140,15 @@ def train(
     The present model stays in use. Both are tried on records that were held out, and what they made of them is told."""
     from dataclasses import asdict, replace
 
-    from hie_node.bootstrap import model_of
     from registry import held_out, training, weights
-    from registry.traits import traits_of_record
 
-    house = open_house()
-    with house.storage.read() as unit:
-        records = [traits_of_record(record) for _, record in unit.patients.everybody()]
-    learn, held = held_out.split(records)
-    learnt = training.train(learn, weights.shipped(), pairs=pairs, seed=seed)
-    present, now = model_of(settings_of_node()), datetime.now(UTC)
+    if only_strangers and source is None:
+        raise typer.BadParameter("a hospital has twins; only for a list", param_hint="--only-strangers")
+    records, present, path = _to_learn_from(source, out, abroad=only_strangers)
+    # without personal numbers nothing can be held out, and the list is there to be learnt from as a whole
+    learn, held = (records, []) if only_strangers else held_out.split(records)
+    start = weights.only_strangers(weights.shipped()) if only_strangers else weights.shipped()
+    learnt, now = training.train(learn, start, pairs=pairs, seed=seed), datetime.now(UTC)
     before, after = (held_out.measured(held, one, size=len(records)) for one in (present, learnt.model))
     record = {
         "method": "expectation and maximisation on own records",
@@ -156,17 +162,38 @@ def train(
         "held_out": {"present": present.version, "before": asdict(before), "after": asdict(after)},
     }
     model = replace(learnt.model, version=f"{weights.shipped().version}+{now:%Y%m%d%H%M}", record=record)
-    path = out or house.settings.home / "matching_model.new.json"
     path.write_text(weights.written(model), "utf-8")
     worse = after.worse_than(before)
     text = f"{path}: {learnt.pairs} pairs of {learnt.records} records, {learnt.rounds} rounds"
-    use = f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
-    then = "WORSE than the present model on records that were held out; better not used" if worse else use
+    then = "WORSE than the present model on records that were held out; better not used" if worse else _use(path, source)
     tried = [
         f"{name}: {one.found} of {one.same} pairs of one person found, {one.mistaken} of {one.other} others linked"
         for name, one in (("present model", before), ("learnt model", after))
     ]
     show({"file": str(path), **record, "worse": worse}, [text, *tried, then], as_json=as_json)
+
+
+def _to_learn_from(source: Path | None, out: Path | None, *, abroad: bool) -> tuple[list[Traits], Model, Path]:
+    """The records, the model in use, and where the learnt one goes."""
+    if source is not None:
+        from hie_node.patient_lists import count_lines, read_list
+
+        count_lines(source)
+        listed = [one.read_for(abroad=abroad) for one in read_list(source)]
+        return listed, _model(None), out or source.with_name(f"{source.name}.model.json")
+    from hie_node.bootstrap import model_of
+    from registry.traits import traits_of_record
+
+    house = open_house()
+    with house.storage.read() as unit:
+        records = [traits_of_record(record) for _, record in unit.patients.everybody()]
+    return records, model_of(settings_of_node()), out or house.settings.home / "matching_model.new.json"
+
+
+def _use(path: Path, source: Path | None) -> str:
+    if source is not None:
+        return f"use it: hie mpi link --model {path} --in {source} --out clusters.csv"
+    return f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
 
 
 def relink(
@@ -186,6 +213,8 @@ def relink(
         raise typer.BadParameter("say who answers for the change, or add --dry-run", param_hint="--as")
     house = open_house()
     weights = _model(model) if model is not None else model_of(settings_of_node())
+    if weights.strangers:
+        raise typer.BadParameter("this model takes twins for one person; it is for lists alone", param_hint="--model")
     with house.storage.read() as unit:
         found = differences(unit.patients, weights)
     moved = 0 if dry_run else apply(Act(house, caller_of(house, as_user), "hie mpi"), found)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ClientId = Annotated[str, typer.Argument(help="The system's name in its assertions: their `iss` and `sub`.")]
 Username = Annotated[str, typer.Argument(help="The login.")]
+Chosen = Annotated[
+    bool, typer.Option("--chosen", help="The person chose this password: it need not be changed at the first sign-in.")
+]
 clients = typer.Typer(help="The hospital's own systems (SMART Backend Services).", no_args_is_help=True)
 users = typer.Typer(help="The people of this hospital.", no_args_is_help=True)
 
@@ -218,6 +221,8 @@ def add_client(
     from adapters.store.people import Client
     from adapters.trust.scopes import granted
     from consent.requesters import PurposeOfUse, Role
+    from hie_node.acts import Act
+    from hie_node.flows import accounts
 
     granted(scopes)
     keys = read_json(jwks)
@@ -225,11 +230,12 @@ def add_client(
         raise ValueError(f"{jwks}: expected a JWK set of public keys")
     wanted = tuple(one_of(PurposeOfUse, p.strip(), "--purposes") for p in purposes.split(","))
     house = open_house()
-    with house.storage.begin() as unit:
-        client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
-        if not replace and unit.people_of_the_house.client(client_id) is not None:
-            raise ValueError(f"{client_id} is admitted already; --replace gives it these keys and scopes")
-        unit.people_of_the_house.add_client(client, replace=replace)
+    with house.storage.read() as unit:
+        known = unit.people_of_the_house.client(client_id) is not None
+    if known and not replace:
+        raise ValueError(f"{client_id} is admitted already; --replace gives it these keys and scopes")
+    client = Client(client_id, keys, tuple(scopes.split()), Role.SYSTEM, wanted, name)
+    accounts.admit_client(Act(house, caller_of(house, None, "HOPERAT"), "hie clients"), client, replace=known)
     show({"client_id": client_id}, [f"admitted {client_id}: {scopes}"], as_json=as_json)
 
 
@@ -277,21 +283,23 @@ def add_user(
         str, typer.Option(help="doctor, nurse, registrar, consent-desk, administrator, data-protection-officer.")
     ],
     name: Annotated[str, typer.Option(help="As the patient reads it in the record of who looked.")],
+    chosen: Chosen = False,
     as_json: Json = False,
 ) -> None:
-    """Add somebody of this hospital; the password is asked for, or is the first line of standard input."""
+    """Add somebody of this hospital; the password is asked for, or is the first line of standard input. They change it
+    at their first sign-in."""
     from adapters.store.people import User
     from consent.requesters import Role
     from hie_node.flows import accounts
     from hie_node.passwords import hasher
 
-    chosen = one_of(Role, role, "--role")
+    works_as = one_of(Role, role, "--role")
     house = open_house()
     with house.storage.read() as unit:
         if unit.people_of_the_house.user(username) is not None:
             raise ValueError(f"there is a user {username} already; nothing was changed; see: hie users list")
-    made = User(username, hasher(house.settings.lab).hash(new_password()), chosen, name)
-    accounts.add_user(_changing("users"), made)
+    made = User(username, hasher(house.settings.lab).hash(new_password()), works_as, name)
+    accounts.add_user(_changing("users"), made, chosen=chosen)
     show({"username": username, "role": role}, [f"added {username} ({role})"], as_json=as_json)
 
 
@@ -334,13 +342,14 @@ def end_sessions(username: Username, as_json: Json = False) -> None:
 
 
 @users.command("set-password")
-def set_password(username: Username, as_json: Json = False) -> None:
-    """For a forgotten password: a new one, asked for or the first line of standard input; all sessions end."""
+def set_password(username: Username, chosen: Chosen = False, as_json: Json = False) -> None:
+    """For a forgotten password: a new one, asked for or the first line of standard input; all sessions end, and it is
+    changed at the next sign-in."""
     from hie_node.flows import accounts
     from hie_node.passwords import hasher
 
     act = _changing("users")
-    accounts.set_password(act, username, hasher(act.house.settings.lab).hash(new_password()))
+    accounts.set_password(act, username, hasher(act.house.settings.lab).hash(new_password()), chosen=chosen)
     show({"username": username}, [f"{username} signs in with the new password"], as_json=as_json)
 
 

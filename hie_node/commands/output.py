@@ -66,6 +66,7 @@ def seal_what_is_left() -> None:
     with suppress(VersionConflict):
         while running(house.settings) is None and seal(house):
             pass
+    house.storage.close()
 
 
 def caller_of(house: House, username: str | None, purpose: str = "TREAT", reason: str = "") -> Caller:

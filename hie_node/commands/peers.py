@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hie_node.commands.output import Json, read_json, settings_of_node, show, table
+from hie_node.commands.output import Json, caller_of, open_house, read_json, settings_of_node, show, table
+
+if TYPE_CHECKING:
+    from hie_node.acts import Act
 
 Facility = Annotated[str, typer.Argument(help="The hospital's code, as `hie peers list` shows it.")]
 app = typer.Typer(help="The other hospitals of the network.", no_args_is_help=True)
@@ -42,12 +44,9 @@ def list_peers(as_json: Json = False) -> None:
 @app.command()
 def export(as_json: Json = False) -> None:
     """This node's own entry, to be given to the other hospitals."""
-    from adapters.trust.directory import entry_of
-    from adapters.trust.keys import SigningKeys
-    from hie_node.init import own_entry
+    from hie_node.flows.network import give_entry
 
-    settings = settings_of_node()
-    entry = entry_of(own_entry(settings, SigningKeys.load(settings.keys, lab=settings.lab)))
+    entry = give_entry(_changing())
     show(entry, [json.dumps(entry, ensure_ascii=False, indent=2)], as_json=as_json)
 
 
@@ -57,12 +56,12 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Admit a hospital by its entry; compare it with that hospital by telephone first."""
-    from hie_node.peer_list import admit
+    from hie_node.flows.network import admit_peer
 
     entry = read_json(file)
     if not isinstance(entry, dict):
         raise ValueError(f"{file}: expected one entry, as `hie peers export` prints it")
-    peer = admit(settings_of_node(), entry)
+    peer = admit_peer(_changing(), entry)
     show({"facility": str(peer.community.facility)}, [f"admitted {peer.community.name}"], as_json=as_json)
 
 
@@ -84,14 +83,26 @@ def expel(facility: Facility, as_json: Json = False) -> None:
     _set_state(facility, "expelled", as_json)
 
 
+@app.command("rotate-key")
+def rotate_key(as_json: Json = False) -> None:
+    """Sign with the key that was announced; then give the new entry to the other hospitals, before the next time."""
+    from hie_node.flows.network import rotate_keys
+
+    kid = rotate_keys(_changing())
+    show({"kid": kid}, [f"signs with {kid} from now on; next: hie peers export"], as_json=as_json)
+
+
 def _set_state(facility: str, state: str, as_json: bool) -> None:
-    from hie_node.peer_list import change
-    from registry.directory import Peer, PeerState
+    from hie_node.flows.network import set_peer_state
+    from registry.directory import PeerState
 
-    def changed(one: Peer) -> Peer:
-        if one.state is PeerState.EXPELLED and state != "expelled":
-            raise ValueError(f"{facility} was expelled; to admit it again: hie peers add ENTRY-FILE")
-        return replace(one, state=PeerState(state))
-
-    peer = change(settings_of_node(), facility, changed)
+    peer = set_peer_state(_changing(), facility, PeerState(state))
     show({"facility": facility, "state": state}, [f"{peer.community.name}: {state}"], as_json=as_json)
+
+
+def _changing() -> Act:
+    """A change of the network from this command line; it is on record."""
+    from hie_node.acts import Act
+
+    house = open_house()
+    return Act(house, caller_of(house, None, "HOPERAT"), "hie peers")

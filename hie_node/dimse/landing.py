@@ -23,12 +23,14 @@ from itertools import groupby, islice
 
 from adapters.dicom.part10 import read_instance
 from adapters.store.journal import Entry
+from adapters.store.keys import PatientKey
 from consent.requesters import PurposeOfUse, Requester, Role
 from hie_node import log
 from hie_node.acts import Act, Caller
 from hie_node.flows.quarantine import doubt_about, set_aside
 from hie_node.flows.store_instances import mention_of, owner_of, store_instances
 from hie_node.house import House
+from hie_node.watching import tell_not_indexed
 from registry.commands import InstanceFailure, Stored, StoreInstances
 from registry.errors import RegistryError, StorageUnavailable
 from registry.studies import ReadInstance
@@ -44,6 +46,8 @@ JOURNAL_BYTES = 256 << 20
 """At this size the journal is emptied before more is added."""
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
+TOLD_AFTER = 60
+"""Attempts to index what was acknowledged, one a second and more, until an administrator is told."""
 STUDIES = 64
 """Studies that objects may follow in, the last ones used."""
 CHECKED_SECONDS = 0.5
@@ -148,9 +152,9 @@ class Landing:
             return False
         landed: _Landed | None = None
         try:
-            owner = self._owner(read)
-            if owner is not None:
-                self._journal.add(Entry(owner, sender, content.value))
+            key = self._key(read)
+            if key is not None:
+                self._journal.add(Entry(key.owner, sender, content.value), key)
                 landed = _Landed(number, sender, read, content)
         finally:
             with self._turn:
@@ -185,8 +189,8 @@ class Landing:
         """The next object of this study goes the whole way."""
         self._begun.pop(read.study.study_instance_uid, None)
 
-    def _owner(self, read: ReadInstance) -> str | None:
-        """Whose key seals it; None where the index has something to say about it."""
+    def _key(self, read: ReadInstance) -> PatientKey | None:
+        """What seals it, as its patient's; None where the index has something to say about it."""
         study, now = read.study.study_instance_uid, time.monotonic()
         begun = self._begun.get(study)
         with self.house.storage.read() as unit:
@@ -196,7 +200,7 @@ class Landing:
                 mention = mention_of(self.house, read)
                 doubt = doubt_about(unit, mention, study)
                 begun.owner, begun.checked = "" if doubt else owner_of(unit, mention, study) or "", now
-        return begun.owner or None
+            return self._journal.key(unit, begun.owner) if begun.owner else None
 
     def _remember(self, read: ReadInstance, result: Stored) -> None:
         with self._turn:
@@ -213,13 +217,18 @@ class Landing:
     # ---- the index follows
 
     def _keep_indexing(self) -> None:
+        tried = 0
         while (part := self._gathered()) is not None:
             try:
                 self._index_or_keep(part)
             except StorageUnavailable as error:
                 log.storage_unavailable("C-STORE", error)
+                tried += 1
+                if tried == TOLD_AFTER:
+                    self._tell(len(self._waiting))
                 time.sleep(PAUSE_SECONDS)
                 continue
+            tried = 0
             with self._turn:
                 del self._waiting[: len(part)]
                 self._open.difference_update(one.number for one in part)
@@ -257,9 +266,13 @@ class Landing:
             log.fault("C-STORE", error, "")
             if len(part) == 1:
                 self._stuck = True
+                self._tell(1)
             else:
                 for one in part:
                     self._index_or_keep([one])
+
+    def _tell(self, count: int) -> None:
+        tell_not_indexed(self.house, f"{count} acknowledged images are safe in the journal and not indexed")
 
     def _index(self, part: Sequence[_Landed]) -> None:
         """All of one sender. One that the index does not take any more is kept aside, since it was acknowledged."""

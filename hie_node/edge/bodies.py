@@ -90,7 +90,7 @@ async def read_body(wire: Wire, body: Body, length: int | None, *, most: int) ->
     try:
         async with asyncio.timeout_at(None) as patience:
             while True:
-                body.add(reader.take(wire.buffer))
+                body.add(reader.take(wire))
                 if body.size > most:
                     raise Refusal(413, f"the body may have {most} bytes here")
                 if reader.done:

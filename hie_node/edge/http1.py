@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from hie_node.edge.refusals import Refusal, UpstreamBroken
+from hie_node.edge.wire import Wire
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (/[\x21\x22\x24-\x7e]*) HTTP/1\.([01])")
@@ -158,10 +159,10 @@ def parse_answer(raw: bytes, *, method: bytes, most_fields: int) -> AnswerHead:
 
 
 class BodyReader:
-    """Takes the bytes of one body from the front of a buffer, whichever way they are framed.
+    """Takes the bytes of one body from a wire, whichever way they are framed.
 
-    `take` leaves in the buffer what is incomplete, and what belongs to the next message; `done` says that the
-    body has ended. Raises Malformed.
+    `take` leaves there what is incomplete, and what belongs to the next message; `done` says that the body has ended.
+    Raises Malformed.
     """
 
     __slots__ = ("_chunked", "_crlf_due", "_last", "_left", "done")
@@ -172,13 +173,13 @@ class BodyReader:
         self._crlf_due = self._last = False
         self.done = length == 0
 
-    def take(self, buffer: bytearray) -> bytes:
+    def take(self, wire: Wire) -> bytes:
         if self._chunked:
-            return self._take_chunks(buffer)
-        piece = bytes(buffer[: self._left])
-        del buffer[: len(piece)]
+            return self._take_chunks(wire.buffer)
+        piece = wire.taken(self._left)
         self._left -= len(piece)
         self.done = not self._left
+        wire.passes = not self.done
         return piece
 
     def _take_chunks(self, buffer: bytearray) -> bytes:

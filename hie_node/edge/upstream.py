@@ -149,7 +149,7 @@ class Answer:
         """What has come of the body; empty at its end. Raises UpstreamBroken when it breaks or is silent."""
         while True:
             try:
-                piece = self._reader.take(self._wire.buffer)
+                piece = self._reader.take(self._wire)
             except Malformed as error:
                 raise UpstreamBroken("a malformed answer") from error
             if piece or self._reader.done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.store.people import User
+from adapters.store.people import Client, User
 from consent.requesters import Role
 from hie_node.acts import Act
 from registry.errors import NotFound
@@ -26,12 +26,13 @@ def enable_user(act: Act, username: str) -> None:
         unit.people_of_the_house.enable_user(username)
 
 
-def add_user(act: Act, user: User) -> None:
-    """Somebody may come in from now on. Raises VersionConflict where the name is taken."""
+def add_user(act: Act, user: User, *, chosen: bool = False) -> None:
+    """Somebody may come in from now on, and first chooses a password, unless it was `chosen` by themselves. Raises
+    VersionConflict where the name is taken."""
     _changes(act, user.username, "account-made")
     act.action = "C"
     with act.unit() as unit:
-        unit.people_of_the_house.add_user(user)
+        unit.people_of_the_house.add_user(replace(user, given=not chosen))
 
 
 def end_sessions(act: Act, username: str) -> None:
@@ -49,9 +50,15 @@ def reset_second_factor(act: Act, username: str) -> None:
     _replace_user(act, username, "second-factor-reset", lambda user: replace(user, totp="", totp_step=0, passkeys=()))
 
 
-def set_password(act: Act, username: str, password_hash: str) -> None:
-    """Only the new password counts, and every session ends. Raises NotFound."""
-    _replace_user(act, username, "password-changed", lambda user: replace(user, password_hash=password_hash))
+def set_password(act: Act, username: str, password_hash: str, *, chosen: bool = False) -> None:
+    """Only the new password counts, and every session ends; one that the person has not `chosen` themselves has to be
+    changed first. Raises NotFound."""
+    own = chosen or act.caller.requester.subject == username
+
+    def became(user: User) -> User:
+        return replace(user, password_hash=password_hash, given=not own)
+
+    _replace_user(act, username, "password-changed", became)
 
 
 def _replace_user(act: Act, username: str, how: str, became: Callable[[User], User]) -> None:
@@ -63,6 +70,15 @@ def _replace_user(act: Act, username: str, how: str, became: Callable[[User], Us
             raise NotFound("account")
         unit.people_of_the_house.add_user(became(user), replace=True)
         unit.sessions.end_all_of(username)
+
+
+def admit_client(act: Act, client: Client, *, replace: bool = False) -> None:
+    """A system may ask for tokens from now on, or with other keys and scopes. Raises VersionConflict where it was
+    admitted before."""
+    _changes(act, client.client_id, "account-replaced" if replace else "account-made")
+    act.action = "U" if replace else "C"
+    with act.unit() as unit:
+        unit.people_of_the_house.add_client(client, replace=replace)
 
 
 def disable_client(act: Act, client_id: str) -> None:

@@ -125,6 +125,7 @@ def _heard(
     """Answers once they are recorded: each hospital's in a row of its own."""
     first, *others = [_received(act, one) for one in answers]
     first.extra_rows += [one.row() for one in others]
+    first.heard += [heard for one in others for heard in one.heard]
     answer = NetworkAnswer(
         tuple(item for one in answers for item in one.found), (_own_line(act), *(one.outcome for one in answers))
     )
@@ -355,9 +356,8 @@ def note(act: Act, outcomes: Sequence[CommunityOutcome], items: list[str]) -> No
     act.direction, act.action = "received", "R"
     act.items = items
     act.reasons.clear()
-    for outcome in outcomes:
-        if outcome.community.home == act.house.home:
-            continue
+    act.heard = [one for one in outcomes if one.community.home != act.house.home]
+    for outcome in act.heard:
         metrics.OUTCOMES.labels(str(outcome.community.facility), outcome.kind.value).inc()
         act.reasons[f"{outcome.community.facility}:{outcome.kind.value}"] = outcome.count
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from consent.disclosures import Disclosure
 from consent.limits import Alarm
 from consent.merkle import Frontier
 from consent.ports import Opened, Seal, UnreadableSeal
+from consent.verification import Finding, Verification
 from hie_node import witness
 from hie_node.acts import Act
 from hie_node.flows.heads import NOBODY_ASKED, Asked
@@ -132,37 +133,13 @@ def _alarm(house: House, unit: UnitOfWork, text: str) -> None:
     unit.alarms.raise_(Alarm("own-record-conflict", str(house.home), text, house.now()))
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong with the record; `position` counts rows from 0."""
-
-    position: int | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was looked at, and what is wrong with it.
-
-    kept    heads of this record that other hospitals hold and that it was held against
-    silent  hospitals that keep heads and did not answer, by facility code
-    notes   what was lost in a return from a backup that the officer answers for: no secret, and not mended either
-    """
-
-    rows: int
-    seals: int
-    unsealed: int
-    findings: tuple[Finding, ...]
-    kept: int = 0
-    silent: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
+def verify(
+    house: House, elsewhere: Asked = NOBODY_ASKED, *, tell: Callable[[int, int], None] = lambda done, total: None
+) -> Verification:
     """Recompute every leaf and every head: a row that was changed, removed, added or moved shows.
 
     `elsewhere` are the heads that other hospitals keep: with them a record shows that was cut off or put back together
-    with everything that this hospital remembers of it.
+    with everything that this hospital remembers of it. `tell` hears after each seal how many of its rows are done.
     """
     # before the snapshot: a seal made in between is then merely newer than what is remembered
     remembered = _remembered(house)
@@ -186,6 +163,7 @@ def verify(house: House, elsewhere: Asked = NOBODY_ASKED) -> Verification:
             if frontier.size != one.size or frontier.root != one.frontier.root:
                 findings.append(Finding(None, f"the rows up to {one.size} are not those that were sealed"))
                 frontier = one.frontier
+            tell(rows, sealed[-1].size)
         unsealed = unit.disclosures.unsealed(BATCH)
         total = unit.disclosures.count()
         if total != rows + len(unsealed) and len(unsealed) < BATCH:

@@ -10,16 +10,27 @@ from hie_node.acts import Act
 from hie_node.flows.fetch import fetch_study, retrieve_study
 from hie_node.flows.find import read_study
 from hie_node.flows.read_remote import read_study_anywhere
+from hie_node.flows.streaming import Begun
 from hie_node.pictures import LARGEST, pencil
-from registry.commands import DrawImage, DrawnImage, ReadStudy, RelayedStudy, RetrievedStudy, RetrieveStudy
+from registry.commands import (
+    DrawImage,
+    DrawnImage,
+    DrawnImages,
+    ReadStudy,
+    RelayedStudy,
+    RetrievedStudy,
+    RetrieveStudy,
+)
 from registry.errors import NotDrawable, NotFound, NotUnique
-from registry.studies import Study
+from registry.studies import PictureWish, Study
 
 Retrieve = Callable[[Act, RetrieveStudy], RetrievedStudy | RelayedStudy]
 
 
-def draw_image(act: Act, command: DrawImage) -> DrawnImage:
+def draw_image(act: Act, command: DrawImage) -> DrawnImage | DrawnImages:
     """WADO-RS rendered and thumbnail of this node's own images."""
+    if command.every:
+        return _draw_every(act, command, retrieve_study)
     if command.sop_instance_uid is None:
         with act.house.storage.read() as unit:
             own = unit.studies.by_uid(command.study_instance_uid)
@@ -29,8 +40,10 @@ def draw_image(act: Act, command: DrawImage) -> DrawnImage:
     return _draw(act, command, retrieve_study)
 
 
-def draw_image_anywhere(act: Act, command: DrawImage) -> DrawnImage:
+def draw_image_anywhere(act: Act, command: DrawImage) -> DrawnImage | DrawnImages:
     """The same over the network; drawn here, so that no peer decodes what this node asks for."""
+    if command.every:
+        return _draw_every(act, command, fetch_study)
     if command.sop_instance_uid is None:
         command = _middle(read_study_by_uid(_before(act), command.study_instance_uid), command)
     return _draw(act, command, fetch_study)
@@ -73,10 +86,36 @@ def _draw(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImage:
         return DrawnImage(command.wish.media_type, drawing.drawn(content, command.wish))
 
 
+def _draw_every(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImages:
+    """Each drawn as it comes; what cannot be drawn at once is answered, and later breaks the answer off."""
+    wanted = RetrieveStudy(command.study_instance_uid, command.series_instance_uid)
+    return DrawnImages(command.wish.media_type, Begun(_pictures(images_of(retrieve(act, wanted)), command.wish)))
+
+
+def _pictures(images: Iterator[Iterable[bytes]], wish: PictureWish) -> Iterator[bytes]:
+    """A fork for each, so that others who wait for one have their turn between. What is no image is passed over."""
+    is_empty = True
+    for one in images:
+        content = whole(one)
+        try:
+            with pencil() as drawing:
+                picture = drawing.drawn(content, wish)
+        except NotDrawable as error:
+            if error.is_empty:
+                continue
+            raise
+        is_empty = False
+        yield picture
+    if is_empty:
+        raise NotDrawable("holds no picture", is_empty=True)
+
+
 def images_of(answer: RetrievedStudy | RelayedStudy) -> Iterator[Iterable[bytes]]:
     """Each object of an answer, to be read before the next is asked for."""
     if isinstance(answer, RelayedStudy):
         yield from (part.chunks for part in parts(answer.content_type, answer.content))
+        for _ in answer.content:
+            pass  # what is not read to its end is on record as broken off
         return
     yield from (content for _, content in answer.instances)
 

@@ -66,6 +66,25 @@ def kept_heads(act: Act, _: ListKeptHeads) -> tuple[str, ...]:
         return unit.heads.of(act.caller.requester.home, most=MOST_LISTED)
 
 
+def kept_for(house: House, peer: Peer) -> tuple[tuple[Head, str], ...]:
+    """The heads of that hospital's record that are kept here and that it signed, with their signatures."""
+    with house.storage.read() as unit:
+        kept = unit.heads.of(peer.home, most=10_000)
+    keys = list(house.directory.current().keys_of(peer.home))
+    found = []
+    for signature in kept:
+        try:
+            found.append((seals.read_head(signature, home=peer.home, keys=keys), signature))
+        except SealBroken:
+            log.warning("a head that is kept cannot be read", facility=str(peer.community.facility))
+    return tuple(found)
+
+
+def proof_line(house: House, signature: str) -> str:
+    """One kept head as `deploy/verify_record.py` takes it."""
+    return f'{{"keeper": "{house.home}", "head": "{signature}"}}\n'
+
+
 def keepers_of(house: House) -> tuple[Peer, ...]:
     """The hospitals that keep our heads: the same ones as long as the network has them, different for each hospital."""
     peers = [peer for peer in house.directory.current().active if peer.home != house.home]

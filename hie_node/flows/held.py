@@ -25,14 +25,23 @@ from hie_node.flows.gateway_studies import state_listed
 from hie_node.flows.identify import by_identifier
 from hie_node.flows.last_known import decide_elsewhere
 from hie_node.flows.peer_call import Asking, stream_from_peer
-from hie_node.flows.streaming import Transfer, arriving
+from hie_node.flows.streaming import Begun, Transfer, arriving
 from hie_node.flows.written_requests import requests_to
 from hie_node.house import House
 from registry.ahead import Ahead, with_held
-from registry.commands import RetrievedObject, RetrievedStudy, RetrieveFrames, RetrieveStudy
+from registry.commands import (
+    DocumentAsked,
+    RelayedDocuments,
+    RetrievedObject,
+    RetrievedStudy,
+    RetrieveFrames,
+    RetrieveStudy,
+)
 from registry.directory import Peer
 from registry.documents import DocumentEntry
-from registry.errors import NotFound
+from registry.errors import NotFound, OtherForm
+from registry.image_sets import RetrieveImages
+from registry.manifests import DICOM_FILE
 from registry.ports import RemoteEntry
 from registry.studies import Instance, Study
 
@@ -73,14 +82,32 @@ def held_document(act: Act, remote: RemoteEntry) -> Held | None:
 
 def held_study(act: Act, remote: RemoteEntry, command: RetrieveStudy | RetrieveFrames) -> Held | None:
     """The study with its copies, where every object that is asked for is here."""
-    uid, sop = command.study_instance_uid, command.sop_instance_uid
+    series, sop = command.series_instance_uid, command.sop_instance_uid
+    return _held(act, remote, command.study_instance_uid, lambda study: study.selected(series, sop), sop)
+
+
+def held_images(act: Act, remote: RemoteEntry, command: RetrieveImages) -> Held | None:
+    """The same for objects of one study that are asked for one by one."""
+    wanted = command.wanted
+    uid, only = wanted[0].study_instance_uid, wanted[0].sop_instance_uid if len(wanted) == 1 else None
+
+    def named(study: Study) -> tuple[Instance, ...]:
+        found = [study.selected(one.series_instance_uid, one.sop_instance_uid) for one in wanted]
+        return tuple(one for each in found for one in each) if all(found) else ()
+
+    return _held(act, remote, uid, named, only)
+
+
+def _held(
+    act: Act, remote: RemoteEntry, uid: str, wanted_of: Callable[[Study], tuple[Instance, ...]], sop: str | None
+) -> Held | None:
     with act.house.storage.read() as unit:
         for whole, kept in unit.ahead.studies(uid, now=act.now):
             if whole.sender != remote.home or not kept.fingerprint:
                 continue
             copies = unit.ahead.instances_of(whole.id, uid, sop)
             held = {one.instance.sop_instance_uid: one.instance for one in copies}
-            wanted = kept.study.selected(command.series_instance_uid, sop)
+            wanted = wanted_of(kept.study)
             if wanted and all(one.sop_instance_uid in held for one in wanted):
                 return Held(whole, with_held(kept.study, held), f'"{kept.fingerprint}"')
     return None
@@ -153,6 +180,26 @@ def _instances(
         for instance in wanted:
             yield instance, transfer.pass_on(held.bytes_of(act, instance.content_hash))
         transfer.finish()
+
+
+def images_from_here(
+    act: Act, held: Held, command: RetrieveImages, still: Callable[[], bool]
+) -> tuple[list[RelayedDocuments], list[tuple[DocumentAsked, Exception]]]:
+    """Objects that are asked for one by one, as they would come from their holder."""
+    assert isinstance(held.item, Study)
+    listed: list[tuple[DocumentAsked, Instance]] = []
+    missing: list[tuple[DocumentAsked, Exception]] = []
+    for one in command.wanted:
+        (instance,) = held.item.selected(one.series_instance_uid, one.sop_instance_uid)
+        if instance.transfer_syntax in command.syntaxes:
+            listed.append((one.document, instance))
+        else:
+            missing.append((one.document, OtherForm(instance.transfer_syntax)))
+    if not listed:
+        return [], missing
+    flowing = _instances(act, held, tuple(instance for _, instance in listed), still)
+    parts = ((place, content) for place, (_, content) in enumerate(flowing))
+    return [RelayedDocuments(tuple((asked, DICOM_FILE) for asked, _ in listed), Begun(parts))], missing
 
 
 def object_from_here(act: Act, held: Held, command: RetrieveFrames, still: Callable[[], bool]) -> RetrievedObject:

@@ -17,11 +17,13 @@ from adapters.peers.xca_images import read_images
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act
 from hie_node.flows.archives import archive_of
-from hie_node.flows.at_holder import take_line, way_back
+from hie_node.flows.at_holder import is_as_listed, still_shown, take_line, way_back
+from hie_node.flows.copies import AHEAD_DOOR
 from hie_node.flows.fetch import still_permitted
 from hie_node.flows.find import permitted_one
 from hie_node.flows.gateway_call import open_images
 from hie_node.flows.gateway_studies import images_of
+from hie_node.flows.held import held_images, images_from_here
 from hie_node.flows.images_by_wado import bring_images
 from hie_node.flows.peer_call import Asking, Receipts
 from hie_node.flows.streaming import Begun, Transfer, arriving
@@ -56,21 +58,19 @@ def retrieve_images(act: Act, command: RetrieveImages) -> RetrievedDocuments:
 
 def fetch_images(act: Act, command: RetrieveImages) -> RetrievedDocuments:
     """RAD-69 over the network: each object from the community that it is asked of, by RAD-75 as it comes, or by
-    WADO-RS."""
-    here = act.house.home
-    own = tuple(one for one in command.wanted if one.document.home in (None, here))
-    result = retrieve_images(act, replace(command, wanted=own)) if own else RetrievedDocuments(())
-    missing, relayed = list(result.missing), []
-    elsewhere: dict[tuple[HomeCommunityId, str], list[ImageAsked]] = {}
-    for one in command.wanted:
-        if one.document.home not in (None, here):
-            elsewhere.setdefault((one.document.home, one.study_instance_uid), []).append(one)
+    WADO-RS; from here where it is the same here."""
+    own, elsewhere = _parted(act, command.wanted)
+    result = retrieve_images(act, replace(command, wanted=tuple(own))) if own else RetrievedDocuments(())
+    asked_as = {mine.document: one.document for mine, one in own.items()}
+    found = tuple((asked_as[asked], each) for asked, each in result.found)
+    missing = [(asked_as[asked], error) for asked, error in result.missing]
+    relayed: list[RelayedDocuments] = []
     for (home, uid), wanted in elsewhere.items():
         # each study is a question of its own to its holder, who takes an id once
         ask = replace(act.fork(), exchange="")
         try:
-            found, absent = _remote(ask, home, uid, replace(command, wanted=tuple(wanted)))
-            relayed += found
+            flowing, absent = _remote(ask, home, uid, replace(command, wanted=tuple(wanted)))
+            relayed += flowing
             missing += absent
         except (NotFound, NoSuchCommunity, PeerError) as error:
             missing += [(one.document, error) for one in wanted]
@@ -78,7 +78,37 @@ def fetch_images(act: Act, command: RetrieveImages) -> RetrievedDocuments:
     if not act.recorded:
         with act.unit():
             pass  # that something was asked for and is nowhere is on record too
-    return RetrievedDocuments(result.found, tuple(missing), tuple(relayed))
+    return RetrievedDocuments(found, tuple(missing), tuple(relayed))
+
+
+def _parted(
+    act: Act, wanted: Sequence[ImageAsked]
+) -> tuple[dict[ImageAsked, ImageAsked], dict[tuple[HomeCommunityId, str], list[ImageAsked]]]:
+    """What this node answers out of its own index, asked of it, beside how it was asked for; the rest by its holder.
+
+    An object that was handed in here as well is served from here, as WADO-RS serves it.
+    """
+    own: dict[ImageAsked, ImageAsked] = {}
+    elsewhere: dict[tuple[HomeCommunityId, str], list[ImageAsked]] = {}
+    here = act.house.home
+    for one in wanted:
+        home = one.document.home
+        if home in (None, here):
+            own[one] = one
+            continue
+        document = replace(one.document, home=here, repository=repository_of(here))
+        mine = replace(one, document=document)
+        if act.caller.door != AHEAD_DOOR and mine not in own and _is_own(act, one):
+            own[mine] = one
+        else:
+            elsewhere.setdefault((home, one.study_instance_uid), []).append(one)
+    return own, elsewhere
+
+
+def _is_own(act: Act, asked: ImageAsked) -> bool:
+    with act.house.storage.read() as unit:
+        study = unit.studies.by_uid(asked.study_instance_uid)
+    return study is not None and bool(study.selected(asked.series_instance_uid, asked.sop_instance_uid))
 
 
 def images_over_soap(act: Act, piece: Piece) -> Iterator[Iterator[bytes]]:
@@ -101,9 +131,15 @@ def _remote(
     listed: Callable[[UnitOfWork], RemoteEntry | None] = lambda unit: next(  # noqa: E731
         (one for one in unit.remote.listing(uid) if one.home == home), None
     )
-    way = _, peer, receipts = way_back(act, listed)
-    if "xca" not in peer.speaks:
-        return bring_images(act, way, command)
+    way = remote, peer, receipts = way_back(act, listed)
+    # what is fetched ahead comes from its holder, whatever is here
+    held = held_images(act, remote, command) if act.caller.door != AHEAD_DOOR else None
+    if "fhir" in peer.speaks and (held is not None or "xca" not in peer.speaks):
+        return bring_images(act, way, command, held)
+    # it may have been listed by its manifest, and what counts is how the study stands
+    as_study = replace(remote, kind="study"), peer, receipts
+    if held is not None and is_as_listed(act, as_study, held):
+        return images_from_here(act, held, command, still_shown(act, held, receipts))
     stack, deadline = ExitStack(), time.monotonic() + act.house.settings.limits.open_budget
     asking = Asking(act.caller.requester, receipts, act.exchange)
     take_line(act, peer, stack)

@@ -19,8 +19,9 @@ from adapters.dicom.multipart import Part, Spool, SpooledPart
 from adapters.dicom.part10 import head_of
 from adapters.peers.errors import PeerBroken
 from hie_node.acts import Act
-from hie_node.flows.at_holder import ask_holder
+from hie_node.flows.at_holder import ask_holder, still_shown
 from hie_node.flows.fetch import DICOM_PARTS
+from hie_node.flows.held import Held, images_from_here
 from hie_node.flows.peer_call import Receipts
 from hie_node.flows.streaming import Transfer, TransferStopped, arriving
 from hie_node.flows.written_requests import still_asked_for
@@ -46,13 +47,19 @@ class _Brought:
     missing: list[Missing] = field(default_factory=list)
 
 
-def bring_images(act: Act, way: Way, command: RetrieveImages) -> tuple[list[RelayedDocuments], list[Missing]]:
-    """Objects of one study. Raises PeerError; what the holder does not show is not here."""
+def bring_images(
+    act: Act, way: Way, command: RetrieveImages, held: Held | None = None
+) -> tuple[list[RelayedDocuments], list[Missing]]:
+    """Objects of one study, out of the copy that is held here where its holder says that it is still the same.
+
+    Raises PeerError; what the holder does not show is not here.
+    """
     named = [one for one in command.wanted if _has_a_path(one)]
     brought = _Brought(Spool(str(act.house.settings.spool)), {one.sop_instance_uid: one for one in named})
     try:
-        if named:
-            _bring(act, way, _path(named), command, brought)
+        if named and not _bring(act, way, _path(named), command, brought, held):
+            assert held is not None
+            return images_from_here(act, held, command, still_shown(act, held, way[2]))
     except (NotFound, TransferStopped):
         # not to be had, or taken back while it came: nothing of it has left this node yet
         brought.objects.clear()
@@ -80,21 +87,22 @@ def _path(wanted: Sequence[ImageAsked]) -> str:
     return f"{path}/instances/{first.sop_instance_uid}" if len(wanted) == 1 else path
 
 
-def _bring(act: Act, way: Way, path: str, command: RetrieveImages, brought: _Brought) -> None:
-    with (
-        ExitStack() as stack,
-        Transfer(arriving(act), lambda: still_asked_for(act, way[2])) as transfer,
-    ):
-        stream = ask_holder(act, way, None, stack, path=path, accept=DICOM_PARTS)
-        assert stream is not None
-        try:
-            for part in parts(stream.headers.get("content-type", ""), stream.chunks()):
-                _keep(part, command, transfer, brought)
-        except (NotFound, StorageUnavailable):
-            raise
-        except (BrokenMultipart, UnsupportedMedia, RegistryError) as error:
-            raise PeerBroken("other-bytes", way[1].home) from error
-        transfer.finish()
+def _bring(act: Act, way: Way, path: str, command: RetrieveImages, brought: _Brought, held: Held | None) -> bool:
+    """False where nothing came because what is held here is the same."""
+    with ExitStack() as stack:
+        stream = ask_holder(act, way, held, stack, path=path, accept=DICOM_PARTS)
+        if stream is None:
+            return False
+        with Transfer(arriving(act), lambda: still_asked_for(act, way[2])) as transfer:
+            try:
+                for part in parts(stream.headers.get("content-type", ""), stream.chunks()):
+                    _keep(part, command, transfer, brought)
+            except (NotFound, StorageUnavailable):
+                raise
+            except (BrokenMultipart, UnsupportedMedia, RegistryError) as error:
+                raise PeerBroken("other-bytes", way[1].home) from error
+            transfer.finish()
+    return True
 
 
 def _keep(part: Part, command: RetrieveImages, transfer: Transfer, brought: _Brought) -> None:

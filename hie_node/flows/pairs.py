@@ -134,6 +134,14 @@ def put_together(act: Act, study_id: str, document_id: str) -> Study:
         return _joined(act, unit, _between(act, unit, study_id, document_id))
 
 
+def keep_apart(act: Act, study_id: str, document_id: str) -> None:
+    """This is not their report. Raises NotFound, PatientMismatch, or InvalidValue where one has its other half."""
+    act.action, act.direction = "U", "changed"
+    with act.unit() as unit:
+        pair = _between(act, unit, study_id, document_id)
+        unit.pairs.save(_said(act, pair.doubt, Verdict.APART))
+
+
 def decide_pair(act: Act, pair_id: str, *, together: bool) -> None:
     """The one word or the other. Raises NotFound where it waits no more: somebody else was quicker."""
     act.action, act.direction = "U", "changed"

@@ -29,6 +29,7 @@ from registry.documents import DocumentEntry, DocumentStatus, Folder, Relation, 
 from registry.errors import (
     DeprecatedTarget,
     DuplicateUniqueId,
+    InvalidValue,
     NonIdenticalHash,
     NonIdenticalSize,
     PatientMismatch,
@@ -322,6 +323,8 @@ def _supersede_what_it_replaces(act: Act, unit: UnitOfWork, entry: DocumentEntry
             raise UnresolvedReference("DocumentReference.relatesTo", relation.target)
         if not is_of(unit, target, record):
             raise PatientMismatch("relatesTo", expected="the same patient", found="another patient")
+        if target.id == entry.id:  # it would be superseded by itself, and seen by nobody
+            raise InvalidValue("DocumentReference.relatesTo", expected="another document than itself")
         if target.status is not DocumentStatus.CURRENT:
             raise DeprecatedTarget(relation.target)
         if relation.kind is RelationKind.REPLACES:

@@ -214,6 +214,7 @@ def _on_record(act: Act, answers: Sequence[Answer], patient: PatientInQuestion) 
         packages: list[SubmissionSet | Folder] = [*one.holdings.submission_sets, *one.holdings.folders]
         ways += [_way_back(package, one, patient, act) for package in packages]
     note(act, [one.outcome for one in answers], [one.id for one in ways])
+    act.heard = [one.outcome for one in answers if one.asked]
     with act.unit() as unit:
         unit.remote.remember(ways)
 

@@ -150,12 +150,16 @@ def _merge(
     if survivor_id == subsumed_id:
         raise InvalidValue("Patient.link.other", expected="the surviving identifier, another one")
     survivor = unit.patients.record(survivor_id)
-    if survivor is None or not survivor.active:
+    if survivor is None:
         raise UnknownPatient(str(survivor_id))
+    if not survivor.active:
+        raise DeprecatedTarget(str(survivor_id))
     if known is None:
         raise UnknownPatient(str(subsumed_id))
-    if known.replaced_by == survivor_id:
+    if standing(unit, known).identifier == survivor_id:
         return Fed(known, created=False, changed=False)
+    if known.replaced_by is not None:
+        raise DeprecatedTarget(str(known.identifier))  # it leads to its survivor until somebody takes that merge back
     followers = _merged_into(unit, known)
     subsumed = replace(known, active=False, replaced_by=survivor_id, version=known.version + 1, updated=act.now)
     unit.patients.save(subsumed)

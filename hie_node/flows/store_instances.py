@@ -22,6 +22,7 @@ from hie_node.flows.pairing import find_its_report
 from hie_node.flows.quarantine import doubt_about, set_aside
 from hie_node.flows.register import resolve_mention, standing
 from hie_node.house import House, new_id
+from hie_node.watching import tell_not_indexed
 from registry.commands import InstanceFailure, KeepInstances, Kept, Stored, StoreInstances
 from registry.errors import StorageUnavailable, SubmissionRejected
 from registry.identifiers import PatientIdentifier
@@ -34,6 +35,10 @@ CANNOT_UNDERSTAND = 49152
 DUPLICATE_INSTANCE = 273
 COERCION = 45056
 """Source: DICOM PS3.18 Table I.2.1-1, PS3.4: B.2.3: stored with a warning, here that the patient is in doubt."""
+
+ATTEMPTS = 32
+"""Each time somebody else was first, so that as many may store of one study in the same moment. Were it more, it would
+be a fault that lasts."""
 
 Part = tuple[ReadInstance, Content]
 
@@ -72,7 +77,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
     """All instances of one study and one patient in this request."""
     first = parts[0][0]
     uid, mention = first.study.study_instance_uid, mention_of(act.house, first)
-    while True:
+    for _ in range(ATTEMPTS):
         try:
             with act.house.storage.read() as unit:
                 doubt = doubt_about(unit, mention, uid)
@@ -84,7 +89,7 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
                 return aside
             return _stored(act, parts, mention, owner)
         except OVERTAKEN:
-            continue  # somebody else stored of it meanwhile
+            pass  # somebody else stored of it meanwhile
         except StorageUnavailable as failure:
             if not was_in_the_way(failure):
                 raise
@@ -93,6 +98,9 @@ def _store_study(act: Act, parts: Sequence[Part]) -> Stored:
             feed = image_feeds.feed_of(act.transaction, act.caller)
             image_feeds.note_refused(act.house, feed, [one.text for one in failed], study=uid)
             return Stored((), failed=failed)
+        act.begin_anew()
+    tell_not_indexed(act.house, f"{len(parts)} images of a study were overtaken {ATTEMPTS} times and sent back")
+    raise StorageUnavailable("index of images", "others stored of the same study each time")
 
 
 def _note(act: Act, parts: Sequence[Part], stored: Stored, unit: UnitOfWork) -> None:
@@ -106,7 +114,7 @@ def _stored(act: Act, parts: Sequence[Part], mention: PatientMention, owner: str
     """The contents first, then the index. Raises OwnerChanged where the patient got another record meanwhile, or was
     erased."""
     # one object needs no threads to wait for the disk together
-    with act.house.contents.batch() if len(parts) > 1 else nullcontext():
+    with act.house.contents.batch(of=owner) if len(parts) > 1 else nullcontext():
         stored = [_put(act, owner, read, content) for read, content in parts]
     with act.unit() as unit:
         uid = parts[0][0].study.study_instance_uid

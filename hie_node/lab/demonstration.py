@@ -18,16 +18,33 @@ import requests
 from adapters.dicom.client import parts
 from hie_node.lab import nodes
 from hie_node.lab.documents import report_pdf
+from hie_node.lab.for_people import (
+    SECOND_NUMBER,
+    registered_again,
+    reported_under_the_wrong_number,
+    scanned_under_the_wrong_number,
+)
 from hie_node.lab.his import HospitalSystem
 from hie_node.lab.province import write
 from hie_node.lab.seeding import only_story, seed
 from hie_node.lab.stage import DOCTOR, Act, Stage, StepFailed, from_elsewhere, kinds, must, resources
+from hie_node.lab.studies import write_study
 from hie_node.settings import load
 from registry.identifiers import mask
 
 DICOM_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 WAIT = 60.0
 OFFICER = "bv.lan"
+REGISTRAR = "tn.tuan"
+FIRST_STEPS = {
+    "doctor": "find her, ask the others, order a CT of the head",
+    "nurse": "find her",
+    "registrar": "decide what waits",
+    "consent-desk": "record her request again, then the doctor sees more",
+    "administrator": "see whether all is well",
+    "data-protection-officer": "see who looked at her record",
+}
+"""What somebody who is new does first with each account."""
 STOPS_WITHIN = 5.0
 """Seconds in which a transfer notices a withdrawal: the next look of either hospital, and one for the way."""
 
@@ -59,6 +76,7 @@ class Demonstration(Stage):
             ("silence", "Thái Nguyên is switched off", self._silence),
             ("reconcile", "Both hospitals' records of the same disclosures are compared", self._reconcile),
             ("verify", "The records of disclosures are intact", self._verify),
+            ("leave", "A morning at Bạch Mai leaves what only a person may decide", self._leave),
         ]
         self._say("One CT from Bắc Ninh, seen at Bạch Mai instead of repeated.\n")
         return all(self._play_one(name, title, act) for name, title, act in story)
@@ -72,8 +90,10 @@ class Demonstration(Stage):
             self._say(f"  {entry['title']}: pages {entry['house_url']}/, FHIR {entry['house_url']}/fhir")
         self._say("Sign in at Bệnh viện Bạch Mai; the browser asks once about the lab's own certificate:")
         for user in self._entry("bach-mai")["users"]:
-            self._say(f"  {user['role']:<24}{user['username']:<10}{user['password']}")
-        self._say(f"  The patient of the story: {numbers['bach-mai']}")
+            self._say(f"  {user['role']:<24}{user['username']:<10}{user['password']:<14}{FIRST_STEPS[user['role']]}")
+        person = self._province.story.person
+        born = f"{person.birth_date:%d/%m/%Y}"
+        self._say(f"  The patient of the story: {person.full_name}, {born}, number {numbers['bach-mai']}")
         self._say(f"  keys, addresses and the accounts of the others: {self._home / 'lab.json'}")
         self._say("At the command line:")
         self._say(f"  {here} find --number {numbers['bach-mai']}")
@@ -314,6 +334,34 @@ class Demonstration(Stage):
             rows += result["rows"]
         figures["rows"] = rows
         self._tell(f"{rows} rows under signed seals, none changed, removed or moved")
+
+    def _leave(self, figures: dict[str, Any]) -> None:
+        """For whoever tries the registrar's pages: a look-alike, images and a report under the wrong number."""
+        his, story, entry = self._system("bach-mai"), self._province.story, self._entry("bach-mai")
+        number, system = story.numbers["bach-mai"], entry["patient_id_system"]
+        again = registered_again(story.person, system)
+        answer = his.put("/fhir/Patient", again, where={"identifier": f"{system}|{SECOND_NUMBER}"})
+        must(answer.status_code in (200, 201), f"not registered: {answer.status_code} {answer.text[:300]}")
+        folder, drop = self._home / "morning", Path(entry["drop_folder"])
+        spec = scanned_under_the_wrong_number(number, entry["facility_code"], story.ct.performed)
+        for path in write_study(spec, folder):
+            path.rename(drop / path.name)
+        folder.rmdir()
+        for name, content in reported_under_the_wrong_number(number, story.ct.performed).items():
+            (drop / name).write_bytes(content)
+        self._wait_for_the_morning(drop)
+        figures["doubts"] = len(self._cli("bach-mai", "mpi", "review")["items"])
+        must(figures["doubts"] > 0, "the look-alike does not wait")
+        self._tell("somebody who may be registered twice, images and a report under the wrong patient number")
+
+    def _wait_for_the_morning(self, drop: Path) -> None:
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            aside = self._cli("bach-mai", "quarantine", "list", "--as", REGISTRAR)
+            if aside and (drop / "refused" / "sieu-am.pdf").exists():
+                return
+            time.sleep(1)
+        raise StepFailed("images and report under the wrong number were not set aside")
 
 
 def _is_of_ct(document: dict[str, Any]) -> bool:

@@ -69,14 +69,13 @@ class Evaluation:
 def evaluate(known: Sequence[Known], model: Model) -> Evaluation:
     """Decide on all, in their order."""
     truth = _numbered(known)
-    weighing = Weighing(model)
-    linker = Linker(weighing)
+    linker = Linker(Weighing(model), least=len(known))
     gc.collect()
     gc.freeze()
     start = time.perf_counter()
     placed = linker.add_all(one.traits for one in known)
     seconds = time.perf_counter() - start
-    settled = settle(linker, weighing)
+    settled = settle(linker)
     gc.unfreeze()
     clusters = linker.persons
     members: dict[int, set[int]] = {}

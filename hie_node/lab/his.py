@@ -47,6 +47,12 @@ class HospitalSystem:
         headers = self._headers({"Content-Type": "application/fhir+json"})
         return self._session.post(self.url + path, data=json.dumps(resource), headers=headers, timeout=60)
 
+    def put(self, path: str, resource: Mapping[str, Any], *, where: Mapping[str, str]) -> requests.Response:
+        """A conditional update: what fits `where` becomes this."""
+        headers = self._headers({"Content-Type": "application/fhir+json"})
+        body = json.dumps(resource)
+        return self._session.put(self.url + path, params=where, data=body, headers=headers, timeout=60)
+
     def delete(self, path: str) -> requests.Response:
         return self._session.delete(self.url + path, headers=self._headers(), timeout=60)
 

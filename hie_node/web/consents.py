@@ -13,16 +13,13 @@ from datetime import date, datetime, time, timedelta
 from flask import Response
 
 from adapters.cards import written_date
-from adapters.pdf import MEDIA_TYPE
 from consent.commands import DeleteConsent, FindConsents, ReadConsent, RecordConsent
 from consent.consents import BASIC_NORMAL, Actor, Consent, Evidence, Period, Provision
 from consent.errors import RepresentativeMissing
-from consent.representation import signers
 from consent.requesters import PurposeOfUse, Role
 from hie_node.flows.consents import delete_consent, find_consents, read_consent, record_consent
 from hie_node.flows.reviews import read_person
 from hie_node.flows.signed_papers import signed_request
-from hie_node.request_form import RequestForm, request_form
 from hie_node.web.documents import CONTENT_POLICY
 from hie_node.web.front import Page, Refused, Visit, attachment
 from hie_node.web.searching import results
@@ -38,7 +35,8 @@ AT_THE_DESK = frozenset({Role.CONSENT_DESK, Role.DOCTOR, Role.NURSE})
 """At night a doctor takes the signed paper; the record says who did."""
 DURATIONS = (30, 90, 180, 365)
 """Days that may be asked for; a request without an end is not specific."""
-KINDS = ("paper", "witnessed", "electronic")
+KINDS = ("paper", "witnessed")
+"""How a paper that comes as a scan was signed; what is signed on the screen is `electronic`."""
 BEGINNINGS = {b"%PDF-": "application/pdf", b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 MOST = 100
 
@@ -64,12 +62,8 @@ def search_results(visit: Visit) -> Response:
     return results(visit, desk=DESK)
 
 
-def desk_page(visit: Visit) -> Response:
+def desk_page(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     """The patient's requests, and the form for a new one."""
-    return _desk(visit, problem="")
-
-
-def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
     record_id = visit.params["record_id"]
     known = read_person(visit.act("read-patient"), record_id)
     who = PatientSelector(record_id=record_id)
@@ -80,7 +74,7 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
         person=known.person,
         record_id=record_id,
         consents=found.items,
-        peers=_peers(visit),
+        peers=others(visit),
         durations=DURATIONS,
         chosen=_chosen(visit),
         to=visit.request.values.get("to", ""),
@@ -91,7 +85,8 @@ def _desk(visit: Visit, *, problem: str, status: int = 200) -> Response:
     )
 
 
-def _peers(visit: Visit) -> tuple[Peer, ...]:
+def others(visit: Visit) -> tuple[Peer, ...]:
+    """The hospitals that may be asked now."""
     return tuple(peer for peer in visit.house.directory.current().active if peer.home != visit.house.home)
 
 
@@ -115,42 +110,50 @@ def _chosen(visit: Visit) -> frozenset[str]:
 def new_request(visit: Visit) -> Response:
     """Record it: one consent for each hospital that the patient named, all behind the same signed paper."""
     try:
-        wanted = _wanted(visit)
-        scan = _scan(visit)
+        days, kind = _days(visit), visit.field("kind", 20)
+        if kind not in KINDS:
+            raise Refused(400, "consent.problem.kind")
+        return record(visit, wanted(visit, kind=kind, signed=_signed(visit, days)), _scan(visit))
     except Refused as problem:
-        return _desk(visit, problem=problem.why, status=problem.status)
+        return desk_page(visit, problem=problem.why, status=problem.status)
+
+
+def record(visit: Visit, request: Request, evidence: tuple[bytes, str]) -> Response:
+    """Each consent of the request, with what was signed; then the desk again."""
     who = PatientSelector(record_id=visit.params["record_id"])
     try:
-        for consent in _consents(visit, wanted):
+        for consent in _consents(visit, request):
             act = visit.act("record-consent", action="C", direction="changed")
-            record_consent(act, RecordConsent(consent, patient=who, evidence=scan))
+            record_consent(act, RecordConsent(consent, patient=who, evidence=evidence))
     except RepresentativeMissing:
-        return _desk(visit, problem="consent.problem.representative", status=400)
+        raise Refused(400, "consent.problem.representative") from None
     return visit.go(f"{DESK}/{visit.params['record_id']}?f={visit.seal(recorded='yes')}")
 
 
-def _wanted(visit: Visit) -> Request:
+def wanted(visit: Visit, *, kind: str, signed: datetime) -> Request:
+    """What the form asks for. Raises Refused with the words for what is missing."""
     holders, recipient, everybody = parties(visit)
     if not everybody and (not holders or len(holders) < len(visit.request.form.getlist("from"))):
         raise Refused(400, "consent.problem.from")
-    days, kind = visit.field("days", 20), visit.field("kind", 20)
+    represented_by = visit.field("represented_by", 200)
+    return Request(() if everybody else holders, recipient, everybody, _days(visit), kind, signed, represented_by)
+
+
+def _days(visit: Visit) -> int:
+    days = visit.field("days", 20)
     if days not in {str(days) for days in DURATIONS}:
         raise Refused(400, "consent.problem.days")
-    if kind not in KINDS:
-        raise Refused(400, "consent.problem.kind")
-    signed = _signed(visit, int(days))
-    represented_by = visit.field("represented_by", 200)
-    return Request(() if everybody else holders, recipient, everybody, int(days), kind, signed, represented_by)
+    return int(days)
 
 
 def parties(visit: Visit) -> tuple[tuple[Community, ...], Community, bool]:
     """Whose records, who may see them, and whether those of everybody. Another hospital that receives is about the
     records of this one: what lies elsewhere is asked for by the hospital that wants to see it."""
-    here, others = visit.house.community, [peer.community for peer in _peers(visit)]
+    here, known = visit.house.community, [peer.community for peer in others(visit)]
     codes, to = frozenset(visit.request.form.getlist("from")), visit.field("to", 10)
     if not to:
-        return tuple(one for one in others if str(one.facility) in codes), here, "*" in codes
-    recipient = next((one for one in others if str(one.facility) == to), None)
+        return tuple(one for one in known if str(one.facility) in codes), here, "*" in codes
+    recipient = next((one for one in known if str(one.facility) == to), None)
     if recipient is None or codes:
         raise Refused(400, "consent.problem.to")
     return (here,), recipient, False
@@ -189,15 +192,15 @@ def _scan(visit: Visit) -> tuple[bytes, str]:
     return content, kind
 
 
-def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
+def _consents(visit: Visit, request: Request) -> Sequence[Consent]:
     now, house = visit.house.now(), visit.house
     evidence = Evidence(
-        wanted.kind, "", explained_by=visit.user.username, language="vi", represented_by=wanted.represented_by
+        request.kind, "", explained_by=visit.user.username, language="vi", represented_by=request.represented_by
     )
     provision = Provision(
         "permit",
-        period=Period(now, _end(wanted.signed, wanted.days)),
-        actors=(Actor(home=wanted.recipient.home),),
+        period=Period(now, _end(request.signed, request.days)),
+        actors=(Actor(home=request.recipient.home),),
         purposes=frozenset({PurposeOfUse.TREAT}),
     )
     return [
@@ -206,13 +209,13 @@ def _consents(visit: Visit, wanted: Request) -> Sequence[Consent]:
             patient=PatientIdentifier(house.settings.patient_id_system, "to be resolved"),
             record_id="",
             status="active",
-            given=wanted.signed if wanted.signed + timedelta(days=1) <= now else now,
+            given=request.signed if request.signed + timedelta(days=1) <= now else now,
             policy=BASIC_NORMAL,
             provision=provision,
             custodian=holder,
             evidence=evidence,
         )
-        for holder in ([None] if wanted.everybody else [one.home for one in wanted.holders])
+        for holder in ([None] if request.everybody else [one.home for one in request.holders])
     ]
 
 
@@ -243,45 +246,6 @@ def signed_paper(visit: Visit) -> Response:
     return response
 
 
-def paper(visit: Visit) -> Response:
-    """The request to print and sign, in Vietnamese whatever the reader's language: it is the patient's paper."""
-    wanted = _on_paper(visit)
-    visit.language = "vi"
-    born = wanted.patient.demographics.birth_date
-    return visit.page(
-        "paper.html",
-        wanted=wanted,
-        to=visit.field("to", 10),
-        needed=signers(born, visit.house.now().astimezone(VIET_NAM).date()),
-    )
-
-
-def form(visit: Visit) -> Response:
-    """The same request as a PDF, in Vietnamese or English: what is printed here is what is signed."""
-    content = request_form(_on_paper(visit), language=visit.language, now=visit.house.now())
-    response = Response(content, content_type=MEDIA_TYPE)
-    response.headers["Content-Disposition"] = 'inline; filename="request.pdf"'
-    return response
-
-
-def _on_paper(visit: Visit) -> RequestForm:
-    """What is known already; the rest is written by hand."""
-    known = read_person(visit.act("read-patient"), visit.params["record_id"])
-    holders, recipient, everybody = parties(visit)
-    days = visit.field("days", 20)
-    return RequestForm(
-        known.person.first,
-        recipient.name,
-        holders,
-        everybody,
-        tuple(peer.community for peer in _peers(visit)),
-        int(days) if days in {str(one) for one in DURATIONS} else None,
-        visit.user.name or visit.user.username,
-        visit.house.settings.name,
-        visit.field("represented_by", 200),
-    )
-
-
 PAGES = (
     Page("search-consents", "GET", DESK, search_page, AT_THE_DESK),
     Page("search-consents", "POST", DESK, search_results, AT_THE_DESK),
@@ -289,6 +253,4 @@ PAGES = (
     Page("record-consent", "POST", f"{DESK}/<record_id>", new_request, AT_THE_DESK, takes_a_scan=True),
     Page("withdraw-consent", "POST", f"{DESK}/<record_id>/<consent_id>/withdraw", withdraw, AT_THE_DESK),
     Page("signed-paper", "GET", f"{DESK}/<record_id>/<consent_id>/paper", signed_paper, AT_THE_DESK),
-    Page("form", "POST", f"{DESK}/<record_id>/form", form, AT_THE_DESK),
-    Page("paper", "POST", f"{DESK}/<record_id>/paper", paper, AT_THE_DESK),
 )

@@ -113,6 +113,7 @@ def about(visit: Visit, home: HomeCommunityId | None) -> dict[str, Any]:
         "performed": datetime.fromisoformat(performed) if performed else None,
         "series": [line.split("\t") for line in facts.get("series", "").split("\n") if line],
         "sealed": visit.request.args.get("f", ""),
+        "has_images": bool(facts.get("study")),
     }
 
 

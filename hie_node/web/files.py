@@ -78,10 +78,11 @@ def _file_page(visit: Visit, *, status: int = 200, problem: str = "") -> Respons
 def _chosen(visit: Visit) -> SourceRecord | None:
     """Whom the link that led here names; looking at a patient is on record."""
     number = visit.facts().get("patient", "")
-    return _patient(visit, number) if number else None
+    return patient_by_number(visit, number) if number else None
 
 
-def _patient(visit: Visit, number: str) -> SourceRecord | None:
+def patient_by_number(visit: Visit, number: str) -> SourceRecord | None:
+    """Whom this hospital knows under that number of its own. Raises InvalidValue for what can be none."""
     wanted = PatientIdentifier(visit.house.settings.patient_id_system, number)
     found = find_patients(visit.act("search-patients"), FindPatients(PatientSearch(identifiers=(wanted,), limit=1)))
     return next((one for one in found.items if wanted in (one.identifier, *one.identifiers)), None)
@@ -149,7 +150,7 @@ def _look(visit: Visit) -> Response:
     """Nobody is filed for unseen: the patient is shown before the paper is theirs."""
     number = visit.field("patient", 64)
     try:
-        known = _patient(visit, number) if number else None
+        known = patient_by_number(visit, number) if number else None
     except InvalidValue:
         known = None
     if known is None:

@@ -45,6 +45,8 @@ from registry.errors import (
 LANGUAGE = "__Host-hie-language"
 PART = "Answer-Part"
 """Set by our script, which wants the answer of the other hospitals alone. Names with X-Hie- are the edge's."""
+OWN_PAGE, TO_CHOOSE = "/account", frozenset({"account", "new-password"})
+"""Where everybody changes their password, and the pages that it takes."""
 FORM_BODY = 64 << 10
 """Bytes of a posted form without a file."""
 FACTS_LIFE = 43200
@@ -80,6 +82,10 @@ class SignInFirst(Exception):
 
 class ProveFirst(Exception):
     """This wants a fresh proof that it is still the one who signed in."""
+
+
+class ChooseFirst(Exception):
+    """Somebody else set the password of this person, who first chooses one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +207,8 @@ def serve(house: House, page: Page, **params: str) -> Response:
         response = _to_the_door(visit)
     except ProveFirst:
         response = _to_the_proof(visit, page)
+    except ChooseFirst:
+        response = Response("", 401) if visit.request.headers.get(PART) else visit.go(OWN_PAGE)
     except Exception as error:
         response = _refusal(visit, page, error)
     # a scan that was spooled to disk goes with the request, not some time later
@@ -236,6 +244,8 @@ def _let_in(visit: Visit, page: Page) -> None:
         visit.house, visit.arrival.secret, visit.request.form.get("token", "")
     ):
         raise Refused(403, "error.form")
+    if page.roles is not None and visit.user.has_to_choose and page.name not in TO_CHOOSE:
+        raise ChooseFirst
     if page.roles is not None and visit.user.role not in page.roles:
         raise Refused(403, "error.role")
     if page.step_up and not has_proof(visit):

@@ -32,7 +32,7 @@ def ledger_page(visit: Visit) -> Response:
         sender=lambda code: senders(visit).get(code, code),
         month=lambda key: f"{key[5:]}/{key[:4]}",
         what=lambda key: examination(visit, key),
-        dong=dong,
+        dong=lambda amount: dong(amount, visit.language),
         table=table,
     )
 

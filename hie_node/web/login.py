@@ -14,7 +14,7 @@ from adapters.store.people import User
 from hie_node import log, one_time_codes, passwords
 from hie_node.page_tokens import open_page, seal_page
 from hie_node.web import factors, sessions
-from hie_node.web.front import LANGUAGE, Page, Refused, SignInFirst, Visit
+from hie_node.web.front import LANGUAGE, OWN_PAGE, Page, Refused, SignInFirst, Visit
 from hie_node.web.qr import qr_of
 from hie_node.web.rendering import NAVIGATION
 from hie_node.web.wording import LANGUAGES
@@ -31,6 +31,8 @@ def home(visit: Visit) -> Response:
     if user is None:
         ended = visit.arrival.ended or bool(visit.facts().get("ended"))
         return _door(visit, ended=ended)
+    if user.has_to_choose:
+        return visit.go(OWN_PAGE)
     for path, _, roles in NAVIGATION:
         if user.role in roles:
             return visit.go(path)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from hie_node.web.remarks import spoken
 from hie_node.web.wording import Language, say, wordings
+from registry.documents import DocumentEntry
 from registry.examinations import Examination
 from registry.identifiers import CITIZEN_ID, INSURANCE_NUMBER, NATIONAL_ID, PASSPORT_NUMBER, PatientIdentifier, mask
 from registry.levels import FIELDS
 from registry.local_time import VIET_NAM
-from registry.people import BirthDate, SourceRecord
+from registry.people import BirthDate, PatientInQuestion, SourceRecord
 
-"""Asia/Ho_Chi_Minh knows no daylight saving."""
 _WEIGHED = re.compile(rf"({'|'.join(FIELDS)}) (.+) ([+-][\d.]+) bits")
 _AGAINST = re.compile(r"([+-][\d.]+) bits against a (\w+)")
+_SAID_OTHERWISE = frozenset({"personal number", "local number"})
+"""Fields of which the evidence has a sentence of its own, or that differ by nature."""
 NUMBERS = {
     NATIONAL_ID: "number.national",
     CITIZEN_ID: "number.citizen",
@@ -78,6 +81,17 @@ class Looks:
             return self.say("weighed.field", field=field, level=level, bits=self._comma(weighed[3]))
         return self.known(f"evidence.{line}", line)
 
+    def doubts(self, evidence: Sequence[str]) -> list[str]:
+        """What speaks for a look at two records, without the weights; where nothing does, what agrees."""
+        weighed = [found for line in evidence if (found := _WEIGHED.fullmatch(line))]
+        plain = [line for line in evidence if not _WEIGHED.fullmatch(line) and not _AGAINST.fullmatch(line)]
+        apart = [one for one in weighed if one[2] != "same" and one[1] not in _SAID_OTHERWISE]
+        said = [self._level(one) for one in apart or weighed]
+        return [*(self.evidence(line) for line in plain), *said]
+
+    def _level(self, weighed: re.Match[str]) -> str:
+        return f"{self.say(f'weighed.{weighed[1]}')}: {self.known(f'level.{weighed[2]}', weighed[2])}"
+
     def _comma(self, figure: str) -> str:
         return figure.replace(".", ",") if self.language == "vi" else figure
 
@@ -110,10 +124,10 @@ class Looks:
         months = (today.year - birth_date.year) * 12 + today.month - month - (today.day < day)
         return self.say("years.months", n=months) if months < 36 else self.say("years.years", n=months // 12)
 
-    def sex(self, record: SourceRecord) -> str:
+    def sex(self, record: SourceRecord | PatientInQuestion) -> str:
         return self.say(f"sex.{record.demographics.gender}")
 
-    def name(self, record: SourceRecord) -> str:
+    def name(self, record: SourceRecord | PatientInQuestion) -> str:
         return record.demographics.name.text if record.demographics.name else self.say("name.unknown")
 
     def number(self, identifier: PatientIdentifier) -> str:
@@ -129,6 +143,20 @@ class Looks:
         if examination is None or examination.contrast is None:
             return ""
         return self.say("contrast.with" if examination.contrast else "contrast.without")
+
+    def reports(self, reports: Sequence[DocumentEntry]) -> list[tuple[DocumentEntry, str]]:
+        """Each with the words on its button: what tells several of one examination apart is their form."""
+        forms = [self._form(one.attachment.content_type, alone=len(reports) == 1) for one in reports]
+        told = []
+        for place, (one, form) in enumerate(zip(reports, forms, strict=True)):
+            number = f" {forms[: place + 1].count(form)}" if forms.count(form) > 1 else ""
+            told.append((one, f"{self.say('open.report')}{form}{number}"))
+        return told
+
+    def _form(self, content_type: str, *, alone: bool) -> str:
+        if "pdf" in content_type:
+            return " (PDF)"
+        return f" ({self.say('report.text')})" if content_type.startswith("text/plain") and not alone else ""
 
     def size(self, size: int) -> str:
         """Bytes for people, with the comma of this country."""

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from flask import Response
 
 from adapters.store.people import User
-from adapters.trust.directory import entry_of, read_entry
+from adapters.trust.directory import read_entry
 from adapters.trust.errors import DirectoryRefused
 from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
-from hie_node import administration, checks, dropped_files, feeds, log, passwords
-from hie_node.flows import accounts
-from hie_node.flows.audit import Verification, verify
+from hie_node import administration, checks, dropped_files, feeds, log, passwords, reading_again
+from hie_node.flows import accounts, network
+from hie_node.flows.record_checks import newest_checks
 from hie_node.init import own_entry
 from hie_node.page_tokens import open_page, seal_page
-from hie_node.peer_list import admit, change
 from hie_node.setting_tables import PEOPLES_ROLES
 from hie_node.transfers import transfers
 from hie_node.web.front import Page, Refused, Visit, attachment
-from registry.directory import Peer, PeerState
+from registry.directory import PeerState
 from registry.errors import InvalidValue, Unreadable
 from registry.feeds import REFUSED, FeedSearch
 from registry.name_order import by_given_name
@@ -36,15 +34,6 @@ FEED_DAYS, MOST_ITEMS = timedelta(days=7), 100
 
 
 def node_page(visit: Visit) -> Response:
-    return _shown(visit)
-
-
-def verify_record(visit: Visit) -> Response:
-    """Every sealed row is computed again; on a large record this takes its time, so it is a button."""
-    return _shown(visit, verified=verify(visit.house))
-
-
-def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
     house = visit.house
     with house.storage.read() as unit:
         seal = unit.disclosures.last_seal()
@@ -54,7 +43,7 @@ def _shown(visit: Visit, *, verified: Verification | None = None) -> Response:
     return visit.page(
         "node.html",
         checks=[*checks.look_at(house, checks.NEAR), *administration.heard(house)],
-        verified=verified,
+        check=next(iter(newest_checks(house, 1)), None),
         seal=seal,
         waiting=len(waiting),
         jobs=jobs,
@@ -101,7 +90,7 @@ def _peers(visit: Visit, *, status: int = 200, **told: Any) -> Response:
 
 def invitation(visit: Visit) -> Response:
     """This node's own entry, for the other hospital's administrator."""
-    entry = entry_of(own_entry(visit.house.settings, visit.house.keys))
+    entry = network.give_entry(visit.act("invitation"))
     response = Response(json.dumps(entry, ensure_ascii=False, indent=1), content_type="application/json")
     response.headers["Content-Disposition"] = attachment(f"hie-{visit.house.settings.facility_code}.json")
     return response
@@ -117,7 +106,7 @@ def admit_peer(visit: Visit) -> Response:
             raise ValueError
         if visit.field("compared", 5) != "yes":
             return _peers(visit, wanted=read_entry(entry), entry=text)
-        peer = admit(visit.house.settings, entry)
+        peer = network.admit_peer(visit.act("admit-peer"), entry)
     except (ValueError, DirectoryRefused, InvalidValue):
         return _peers(visit, problem="peers.wrong-entry", status=400)
     log.event("peer admitted", facility=str(peer.community.facility))
@@ -129,21 +118,18 @@ def set_peer_state(visit: Visit) -> Response:
     facility, wanted = visit.field("facility", 10), visit.field("state", 20)
     if wanted not in set(PeerState):
         raise InvalidValue("state", expected="active, suspended or expelled")
-
-    def changed(one: Peer) -> Peer:
-        if one.home == visit.house.home or (one.state is PeerState.EXPELLED and wanted != PeerState.EXPELLED):
-            raise Refused(409, "peers.expelled-for-good")
-        return replace(one, state=PeerState(wanted))
-
-    peer = change(visit.house.settings, facility, changed)
+    try:
+        peer = network.set_peer_state(visit.act("peer-state"), facility, PeerState(wanted))
+    except network.PeerExpelled:
+        raise Refused(409, "peers.expelled-for-good") from None
     log.event("peer state", facility=facility, state=wanted)
     return visit.go(f"/node/peers?f={visit.seal(done=wanted, who=peer.community.name)}")
 
 
 def rotate_keys(visit: Visit) -> Response:
     """The key that was announced signs from now on; give the new entry to the peers before the next time."""
-    visit.house.keys.rotate(now=visit.house.now())
-    log.event("signing key rotated", kid=visit.house.keys.kid)
+    kid = network.rotate_keys(visit.act("rotate-keys"))
+    log.event("signing key rotated", kid=kid)
     return visit.go(f"/node/peers?f={visit.seal(done='rotated')}")
 
 
@@ -181,7 +167,7 @@ def feeds_page(visit: Visit) -> Response:
 def replay_item(visit: Visit) -> Response:
     """Read a refused message again from the bytes that were kept, once the fault is mended."""
     item = feeds.read_item(visit.house, visit.field("item", 64))
-    became = feeds.replay(visit.house, item, visit.act("replay-feed").caller)
+    became = reading_again.replay(visit.house, item, visit.act("replay-feed").caller)
     log.event("feed replayed", outcome=became.outcome)
     return visit.go("/node/feeds")
 
@@ -283,7 +269,6 @@ def settings_page(visit: Visit) -> Response:
 
 PAGES = (
     Page("node", "GET", "/node", node_page, ADMINISTRATOR),
-    Page("verify-record", "POST", "/node/record", verify_record, ADMINISTRATOR),
     Page("diagnosis", "GET", "/node/diagnosis", diagnosis, ADMINISTRATOR),
     Page("peers", "GET", "/node/peers", peers_page, ADMINISTRATOR),
     Page("ask-peers", "POST", "/node/peers", ask_peers, ADMINISTRATOR),

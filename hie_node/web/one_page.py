@@ -58,6 +58,7 @@ def _made(visit: Visit) -> tuple[SourceRecord, OnePage, OrderAdvice]:
 def _blocks(visit: Visit, person: SourceRecord, page: OnePage, advice: OrderAdvice) -> Iterator[Block]:
     looks, say = visit.looks, visit.looks.say
     yield Heading(say("one-page.title"), 1)
+    yield Paragraph(f"{visit.house.settings.name} ({visit.house.settings.facility_code})", centred=True)
     born = looks.born(person.demographics.birth_date)
     numbers = "; ".join(looks.number(number) for number in person.identifiers)
     yield Facts(
@@ -82,6 +83,7 @@ def _blocks(visit: Visit, person: SourceRecord, page: OnePage, advice: OrderAdvi
 
 def remarks(visit: Visit, page: OnePage, advice: OrderAdvice) -> Iterator[str]:
     """What is missing is said."""
+    yield visit.looks.say("one-page.own")
     if page.withheld:
         yield visit.looks.say("one-page.withheld", n=page.withheld)
     for line in advice.lines:

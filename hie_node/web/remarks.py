@@ -13,6 +13,8 @@ from hie_node.web.wording import Language
 
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 _TIMES = re.compile(r"(.+) \((\d+) times\)")
+_LOSS = re.compile(r"(.+?); (this record was put back on .+)")
+"""A finding about the sealed record, and the return from a backup that may be behind it."""
 _PLACE = re.compile(r"((?:XML\d+|[A-Z]+|insurance file|sidecar)[^:;]{0,60}): (.+)")
 
 
@@ -35,6 +37,9 @@ def spoken(text: str, language: Language) -> str | None:
     counted = _TIMES.fullmatch(text)
     if counted and (said := spoken(counted[1], language)):
         return f"{said} ({counted[2]} lần)"
+    if with_loss := _LOSS.fullmatch(text):
+        both = [spoken(part, language) for part in with_loss.groups()]
+        return "; ".join(filter(None, both)) if all(both) else None
     for pattern, vi in _patterns():
         if found := pattern.fullmatch(text):
             return vi.format_map(found.groupdict())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from adapters.store.people import User
 from consent.held_texts import READERS
 from consent.requesters import Role
 from hie_node.web.sessions import form_token
@@ -38,6 +39,34 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
 """Which pages a role finds in the head of every page; the first is where it begins."""
 
 
+BEHIND = {
+    "/quarantine": "/reviews",
+    "/pairs": "/reviews",
+    "/files": "/reviews",
+    "/documents": "/patients",
+    "/studies": "/patients",
+    "/view": "/patients",
+}
+"""Pages that are reached from another one of the head, which stands for them there."""
+
+
+_DIRECTIONS = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Marks that turn the direction of writing: UAX 9, section 2."""
+
+
+def _as_it_is_read(value: Any) -> Any:
+    """What somebody wrote, in the order in which it is stored: turned round, one name can be made to look like
+    another, and what stands behind it too."""
+    return value.translate(_DIRECTIONS) if isinstance(value, str) and not value.isascii() else value
+
+
+def _navigation(user: User | None) -> list[tuple[str, str]]:
+    """Nothing for who has to choose a password first."""
+    if user is None or user.has_to_choose:
+        return []
+    return [(path, key) for path, key, roles in NAVIGATION if user.role in roles]
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -47,6 +76,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_as_it_is_read,
     )
 
 
@@ -108,9 +138,16 @@ def text_of(visit: Visit, template: str, **facts: Any) -> str:
         hospital=visit.house.settings.name,
         lab=visit.house.settings.lab,
         token=form_token(visit.house, visit.arrival.secret),
-        navigation=[(path, key) for path, key, roles in NAVIGATION if user and user.role in roles],
+        navigation=_navigation(user),
+        room=lambda: _room(visit.request.path),
         static_path=static_path,
         facts_given=facts,
         examination_names=every_name,
         **facts,
     )  # fmt: skip
+
+
+def _room(path: str) -> str:
+    """The page of the head in whose room this one is."""
+    first = "/" + path.split("/")[1]
+    return BEHIND.get(first, first)

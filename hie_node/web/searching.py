@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,29 +20,41 @@ from registry.vietnamese import folded
 
 MOST = 20
 """People in a list to choose from; more is a question to make sharper."""
+_NAME_THEN_DATE = re.compile(r"([^\W\d_][^\d]*\s[^\d]*?)[\s,;:]+(\d[\d/.\-]{3,9})")
+"""Both in the one line, as somebody in a hurry types them."""
+_LINK = re.compile(r"https?://", re.IGNORECASE)
+_PROBLEMS = {"link": "search.card-link", "birthDate": "search.born-unread"}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Who fits. `sure` where exactly one does, without a doubt; `card` where a card was scanned."""
+    """Who fits. `sure` where exactly one does, without a doubt; `card` is what a scanned card says."""
 
     records: tuple[SourceRecord, ...] = ()
     sure: bool = False
     more: bool = False
-    card: bool = False
+    card: PatientInQuestion | None = None
 
 
 def search(visit: Visit) -> Found:
-    """What the one line and the field of the birth date say. Raises InvalidValue for a birth date that is none."""
+    """What the one line and the field of the birth date say. Raises InvalidValue: `problem_of` says it in words."""
     line, born = visit.field("q", 2000), visit.field("born", 20)
     card = read_card(line)
     if card is not None:
         return _by_card(visit, card)
+    if _LINK.match(line):
+        raise InvalidValue("link", expected="a card with what it says")
     if any(character.isdigit() for character in line):
-        return _by_number(visit, line)
+        found, both = _by_number(visit, line), _NAME_THEN_DATE.fullmatch(line)
+        return _by_name(visit, both[1], written_date(born or both[2])) if both and not found.records else found
     if line:
         return _by_name(visit, line, written_date(born) if born else None)
     return Found()
+
+
+def problem_of(error: InvalidValue) -> str:
+    """The key of the words for what cannot be searched for."""
+    return _PROBLEMS.get(error.element, "search.name-and-birth")
 
 
 def _by_card(visit: Visit, card: PatientInQuestion) -> Found:
@@ -49,8 +62,8 @@ def _by_card(visit: Visit, card: PatientInQuestion) -> Found:
     matches = match_patient(visit.act("search-patients", action="E"), MatchPatient(card, count=MOST))
     certain = [match for match in matches if match.grade == "certain"]
     if len(certain) == 1:
-        return Found((certain[0].record,), sure=True, card=True)
-    return Found(tuple(match.record for match in matches), card=True)
+        return Found((certain[0].record,), sure=True, card=card)
+    return Found(tuple(match.record for match in matches), card=card)
 
 
 def _by_number(visit: Visit, line: str) -> Found:
@@ -64,11 +77,19 @@ def _by_number(visit: Visit, line: str) -> Found:
 def _readings(own_system: str, text: str) -> Iterator[PatientIdentifier]:
     """What kind of number it may be, the likeliest first: this hospital's own numbers have any form."""
     yield PatientIdentifier(own_system, text[:255])
+    if joined := _inside_spaces(text):
+        yield PatientIdentifier(own_system, joined)
     if insurance_last_ten(text):
         yield PatientIdentifier(INSURANCE_NUMBER, text)
     known = identity_number(text)
     if known is not None:
         yield known
+
+
+def _inside_spaces(text: str) -> str:
+    """A number that was read out in groups; nothing where it has no spaces."""
+    joined = "".join(text.split())[:255]
+    return joined if joined != text else ""
 
 
 def _by_name(visit: Visit, name: str, born: BirthDate | None) -> Found:
@@ -100,8 +121,8 @@ def results(visit: Visit, *, desk: str) -> Response:
         return visit.page("search.html", desk=desk, found=None, problem="")
     try:
         found = search(visit)
-    except InvalidValue:
-        return visit.page("search.html", status=400, desk=desk, found=None, problem="search.name-and-birth")
+    except InvalidValue as error:
+        return visit.page("search.html", status=400, desk=desk, found=None, problem=problem_of(error))
     if found.sure:
         return visit.go(f"{desk}/{found.records[0].id}")
     return visit.page("search.html", desk=desk, found=found, problem="")

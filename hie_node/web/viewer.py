@@ -31,7 +31,7 @@ from hie_node.pictures import Pencil, pencil
 from hie_node.web.documents import about
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.patients import TREATING
-from registry.commands import DrawImage, RetrieveStudy
+from registry.commands import DrawImage, DrawnImage, RetrieveStudy
 from registry.errors import InvalidIdentifier, NotDrawable, NotFound, Unreadable
 from registry.identifiers import check_uid
 from registry.studies import PictureWish, Series, Study
@@ -200,6 +200,7 @@ def thumbnail(visit: Visit) -> Response:
     wish = PictureWish(viewport=(128, 128), quality=80)
     command = DrawImage(_permitted(visit), wish, _uid(visit.params["series"]))
     drawn = draw_image_anywhere(visit.act("view-thumbnail"), command)
+    assert isinstance(drawn, DrawnImage)
     return Response(drawn.content, content_type=drawn.media_type)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from fontTools.ttLib import TTFont
 
-from adapters.pdf import Bullets, Facts, Grid, Heading, Paragraph, Signatures, write_pdf
+from adapters.pdf import Bullets, Facts, Grid, Heading, Ink, Paragraph, Signatures, write_pdf
 
 TRUETYPE = b"\x00\x01\x00\x00"
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
@@ -42,6 +42,12 @@ def _letters(pdf: bytes) -> set[int]:
             if plain.startswith(TRUETYPE):
                 found |= set(TTFont(io.BytesIO(plain)).getBestCmap())
     return found
+
+
+def drawn(pdf: bytes) -> int:
+    """How many lines of signatures are in it; the lines of tables are written otherwise."""
+    streams = re.findall(rb"stream\n(x.*?)\nendstream", pdf, re.DOTALL)
+    return sum(zlib.decompress(one).count(b" l\n S\n") for one in streams)
 
 
 def _pages(pdf: bytes) -> int:
@@ -86,3 +92,25 @@ def test_whatever_a_field_holds_the_paper_is_made_and_nothing_of_it_is_logged(
 
 def test_the_foot_of_each_page_says_what_it_is() -> None:
     assert {ord(letter) for letter in "Trangừ"} <= _letters(_paper(Paragraph("x"), footer="Trang từ"))
+
+
+def test_nobody_signs_on_a_page_without_the_sentence_that_is_signed() -> None:
+    """However much stands above: beside the number of the page and the texts of who signs stands the sentence."""
+    people = (("Người yêu cầu", "(ký)", "Lan"),)
+    pages = range(30, 50)
+    apart = [_last(_paper(*[Paragraph("dòng")] * n, Paragraph("Tôi yêu cầu"), Signatures(people))) for n in pages]
+    together = [_last(_paper(*[Paragraph("dòng")] * n, Signatures(people, said="Tôi yêu cầu"))) for n in pages]
+    assert min(apart) == 4 and min(together) == 5
+
+
+def _last(pdf: bytes) -> int:
+    """How many texts are on the last page."""
+    streams = (zlib.decompress(one) for one in re.findall(rb"stream\n(x.*?)\nendstream", pdf, re.DOTALL))
+    return [one.count(b" Td") for one in streams if b" Td" in one][-1]
+
+
+def test_what_was_drawn_to_sign_is_drawn_again() -> None:
+    people, ink = (("Người yêu cầu", "", "Lan"), ("Người giải thích", "", "Nga")), Ink(900, 260, [[(0, 0), (900, 260)]])
+    assert drawn(_paper(Signatures(people))) == 0
+    assert drawn(_paper(Signatures(people, (ink, None)))) == 1
+    assert drawn(_paper(Signatures(people, (ink, ink)))) == 2

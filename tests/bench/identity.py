@@ -115,7 +115,7 @@ def _stream(size: int) -> Row:
 
 def stream(size: int) -> None:
     """The work of `_stream`: prints seconds of reading and deciding, bytes of growth, p50 and p99 of a decision."""
-    linker, seconds, took = Linker(Weighing(shipped())), 0.0, []
+    linker, seconds, took = Linker(Weighing(shipped()), least=size), 0.0, []
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for row in exported(size, 7, REALISTIC):
         start = time.process_time()

@@ -116,6 +116,7 @@ def test_conditions_of_an_entry_count(node: Client) -> None:
 def test_a_batch_has_bounds(node: Client) -> None:
     many = node("POST", "/fhir", batch(*[entry("GET", "Patient/1")] * (MOST_ENTRIES + 1)))
     assert (many.status, many.issues[0]["code"]) == (413, "too-long")
+    assert many.issues[0]["details"]["text"].startswith(f"Bundle: larger than {MOST_ENTRIES} entries")
     assert lines(node, *[entry("GET", "Patient/1")] * MOST_ENTRIES)
     assert node("POST", "/fhir", {"resourceType": "Bundle", "type": "batch", "entry": {}}).status == 400
     assert node("POST", "/fhir", {"resourceType": "Bundle", "type": "history"}).status == 422

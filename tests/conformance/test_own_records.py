@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tests.conformance.client import MHD, URI, Client, consent, oid, provided, stored
+from tests.lab import Answer
 
 NATIONAL = "http://fhir.ehealth.gov.vn/core/sid/national_id"
 
@@ -33,6 +35,35 @@ def test_a_document_is_replaced_by_its_entry_uuid(node: Client) -> None:
     assert node.get(f"/fhir/{new}").bundle["relatesTo"][0]["target"] == {"reference": old}
     assert node.get(f"/fhir/{old}/_history/1").bundle["status"] == "current"
     assert node.get(f"/fhir/{old}/_history/3").status == 404
+
+
+@pytest.mark.parametrize("kind", ["replaces", "appends"])
+def test_a_document_that_relates_to_itself_is_refused_instead_of_being_hidden_by_itself(
+    node: Client, kind: str
+) -> None:
+    bundle = provided(node.subject("A1"))
+    line = bundle["entry"][1]
+    line["resource"]["relatesTo"] = [{"code": kind, "target": {"reference": line["fullUrl"]}}]
+    answer = node("POST", "/fhir", bundle)
+    assert (answer.status, answer.issues[0]["code"]) == (422, "value")
+    assert node.get("/fhir/DocumentReference", **mine(node)).total == 0
+
+
+def test_a_patient_who_was_merged_away_survives_nobody(node: Client) -> None:
+    for number in ("A2", "A3"):
+        assert node.registers(number).status == 201
+
+    def merged(gone: str, into: str) -> Answer:
+        told = {"other": {"identifier": {"system": node.system, "value": into}}, "type": "replaced-by"}
+        body = {"resourceType": "Patient", "identifier": [{"system": node.system, "value": gone}]}
+        target = f"/fhir/Patient?identifier={quote(node.system)}%7C{gone}"
+        return node("PUT", target, {**body, "active": False, "link": [told]})
+
+    assert (merged("A1", "A2").status, merged("A2", "A3").status) == (200, 200)
+    for gone, into in (("A3", "A1"), ("A1", "A9"), ("A2", "A2")):
+        assert merged(gone, into).status == 422
+    circle = merged("A3", "A2")
+    assert circle.issues[0]["code"] == "conflict" and "A2" not in circle.body.decode()
 
 
 def folder(node: Client, member: str) -> dict[str, Any]:

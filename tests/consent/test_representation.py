@@ -42,6 +42,13 @@ def test_who_signs_at_which_age(born: str | None, who: Signers) -> None:
     assert signers(BirthDate(born) if born else None, TODAY) is who
 
 
+def test_a_grown_person_who_is_represented_does_not_sign_and_a_child_of_seven_still_does() -> None:
+    assert signers(BirthDate("1958-03-21"), TODAY, represented=True) is REPRESENTATIVE
+    assert signers(None, TODAY, represented=True) is REPRESENTATIVE
+    assert signers(BirthDate("2015-01-01"), TODAY, represented=True) is BOTH
+    assert BOTH.each == (PATIENT, REPRESENTATIVE) and REPRESENTATIVE.each == (REPRESENTATIVE,)
+
+
 CHILD, GROWN = BirthDate("2015-01-01"), BirthDate("1958-03-21")
 ALONE, WITH_MOTHER = Evidence("paper", "x", "a" * 64), Evidence("paper", "x", "a" * 64, represented_by="Lê Thị Ba")
 

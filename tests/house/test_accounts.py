@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from adapters.store.people import Client
 from consent.requesters import Role
+from hie_node.cli import app
 from hie_node.commands.output import home_option
 from registry.errors import NotFound
 from tests.house.test_mpi_commands import REGISTRAR, Node
@@ -49,3 +51,38 @@ def recorded(node: Node) -> list[tuple[str, tuple[str, ...], dict[str, int]]]:
     with node.house.storage.read() as unit:
         rows = [row for _, row in unit.disclosures.sealed_rows(0, unit.disclosures.count())]
     return [(row.transaction, row.items, dict(row.reasons)) for row in rows if "account" in " ".join(row.reasons)]
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_password_that_was_set_for_somebody_has_to_be_changed_unless_they_chose_it(node: Node, chosen: bool) -> None:
+    def typed(*command: str) -> None:
+        options = ["--chosen"] if chosen else []
+        found = CliRunner().invoke(app, ["--home", str(node.home), *command, *options], input="một câu dài dễ nhớ\n")
+        assert found.exit_code == 0, found.output
+
+    def given(username: str) -> bool:
+        with node.house.storage.read() as unit:
+            user = unit.people_of_the_house.user(username)
+        assert user is not None
+        return user.has_to_choose
+
+    assert not given(REGISTRAR)
+    typed("users", "add", "bs.moi", "--role", "doctor", "--name", "BS. Mới")
+    typed("users", "set-password", REGISTRAR)
+    assert given("bs.moi") is given(REGISTRAR) is not chosen
+    node.says("users", "disable", "bs.moi")
+    node.says("users", "enable", "bs.moi")
+    assert given("bs.moi") is not chosen
+
+
+def test_a_system_is_admitted_and_given_other_keys_on_record(node: Node, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"keys": [{"kty": "EC", "kid": "1"}]}', "utf-8")
+    node.says("clients", "add", "ris", str(keys))
+    with pytest.raises(ValueError, match="--replace"):
+        node.says("clients", "add", "ris", str(keys))
+    node.says("clients", "add", "ris", str(keys), "--replace")
+    assert recorded(node) == [
+        ("hie clients", ("ris",), {"account-made": 1}),
+        ("hie clients", ("ris",), {"account-replaced": 1}),
+    ]

@@ -25,6 +25,9 @@ from registry.identifiers import DICOM_UID, HomeCommunityId, PatientIdentifier
 from registry.manifests import MANIFEST_FORMAT
 from registry.people import NOTHING_KNOWN
 from registry.studies import Instance, Series, Study
+from tests.conformance.images import image_request
+from tests.conformance.images import images as ask_images
+from tests.conformance.soap import SoapAnswer, SoapClient
 from tests.house.test_ahead import STUDY, THU, Sent
 from tests.lab import Lab
 from tests.papers import CtStudy, WrittenRequest, ct_report, refusal, sha256s
@@ -125,6 +128,62 @@ def test_the_viewer_reads_the_study_of_a_hospital_that_speaks_only_soap(sent: Se
     octets = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
     frame = sent.bach_mai.sends("GET", f"{base}/frames/1", headers=octets)
     assert (frame.status, bytes([2]) * STUDY.size in frame.body) == (200, True)
+
+
+def asks_over_soap(sent: Sent, *numbers: int) -> SoapAnswer:
+    """RAD-69 to the own gateway, as a viewer that speaks only SOAP sends it."""
+    body = image_request(
+        STUDY.uid,
+        f"{STUDY.uid}.1",
+        [f"{STUDY.uid}.1.{n}" for n in numbers],
+        repository=SoapClient(sent.bac_ninh).repository,
+        home=str(sent.bac_ninh.home),
+    )
+    return ask_images(SoapClient(sent.bach_mai), body, path="/xca/initiating")
+
+
+@pytest.mark.parametrize("speaks", [{"xca"}, {"fhir"}, {"fhir", "xca"}])
+def test_a_viewer_that_speaks_soap_gets_the_copies_and_the_holder_still_decides_and_records(
+    sent: Sent, lab: Lab, speaks: set[str]
+) -> None:
+    lab.lists(replace(sent.bac_ninh.peer, speaks=frozenset(speaks)))
+    sent.bach_mai.brings_ahead()
+    sent.arrives()
+    line = over(sent)
+    slices = STUDY.slices("bac-ninh")
+    answer = asks_over_soap(sent, 3, 1)
+    assert (answer.outcome, answer.contents) == ("Success", [slices[2], slices[0]])
+    assert line.asked and line.images == 0, "the holder was asked, and sent no image"
+    received = sent.bach_mai.rows(direction="received", transaction="RAD-69")[-1]
+    assert received.reasons == {FROM_HERE: 1}
+    assert (received.complete, received.bytes_sent) == (True, len(slices[2]) + len(slices[0]))
+    given = [row for row in sent.bac_ninh.rows(direction="disclosed") if row.exchange.startswith(received.exchange)]
+    assert {row.requester.subject for row in given} == {received.requester.subject}
+    more = asks_over_soap(sent, 1, STUDY.count + 1)
+    assert (more.codes, more.contents) == (["XDSDocumentUniqueIdError"], slices[:1]), "what is not here is asked for"
+    sent.bac_ninh.records(refusal(THU, to="bach-mai"))
+    refused = asks_over_soap(sent, 3, 1)
+    assert (set(refused.codes), refused.contents) == ({"XDSDocumentUniqueIdError"}, [])
+
+
+def test_over_soap_a_study_that_grew_comes_from_its_holder(sent: Sent, lab: Lab) -> None:
+    lab.lists(replace(sent.bac_ninh.peer, speaks=frozenset({"fhir", "xca"})))
+    sent.bach_mai.brings_ahead()
+    sent.arrives()
+    sent.bac_ninh.publishes_study(replace(STUDY, count=STUDY.count + 1))
+    line = over(sent)
+    answer = asks_over_soap(sent, 2)
+    assert (answer.outcome, answer.contents) == ("Success", STUDY.slices("bac-ninh")[1:2])
+    assert line.images > 0
+
+
+def test_over_soap_an_object_that_was_handed_in_here_as_well_is_served_from_here(sent: Sent) -> None:
+    sent.bach_mai.registers(THU)
+    own = sent.bach_mai.publishes_study(STUDY)
+    line = over(sent)
+    answer = asks_over_soap(sent, 2)
+    assert (answer.outcome, answer.contents) == ("Success", STUDY.slices("bach-mai")[1:2])
+    assert line.asked == [] and own.id in sent.bach_mai.rows(direction="disclosed")[-1].items
 
 
 def test_what_is_shown_no_longer_there_is_not_shown_from_here(sent: Sent) -> None:

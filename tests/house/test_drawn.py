@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import RLELossless
+from pydicom.uid import KeyObjectSelectionDocumentStorage, RLELossless
 
+from adapters.dicom.multipart import boundary_of, read_parts
 from hie_node.pictures import pencil
 from registry.errors import NotDrawable
 from registry.studies import PictureWish
@@ -59,6 +60,67 @@ def test_a_small_picture_of_a_study_shows_its_middle(hospitals: tuple[Hospital, 
         picture = Image.open(BytesIO(answer.body))
         assert picture.size == (128, 128)
         assert abs(picture.getpixel((66, 66)) - CT.grey(16, 16, 2)) <= 3
+
+
+SEVERAL = 'multipart/related; type="image/png"'
+
+
+def all_pictures(answer: Answer) -> list[Image.Image]:
+    assert answer.status == 200, answer.body[:200]
+    return [
+        Image.open(BytesIO(b"".join(part.chunks)))
+        for part in read_parts([answer.body], boundary_of(answer.headers["content-type"], "image/png"))
+    ]
+
+
+@pytest.mark.parametrize("path", [f"/dicomweb/studies/{CT.uid}", f"/dicomweb/studies/{CT.uid}/series/{CT.uid}.1"])
+def test_all_images_of_a_study_or_series_come_as_pictures_in_their_order(
+    hospitals: tuple[Hospital, Hospital], path: str
+) -> None:
+    bac_ninh, _ = hospitals
+    bac_ninh.publishes_files({"key.dcm": key_object(CT)})
+    found = all_pictures(drawn(bac_ninh, f"{path}/rendered", SEVERAL))
+    assert [one.getpixel((16, 16)) for one in found] == [CT.grey(16, 16, n) for n in (1, 2, 3)]
+    small = all_pictures(drawn(bac_ninh, f"{path}/rendered?viewport=8,8", SEVERAL))
+    assert {one.size for one in small} == {(8, 8)}
+    anything = drawn(bac_ninh, f"{path}/rendered", "*/*").headers["content-type"]
+    assert anything.startswith('multipart/related; type="image/jpeg"')
+    bare = Image.open(BytesIO(drawn(bac_ninh, f"{path}/rendered").body))
+    assert bare.getpixel((16, 16)) == CT.grey(16, 16, 2), "who takes one picture only gets the middle"
+    assert drawn(bac_ninh, f"{path}/rendered", "application/dicom").status == 406
+    assert drawn(bac_ninh, f"{path}.9/rendered", SEVERAL).status == 404
+
+
+def test_the_images_of_another_hospitals_series_are_drawn_here(hospitals: tuple[Hospital, Hospital]) -> None:
+    _, bach_mai = hospitals
+    path = f"/network/dicomweb/studies/{CT.uid}/series/{CT.uid}.1/rendered"
+    assert drawn(bach_mai, path, SEVERAL).status == 404
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_studies(LAN)
+    assert len(all_pictures(drawn(bach_mai, path, SEVERAL))) == CT.count
+    assert drawn(bach_mai, f"/network{IMAGE}/rendered").status == 200
+    received = bach_mai.rows(direction="received", transaction="RAD-107")
+    assert [row.complete for row in received] == [True, True], "read to its end, and on record so"
+
+
+def test_a_study_without_a_picture_says_so(lab: Lab) -> None:
+    bac_ninh = lab.hospital("bac-ninh")
+    bac_ninh.registers(LAN)
+    bac_ninh.publishes_files({"key.dcm": key_object(CT)})
+    assert drawn(bac_ninh, f"/dicomweb/studies/{CT.uid}/rendered", SEVERAL).status == 406
+
+
+def key_object(scan: Scan) -> bytes:
+    """A list of key objects in the same study."""
+    made = dcmread(BytesIO(scan.files("bac-ninh")["001.dcm"]))
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
+        delattr(made, keyword)
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = KeyObjectSelectionDocumentStorage
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"{scan.uid}.9.1"
+    made.Modality, made.SeriesNumber, made.SeriesInstanceUID = "KO", 9, f"{scan.uid}.9"
+    written = BytesIO()
+    made.save_as(written)
+    return written.getvalue()
 
 
 def test_another_hospitals_image_is_drawn_here_with_the_request_and_not_without(

@@ -7,13 +7,16 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from hie_node.apart import Bounds, NurseryBeside
+from hie_node import jobs
+from hie_node.apart import Bounds
 from hie_node.drop_folder import DropFolder
 from hie_node.file_worker import FILES, TOO_MUCH, FileWorker, rear_readers
 from hie_node.house import House
+from hie_node.publishing import Published
 from hie_node.supervisor import Child, Supervisor
 from hie_node.workers import listen
 from registry.errors import StorageUnavailable
@@ -21,7 +24,7 @@ from registry.feeds import FeedItem, FeedSearch
 from tests.house.hospital import Hospital, make_house
 from tests.house.test_hl7_workers import LONG, SLOW
 from tests.house.test_hl7v2 import sample
-from tests.processes import children, ended, eventually, forked
+from tests.processes import PATIENCE, children, ended, eventually, forked
 
 
 class Drop:
@@ -33,7 +36,7 @@ class Drop:
         # nothing of the house is open
         child = Child("files", partial(rear_readers, house, self.listening), door=self.listening)
         self.pid = forked(lambda: Supervisor([child]).run())
-        self.worker = FileWorker(NurseryBeside(house.settings.run / "files.sock"), bounds)
+        self.worker = FileWorker(house.settings.run / "files.sock", bounds)
         self._folder = DropFolder(house, partial(self.worker.publish, house))
 
     def takes(self, name: str, content: bytes) -> None:
@@ -81,8 +84,9 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_published(dro
 def test_a_worker_that_is_killed_costs_no_file(drop_of: OpenDrop) -> None:
     drop = drop_of()
     drop.takes("one.hl7", sample("adt_a04"))
-    assert drop.worker._worker is not None
-    os.kill(drop.worker._worker.pid, signal.SIGKILL)
+    (nursery,) = children(drop.pid)
+    (worker,) = children(nursery)
+    os.kill(worker, signal.SIGKILL)
     drop.takes("two.hl7", sample("oru_ct"))
     assert sorted(one.name for one in (drop.root / "done").iterdir()) == ["one.hl7", "two.hl7"]
 
@@ -107,3 +111,27 @@ def test_what_cannot_be_stored_now_stays_where_it_lies(drop_of: OpenDrop) -> Non
     with pytest.raises(StorageUnavailable):
         drop.takes("two.hl7", large)
     assert (drop.root / "two.hl7").exists()
+
+
+def test_what_else_a_node_does_does_not_wait_for_a_long_file(tmp_path: Path) -> None:
+    house = make_house(tmp_path)
+    house.settings.drop.mkdir(exist_ok=True)
+    (house.settings.drop / "thang11.xml").write_text("<x/>", "utf-8")
+    reading, read = Event(), Event()
+
+    def takes_long(entry: Path) -> list[Published]:
+        reading.set()
+        read.wait(PATIENCE)
+        return [Published(entry, "insurance", "stored")]
+
+    node = Thread(target=jobs.run, args=(house, read.is_set), kwargs={"publish": takes_long})
+    node.start()
+    try:
+        assert reading.wait(PATIENCE)
+        Hospital(house).handled(sample("adt_a04"))
+        eventually(lambda: Hospital(house).rows() == 0, "the record is sealed while the file is read")
+    finally:
+        read.set()
+        node.join()
+    eventually((house.settings.drop / "done" / "thang11.xml").exists, "the file is done")
+    house.storage.close()

@@ -18,6 +18,7 @@ from adapters.store.rows import moment
 from adapters.trust import seals
 from adapters.trust.losses import Loss, write_answer
 from consent.requesters import Role
+from consent.verification import Verification
 from hie_node import witness
 from hie_node.exporting import export_record
 from hie_node.flows import audit
@@ -51,7 +52,7 @@ def _with_a_record(hospital: Hospital, rows: int = 3) -> None:
     hospital.seals()
 
 
-def _verified(hospital: Hospital) -> audit.Verification:
+def _verified(hospital: Hospital) -> Verification:
     return audit.verify(hospital.house, ask_keepers(hospital.house))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from adapters.hl7v2.mapping import read_mappings
 from hie_node import feeds
-from hie_node.mappings import trial
+from hie_node.mappings import compared, trial
 from hie_node.publishing import publisher
 from registry.coded import HIV
 from registry.errors import InvalidValue
@@ -94,7 +95,8 @@ def test_a_mapping_is_tried_on_what_came_before_it_is_used(hospital: Hospital) -
     hospital.tell(adt("A04", "B1^^^OWN^PI||Lê^Hoa||1958"))
     assert code(hospital.tell(ODD)) == "AE"
     house = hospital.house
-    tried = trial(house, read_mappings(MAPPING), feed="hl7v2", since=house.now() - timedelta(hours=1))
+    compare = partial(compared, house, read_mappings(MAPPING))
+    tried = trial(house, compare, feed="hl7v2", since=house.now() - timedelta(hours=1))
     (one,) = tried.differences
     assert (tried.looked_at, one.before[0][:12]) == (2, "refused: 204")
     assert any("examination CT/brain/plain" in line for line in one.after)

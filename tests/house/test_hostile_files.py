@@ -13,6 +13,10 @@ from hie_node import drop_folder, publishing
 from hie_node.drop_folder import DropFolder
 from hie_node.house import House
 from hie_node.publishing import Published, publish_paths
+from registry.feeds import FeedSearch
+from tests.house.hospital import OID
+from tests.house.test_hl7v2 import sample
+from tests.house.test_insurance import VISIT
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, CtStudy, ct_report
 
@@ -98,6 +102,42 @@ def test_a_refused_file_explains_itself_without_its_patient(lab: Lab) -> None:
     looks(node)
     for name in ("half.xml", "other.pdf"):
         assert reason(drop, name) and CANARY not in reason(drop, name)
+
+
+@pytest.mark.parametrize("cut", ["<LOAIHOSO>XML13", "</GIAMDINHHS>"], ids=["in the middle", "after its last visit"])
+def test_a_file_whose_sender_pauses_is_read_again_when_it_is_whole(lab: Lab, cut: str) -> None:
+    node = lab.hospital("bac-ninh")
+    folder, drop = DropFolder(node.house), node.house.settings.drop
+    start, rest = VISIT[: VISIT.index(cut)], VISIT[VISIT.index(cut) :]
+    with (drop / "thang11.xml").open("w", encoding="utf-8") as slow:
+        slow.write(start)
+        slow.flush()
+        for _ in range(3):
+            folder.look()
+        assert "cut, or is still being written" in reason(drop, "thang11.xml")
+        slow.write(rest)
+    for _ in range(3):
+        folder.look()
+    assert (drop / "done" / "thang11.xml").read_text("utf-8") == VISIT
+    assert list((drop / "refused").iterdir()) == [] and list(node.house.settings.drop.glob("*.xml")) == []
+    assert len(node.holds()) == 5
+
+
+def test_messages_that_come_after_the_pause_of_their_sender_are_read(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    folder, drop = DropFolder(node.house), node.house.settings.drop
+    here = {OID: node.house.settings.patient_id_system.removeprefix("urn:oid:")}
+    (drop / "m.hl7").write_bytes(sample("adt_a04", **here))
+    for _ in range(2):
+        folder.look()
+    with (drop / "done" / "m.hl7").open("ab") as slow:
+        slow.write(sample("adt_a08", **here))
+    for _ in range(3):
+        folder.look()
+    with node.house.storage.read() as unit:
+        became = sorted(one.outcome for one in unit.feeds.find(FeedSearch("hl7v2")))
+    assert became == ["stored", "stored", "unchanged"], "the first message is only acknowledged again"
+    assert (drop / "done" / "m.hl7").exists()
 
 
 def test_huge_files_are_refused_in_their_own_words(lab: Lab, tmp_path: Path) -> None:

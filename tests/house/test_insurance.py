@@ -68,7 +68,7 @@ def test_a_file_that_breaks_off_keeps_the_visits_before_and_says_so(hospital: Ho
     second = HOSO[0].replace("LK-1", "LK-2").replace(NUMBER, "BN0002").replace("999164000011", "")
     whole = VISIT.replace(HOSO[0], HOSO[0] + second.replace("GD4279999900001;DN4279999900001", ""))
     result = dropped(hospital, tmp_path, whole.split("<LOAIHOSO>XML13")[0] + "<LOAIHOSO>")
-    assert result.outcome == "refused" and "not well-formed" in result.reason
+    assert result.outcome == "refused" and "ends before its last tag" in result.reason
     assert hospital.documents(NUMBER) == [] and "nothing was stored" in result.reason
     result = dropped(hospital, tmp_path, whole[: whole.index("BN0002")])
     assert result.outcome == "refused" and hospital.documents(NUMBER) != []

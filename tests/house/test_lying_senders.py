@@ -53,6 +53,49 @@ def test_a_number_that_was_changed_does_not_come_back_by_a_circle(hospital: Hosp
     assert record is not None and record.active
 
 
+def test_a_number_that_was_merged_away_leads_to_its_survivor_until_that_is_taken_back(hospital: Hospital) -> None:
+    registers(hospital, "C1", "C2", "C3")
+    assert merges(hospital, "C1", "C2") == "AA"
+    assert (merges(hospital, "C1", "C3"), merges(hospital, "C1", "C4")) == ("AE", "AE")
+    assert hospital.person("C1") == hospital.person("C2") != hospital.person("C3") and hospital.record("C4") is None
+    assert merges(hospital, "C2", "C3") == "AA"
+    direct = adt("A40", "C3^^^OWN^PI||Nguyễn^C3", "MRG|C1^^^OWN^PI", control="flat")
+    assert code(hospital.tell(direct)) == "AA", "that it is there already is no contradiction"
+    two = ("PID|||C1^^^OWN^PI||Nguyễn^C1", "PID|||C3^^^OWN^PI||Nguyễn^C3")
+    assert code(hospital.tell(adt("A37", two[0].removeprefix("PID|||"), two[1], control="apart"))) == "AA"
+    assert hospital.person("C1") != hospital.person("C3")
+
+
+# ---- two in one ----
+
+
+@pytest.mark.parametrize("event", ["A04", "A08", "A03"])
+def test_a_message_about_one_patient_with_a_second_one_in_it_is_refused(hospital: Hospital, event: str) -> None:
+    registers(hospital, "C1")
+    second = adt(event, "C1^^^OWN^PI||Nguyễn^Hai", "PID|||C2^^^OWN^PI||Trần^Ba", control="two")
+    assert error(hospital.tell(second)) == ("AE", "PID^2", "100")
+    record = hospital.record("C1")
+    assert record is not None and "Hai" not in str(record.demographics.name) and hospital.record("C2") is None
+
+
+def test_the_same_patient_twice_in_a_message_is_remarked(hospital: Hospital) -> None:
+    told = hospital.handled(adt("A04", "C1^^^OWN^PI||Nguyễn^Hai", "PID|||C1^^^OWN^PI||Nguyễn^Hai"))
+    assert "the segment PID stands more than once; the first counts" in told.notes
+
+
+# ---- a file that is none ----
+
+
+def test_a_report_that_is_only_a_file_that_nobody_can_open_is_not_acknowledged(hospital: Hospital) -> None:
+    registers(hospital, "A1")
+    html = "OBX|1|ED|PDF||^application^pdf^Base64^PGh0bWw+||||||F"
+    head, *_ = sample("oru_ct").decode().partition("OBX|1|")[0].rpartition("\r")
+    assert error(hospital.tell(f"{head}\r{html}\r".encode())) == ("AE", "OBX^1^5^1^5", "102")
+    beside = hospital.handled(sample("oru_ct", JVBERi0xLjQKJSVFT0YK="PGh0bWw+"))
+    assert beside.verdict.code == "AA" and beside.documents == 1
+    assert "OBX-5 holds a file that is neither PDF nor picture; left out" in beside.notes
+
+
 # ---- another's authority ----
 
 

@@ -23,6 +23,7 @@ from hie_node.mllp import GARBAGE, run_mllp
 from hie_node.operations import readiness
 from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
 from hie_node.settings import Settings, load
+from registry.feeds import FeedSearch
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
 from tests.processes import PATIENCE, ended, forked, free_port, is_answered
@@ -178,6 +179,17 @@ def test_a_message_without_end_is_refused_and_the_connection_closed(door: Door) 
     answer = sender.answer()
     assert (code(answer), answer.one("MSA").text(2)) == ("AR", "M1") and sender.is_closed()
     assert code(door.connect().ask(sample("adt_a04"))) == "AA"
+
+
+def test_a_sender_of_too_much_hears_so_although_it_is_still_sending_and_that_is_seen(door: Door) -> None:
+    sender = door.connect()
+    sender.send(framed(sample("adt_a04") + b"x" * (2 * MAX_MESSAGE)))
+    answer = sender.answer()
+    assert (code(answer), answer.one("MSA").text(2)) == ("AR", "M1")
+    with door.hospital.house.storage.read() as unit:
+        (item,) = unit.feeds.find(FeedSearch("hl7v2"))
+    assert (item.feed, item.name, item.outcome, item.owner) == ("hl7v2 HIS|BV_BN", "M1", "refused", "")
+    assert "larger than this door allows" in item.reasons[0]
 
 
 def test_endless_garbage_ends_the_connection(door: Door) -> None:

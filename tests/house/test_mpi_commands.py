@@ -23,7 +23,7 @@ from hie_node.flows.register import save_record
 from hie_node.house import House
 from hie_node.init import NewNode, create
 from hie_node.settings import load
-from registry.errors import NotFound
+from registry.errors import InvalidValue, NotFound
 from registry.identifiers import NATIONAL_ID, FacilityCode, HomeCommunityId, PatientIdentifier
 from registry.identity_changes import Learnt
 from registry.matching import CorroboratedNumber
@@ -195,6 +195,20 @@ def test_a_model_learnt_here_is_kept_apart_until_somebody_takes_it(node: Node) -
     drifted = node.says("mpi", "drift")
     assert drifted["missing"]["phone"] == 1.0
     assert ["given", "bai"] in [one[:2] for one in drifted["more_common_than_assumed"]]
+
+
+def test_a_model_for_lists_without_twins_is_for_lists_alone(node: Node, tmp_path: Path) -> None:
+    rows, model = tmp_path / "abroad.csv", tmp_path / "abroad.json"
+    node.says("mpi", "invent", "--out", str(rows), "--region", "abroad", "--count", "400")
+    node.says("mpi", "train", "--in", str(rows), "--only-strangers", "--out", str(model))
+    found = node.says("mpi", "link", "--in", str(rows), "--out", str(tmp_path / "out.csv"), "--model", str(model))
+    assert 190 <= found["clusters"] <= 215
+    for refused in (["train", "--only-strangers"], ["relink", "--dry-run", "--model", str(model)]):
+        with pytest.raises(SystemExit):
+            node.says("mpi", *refused)
+    (node.home / "matching_model.json").write_text(model.read_text("utf-8"), "utf-8")
+    with pytest.raises(InvalidValue, match="a model for patients"):
+        node.says("mpi", "drift")
 
 
 def test_an_upgrade_fills_the_index_anew_so_that_nobody_has_to_be_registered_again(node: Node) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from adapters.store.people import User
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
+from hie_node.cli import app
+from hie_node.commands.output import home_option
 from hie_node.flows.pairs import BY_A_PERSON, apart, how_many_pairs, put_together
 from registry.errors import InvalidValue, NotFound, PatientMismatch
 from registry.identifiers import ACCESSION, PatientIdentifier
@@ -28,6 +34,26 @@ def hospital(lab: Lab) -> Hospital:
     made.registers(LAN)
     made.registers(HOA)
     return made
+
+
+@pytest.fixture
+def desk(hospital: Hospital) -> Iterator[None]:
+    """A registrar at the command line of the hospital."""
+    with hospital.house.storage.begin() as unit:
+        unit.people_of_the_house.add_user(User("tn.tuan", "no password", Role.REGISTRAR, "Tuấn"))
+    before = home_option.set(None)
+    yield
+    home_option.reset(before)
+
+
+def said(hospital: Hospital, *command: str) -> list[tuple[str, str]]:
+    """Images and report of each line of what `hie pairs` answers."""
+    home = str(hospital.house.settings.home)
+    found = CliRunner().invoke(app, ["--home", home, "pairs", *command, "--as", "tn.tuan", "--json"])
+    if found.exception is not None:
+        raise found.exception
+    told = json.loads(found.stdout)
+    return [(one["images"], one["report"]) for one in (told if isinstance(told, list) else [told])]
 
 
 def two_studies(hospital: Hospital) -> list[Study]:
@@ -84,3 +110,25 @@ def test_what_the_rules_settle_later_waits_for_nobody(hospital: Hospital) -> Non
         joined = unit.studies.study(first.id)
     assert joined is not None and joined.report_id == report.id
     assert how_many_pairs(hospital.house) == 0
+
+
+def test_the_command_line_keeps_two_apart_and_takes_it_back(hospital: Hospital, desk: None) -> None:
+    first, second = two_studies(hospital)
+    report = hospital.publishes(ct_report(LAN, performed=AT_THE_TIME))
+    waits = [(first.id, report.id), (second.id, report.id)]
+    assert sorted(said(hospital, "review")) == sorted(waits)
+
+    said(hospital, "keep-apart", first.id, report.id)
+    assert said(hospital, "review") == [(second.id, report.id)]
+    said(hospital, "undo", first.id, report.id)
+    assert sorted(said(hospital, "review")) == sorted(waits)
+
+    said(hospital, "join", first.id, report.id)
+    with pytest.raises(InvalidValue):
+        said(hospital, "keep-apart", first.id, report.id)
+    said(hospital, "undo", first.id, report.id)
+    assert sorted(said(hospital, "review")) == sorted(waits)
+    with pytest.raises(NotFound):
+        said(hospital, "undo", first.id, report.id)
+    rows = [one for one in hospital.rows(direction="changed") if one.transaction == "hie pairs" and one.items]
+    assert len(rows) == 4 and {one.requester.subject for one in rows} == {"tn.tuan"}

@@ -12,7 +12,7 @@ from consent.errors import InvalidConsent
 from consent.representation import Signers, signers
 from consent.requesters import Role
 from hie_node.flows.signed_papers import signed_paper, signed_request
-from hie_node.request_form import WORDS, Language, RequestForm, _blocks, request_form
+from hie_node.request_form import WORDS, Language, RequestForm, request_form, sentences
 from registry.errors import NotFound
 from registry.people import BirthDate
 from tests.lab import Hospital, Lab
@@ -24,7 +24,7 @@ NEEDED: dict[Language, tuple[str, ...]] = {
 }
 
 
-def _said(block: Block) -> str:
+def said(block: Block) -> str:
     match block:
         case Heading(text=text) | Paragraph(text=text):
             return text
@@ -32,8 +32,8 @@ def _said(block: Block) -> str:
             return " ".join(f"{mark} {item}" for item in items)
         case Facts(rows=rows) | Grid(rows=rows):
             return " ".join(" ".join(row) for row in rows)
-        case Signatures(people=people):
-            return " ".join(" ".join(person) for person in people)
+        case Signatures(people=people, said=said_above):
+            return " ".join([said_above, *(" ".join(person) for person in people)])
 
 
 def _form(hospital: Hospital, **changes: object) -> RequestForm:
@@ -49,7 +49,7 @@ def test_the_form_says_everything_that_the_law_wants_said(lab: Lab, language: La
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     bac_ninh.registers(LAN)
     form = _form(bac_ninh, holders=(bach_mai.peer.community,))
-    text = " ".join(_said(block) for block in _blocks(form, WORDS[language], lab.clock()))
+    text = " ".join(said(block) for block in sentences(form, WORDS[language], lab.clock()))
     for words in (*NEEDED[language], LAN.name, bach_mai.house.settings.name, bac_ninh.house.settings.name, "ĐD. Nga"):
         assert words.lower() in text.lower(), words
     assert "☒" in text and "☐" not in text
@@ -61,7 +61,7 @@ def test_nothing_is_ticked_that_nobody_asked_for(lab: Lab) -> None:
     bac_ninh, bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     bac_ninh.registers(LAN)
     form = _form(bac_ninh, known=(bach_mai.peer.community,), days=None)
-    text = " ".join(_said(block) for block in _blocks(form, WORDS["vi"], lab.clock()))
+    text = " ".join(said(block) for block in sentences(form, WORDS["vi"], lab.clock()))
     assert "☒" not in text and text.count("☐") == 2 and "……" in text
 
 

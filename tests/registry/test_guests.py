@@ -10,8 +10,11 @@ from hie_node.patient_lists import listed
 from registry.guests import is_guest, likeness, lines_alike
 from registry.linking import Linker
 from registry.matching import Verdict, Zone
+from registry.people import Demographics, HumanName
+from registry.training import train
+from registry.traits import traits_of
 from registry.weighing import Weighing
-from registry.weights import shipped
+from registry.weights import only_strangers, read, shipped, written
 
 HOUSE = "12 pinkerton circuit bega flats"
 
@@ -71,3 +74,25 @@ def test_a_list_with_the_errors_of_febrl_is_linked_as_far_as_a_hospital_may(foun
     assert found.unaided.precision >= 0.998
     assert found.unaided.recall >= 0.70
     assert found.share_true >= 0.9
+
+
+def test_a_model_learnt_from_a_list_without_twins_finds_what_a_hospital_has_to_ask() -> None:
+    """Nobody says which lines are one person; the same list with the model for patients has a recall near 0.75."""
+    known = [Known(one.read_for(abroad=True), one.person) for one in map(listed, listed_abroad(4_000, 52))]
+    learnt = train([one.traits for one in known], only_strangers(shipped()), pairs=20_000).model
+    found = evaluate(known, read(written(learnt)))
+    assert found.unaided.recall >= 0.98
+    assert found.unaided.precision >= 0.985
+
+
+@pytest.mark.parametrize("name", ["Lily Le", "luc y webb", "Ho Lily", "O'Neil Anna"])
+def test_in_such_a_list_every_name_in_plain_letters_is_from_abroad(name: str) -> None:
+    said = Demographics(HumanName(name))
+    assert (one := traits_of((), said, abroad=True).name) is not None and one.guest
+
+
+def test_two_own_numbers_part_even_where_only_strangers_are_reckoned_with() -> None:
+    weighing = Weighing(only_strangers(shipped()))
+    row = described("Lindholm Matthew") | {"sex": "m"}
+    one, other = (listed(row | {"national_id": number}).traits for number in ("027056004321", "027056009876"))
+    assert weighing.decide(one, [("p", [other])], size=1_000).zone is not Zone.LINK

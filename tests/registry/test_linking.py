@@ -138,3 +138,32 @@ def test_nobody_is_asked_twice_whether_the_same_two_are_one() -> None:
     linker.add(read(**reused, source="BV01", local_id="7"))
     asked = [linker.add(read(**own)).asked for _ in range(3)]
     assert asked == [0, None, None]
+
+
+YEAR = {"full_name": "Lò Thị Ngà", "sex": "Nữ", "birth_date": "1961", "commune": "Xã Mường Lói"}
+
+
+def test_a_rare_name_and_a_year_may_link_among_few_and_never_where_the_list_is_full_of_them() -> None:
+    """How common a name is stands in the list itself: a valley where one in ten has it is no country."""
+    for share in (0, 10):
+        linker = Linker(Weighing(shipped()), least=2_000)
+        for n in range(1_001):
+            other = f"Lò Thị Ngà {n}" if share and n % share == 0 else f"Trần Thị Hoa {n}"
+            born = f"{1 + n % 28}/{1 + n % 12}/{1920 + n % 41}"
+            linker.add(read(full_name=other.rsplit(" ", 1)[0], sex="Nữ", birth_date=born, phone=f"01{n:08d}"))
+        linker.add(read(**YEAR | {"birth_date": "3/4/1961"}))
+        assert (linker.add(read(**YEAR)).zone is Zone.LINK) is not bool(share)
+
+
+def test_who_knows_the_day_is_not_held_against_another_day_of_that_year() -> None:
+    linker = Linker(Weighing(shipped()))
+    for born in ("3/4/1961", "1961", "1960"):
+        linker.add(read(**YEAR | {"birth_date": born}))
+    assert set(linker.candidates(read(**YEAR | {"birth_date": "20/9/1961"}))) == {1, 2}
+    assert set(linker.candidates(read(**YEAR))) == {0, 1, 2}
+
+
+def test_who_is_still_to_come_counts_as_a_stranger_already() -> None:
+    row = LAN | {"national_id": "", "phone": "", "address_line": "", "commune": ""}
+    few, many = (Linker(Weighing(shipped()), least=least) for least in (500, 10_000_000))
+    assert [linker.add(read(**row)).zone for linker in (few, few, many, many)][1::2] == [Zone.LINK, Zone.NEW]

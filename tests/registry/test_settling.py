@@ -22,7 +22,7 @@ def settled(*rows: dict[str, str]) -> tuple[Linker, Settled]:
     linker = Linker(weighing)
     for row in rows:
         linker.add(read(**row))
-    return linker, settle(linker, weighing)
+    return linker, settle(linker)
 
 
 def test_a_number_that_came_later_joins_what_stood_apart() -> None:
@@ -44,7 +44,7 @@ def test_a_record_without_marks_that_fits_two_twins_is_taken_out_and_asked_about
     linker = Linker(weighing)
     placed = [linker.add(read(**row)) for row in (first, unclear, twin)]
     assert placed[1].zone is Zone.LINK, "nobody knew of a twin yet"
-    found = settle(linker, weighing)
+    found = settle(linker)
     assert linker.persons == (0, 1, 2)
     assert found.parted == (1,)
     asked = {frozenset((doubt.record, doubt.other)) for doubt in found.doubts}

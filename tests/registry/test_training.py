@@ -7,6 +7,7 @@ from functools import cache
 
 from hie_node.lab.exports import REALISTIC, exported
 from hie_node.patient_lists import listed
+from registry.frequencies import frequencies_of
 from registry.held_out import HeldOut, measured, split
 from registry.levels import BORN, BORN_DIFFERENT, FIELDS, GIVEN, GIVEN_DIFFERENT, GIVEN_TONE, SAME, SEX, SEX_DIFFERENT
 from registry.training import Training, train
@@ -72,3 +73,9 @@ def shy() -> Model:
 
 def bold() -> Model:
     return replace(shipped(), link=40)
+
+
+def test_a_name_that_only_patients_of_unknown_sex_have_is_counted_too() -> None:
+    rows = [("Nguyễn Văn Bảy", "Nam")] * 5 + [("Trần Sùng", "")] * 5
+    told = [listed({"record_id": str(n), "full_name": name, "sex": sex}).traits for n, (name, sex) in enumerate(rows)]
+    assert "sung2" in frequencies_of(told, shipped().frequencies).given

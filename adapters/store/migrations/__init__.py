@@ -10,10 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from registry.blocking import KEYS_VERSION
 from registry.errors import StorageUnavailable
 
 _STEPS = Path(__file__).parent / "versions"
 _ONE_AT_A_TIME = 0x68696520  # any number; all nodes' processes use the same
+
+# an index without patients is that of every program
+_EMPTY_INDEX = text(
+    "UPDATE index_version SET version = :now WHERE version <> :now AND NOT EXISTS (SELECT 1 FROM source_record)"
+)
 
 
 def expected() -> str:
@@ -37,6 +43,7 @@ def migrate(engine: Engine) -> None:
             raise StorageUnavailable("database", f"its version {found} is newer than this program's {expected()}")
         if found != expected():
             _upgrade(connection)
+        connection.execute(_EMPTY_INDEX, {"now": KEYS_VERSION})
 
 
 def _current(connection: Connection) -> str | None:

@@ -18,7 +18,7 @@ async function posted(form) {
   return reply;
 }
 
-async function ask(form) {
+async function ask(form, pressed) {
   const answer = document.getElementById("answer");
   const words = document.body.dataset;
   const line = answer.querySelector(".asked");
@@ -30,6 +30,8 @@ async function ask(form) {
     if (!reply) return;
     await states(reply, (text) => renew(answer, text));
     if (answer.querySelector(".asked[aria-busy]")) throw new Error("cut");
+    // whoever pressed the button by the keyboard goes on from there
+    if (pressed && document.activeElement === document.body) answer.querySelector(`[data-key="${pressed}"]`)?.focus();
   } catch {
     failed(answer.querySelector(".asked"), words.failed);
   }
@@ -54,6 +56,22 @@ async function replace(form) {
     said.className = "note bad";
     said.textContent = form.dataset.failed;
     button.disabled = false;
+  }
+}
+
+// a part that changes by itself is read again until it says no more that it does
+async function reread(part) {
+  await new Promise((done) => setTimeout(done, 1500));
+  try {
+    const reply = await fetch(part.dataset.reread);
+    if (!reply.ok || reply.redirected) return;
+    const now = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById(part.id);
+    if (!now) return;
+    part.replaceWith(now);
+    watch(now);
+    if (now.dataset.reread) reread(now);
+  } catch {
+    // the node is away for a moment; the link in the part leads on
   }
 }
 
@@ -100,7 +118,7 @@ function watch(within) {
       if (form.hasAttribute("data-part")) {
         event.preventDefault();
         pressed.disabled = true;
-        return ask(form);
+        return ask(form, pressed.dataset.key);
       }
       if (form.dataset.replaces) {
         event.preventDefault();
@@ -142,3 +160,4 @@ watch(document);
 // the next scan replaces what stands in the line
 for (const field of document.querySelectorAll("[data-scan]")) field.select();
 if (part) ask(part.querySelector("form[data-part]"));
+for (const changing of document.querySelectorAll("[data-reread]")) reread(changing);

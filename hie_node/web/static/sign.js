@@ -1,75 +1,58 @@
-// The patient signs on the screen: the words of the paper and the signature become one picture, which is the evidence.
+// Signatures on the screen: what is drawn in each field goes along as lines of points, and the node draws it on the paper.
 "use strict";
 
-const pad = document.querySelector("[data-sign]");
-const LINE = 34, MARGIN = 70, PAGE = 1240;
+const MOST = 3000, APART = 3, FEWEST = 8, SHORTEST = 100;
+const form = document.querySelector("form.signing");
 
-if (pad) {
-  const ink = pad.getContext("2d");
-  const form = pad.closest("form");
-  let strokes = 0;
+if (form) {
   form.hidden = false;
+  const done = form.querySelector("[data-done]");
+  const pads = [...form.querySelectorAll(".pad")].map((pad) => field(pad, () => { done.disabled = !pads.every((one) => one.signed()); }));
+}
+
+function field(pad, changed) {
+  const canvas = pad.querySelector("canvas"), ink = canvas.getContext("2d");
+  const sent = pad.querySelector("input");
+  let lines = [], points = 0, way = 0;
   ink.lineWidth = 3;
   ink.lineCap = ink.lineJoin = "round";
   const at = (event) => {
-    const box = pad.getBoundingClientRect();
-    return [((event.clientX - box.left) * pad.width) / box.width, ((event.clientY - box.top) * pad.height) / box.height];
+    const box = canvas.getBoundingClientRect();
+    const within = (value, most) => Math.max(0, Math.min(most, Math.round(value)));
+    return [
+      within(((event.clientX - box.left) * canvas.width) / box.width, canvas.width),
+      within(((event.clientY - box.top) * canvas.height) / box.height, canvas.height),
+    ];
   };
-  pad.addEventListener("pointerdown", (event) => {
-    pad.setPointerCapture(event.pointerId);
+  const draw = (x, y) => {
+    const line = lines.at(-1), far = Math.abs(x - line.at(-2)) + Math.abs(y - line.at(-1));
+    if (far < APART || points >= MOST) return;
     ink.beginPath();
-    ink.moveTo(...at(event));
-  });
-  pad.addEventListener("pointermove", (event) => {
-    if (!pad.hasPointerCapture(event.pointerId)) return;
-    for (const one of event.getCoalescedEvents?.() ?? [event]) ink.lineTo(...at(one));
+    ink.moveTo(line.at(-2), line.at(-1));
+    ink.lineTo(x, y);
     ink.stroke();
-    strokes += 1;
-    form.querySelector("[data-done]").disabled = strokes < 8;
+    line.push(x, y);
+    points += 1;
+    way += far;
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    if (points >= MOST) return;
+    lines.push(at(event));
+    points += 1;
   });
-  form.querySelector("[data-again]").addEventListener("click", () => {
-    ink.clearRect(0, 0, pad.width, pad.height);
-    strokes = 0;
-    form.querySelector("[data-done]").disabled = true;
+  canvas.addEventListener("pointermove", (event) => {
+    if (!canvas.hasPointerCapture(event.pointerId) || !lines.length) return;
+    for (const one of event.getCoalescedEvents?.() ?? [event]) draw(...at(one));
+    sent.value = JSON.stringify(lines);
+    changed();
   });
-  form.addEventListener("submit", async (event) => {
-    const field = form.elements.scan;
-    if (field.files.length) return;
-    event.preventDefault();
-    const sheet = paper(document.querySelector(".paper").innerText, pad, form.dataset.line);
-    const picture = await new Promise((done) => sheet.toBlob(done, "image/png"));
-    const files = new DataTransfer();
-    files.items.add(new File([picture], "van-ban-yeu-cau.png", { type: "image/png" }));
-    field.files = files.files;
-    form.submit();
+  pad.querySelector("[data-again]").addEventListener("click", () => {
+    ink.clearRect(0, 0, canvas.width, canvas.height);
+    lines = [];
+    points = way = 0;
+    sent.value = "";
+    changed();
   });
-}
-
-function paper(text, signature, told) {
-  const sheet = document.createElement("canvas");
-  const draw = sheet.getContext("2d");
-  const font = "26px 'Times New Roman', 'Liberation Serif', serif";
-  draw.font = font;
-  const lines = text.split("\n").flatMap((line) => wrapped(draw, line.trim(), PAGE - 2 * MARGIN));
-  sheet.width = PAGE;
-  sheet.height = 2 * MARGIN + (lines.length + 2) * LINE + signature.height;
-  draw.fillStyle = "#fff";
-  draw.fillRect(0, 0, sheet.width, sheet.height);
-  draw.fillStyle = "#000";
-  draw.font = font;
-  lines.forEach((line, number) => draw.fillText(line, MARGIN, MARGIN + (number + 1) * LINE));
-  const below = MARGIN + (lines.length + 1) * LINE;
-  draw.drawImage(signature, MARGIN, below);
-  draw.fillText(told, MARGIN, below + signature.height + LINE);
-  return sheet;
-}
-
-function wrapped(draw, line, width) {
-  const lines = [""];
-  for (const word of line.split(/\s+/)) {
-    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
-    if (draw.measureText(longer).width <= width) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
+  return { signed: () => points >= FEWEST && way >= SHORTEST };
 }

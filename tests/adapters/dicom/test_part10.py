@@ -333,6 +333,23 @@ def test_a_name_is_readable_whatever_charset_was_forgotten(charset, raw, text):
 
 
 @pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("Trần^Bình^Văn", "Trần Văn Bình"),
+        ("TRAN^MAI^THI", "TRAN THI MAI"),
+        ("TRAN^THI^MAI", "TRAN THI MAI"),
+        ("Lê^Ngọc^Thị", "Lê Thị Ngọc"),
+        ("Nguyễn^Thị Lan", "Nguyễn Thị Lan"),
+        ("Nguyễn^Lan^Thị^^TS=", "Nguyễn Thị Lan TS"),
+        ("Smith^John^Michael", "Smith John Michael"),
+    ],
+)
+def test_a_name_is_told_in_the_order_in_which_it_is_said(raw, said):
+    name = read(ct_slice(name=raw.encode(), charset=b"ISO_IR 192")).demographics.name
+    assert name is not None and name.text == said
+
+
+@pytest.mark.parametrize(
     ("written", "birth"),
     [
         (b"19580321", "1958-03-21"),

@@ -246,6 +246,56 @@ def test_what_is_strange_about_the_file_is_said_once(old: str, new: str, said: s
     assert remarks(VISIT) == ()
 
 
+UTF_16 = VISIT.replace('encoding="UTF-8"', 'encoding="utf-16"')
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (UTF_16.encode(), "UTF-16 is declared, but the bytes are not; read as UTF-8"),
+        (VISIT.encode("utf-16"), "utf-8 is declared, but the first bytes say utf-16-le; they are believed"),
+        (VISIT.encode() + bytes(9000), "zeros stand after its end"),
+    ],
+    ids=["says UTF-16", "is UTF-16", "zeros"],
+)
+def test_bytes_that_refute_what_is_said_of_them_are_believed(body: bytes, said: str) -> None:
+    *_, told = found = pieces(body)
+    assert told == FileRemarks((said,)) and found[0] == pieces(VISIT)[0]
+    assert pieces(body, size=7) == found
+
+
+def test_what_says_utf_16_and_is_neither_is_refused() -> None:
+    with pytest.raises(Unreadable, match="the bytes are not utf-8"):
+        read(UTF_16.encode("cp1258", "xmlcharrefreplace").replace(b"Nhi", b"Nhi\xea"))
+
+
+def test_zeros_inside_a_file_are_no_end_of_it() -> None:
+    with pytest.raises(Unreadable):
+        read(VISIT.encode().replace(b"</HOSO>", bytes(9000) + b"</HOSO>"))
+
+
+def test_base64_without_the_signs_that_fill_it_up_is_base64() -> None:
+    table = b64encode(b"<A><B>x</B></A> ").decode()
+    assert table.endswith("==")
+    found = only(with_file("XML5", table.rstrip("="))).visit
+    assert "XML5: the signs = at the end of its base64 are missing" in found.deviations
+
+
+@pytest.mark.parametrize("name", ["NguyÔn ThÞ Thö", "Nguyễn Thị Thử".encode().decode("cp1252")])
+def test_a_name_in_other_letters_than_are_declared_is_said(name: str) -> None:
+    found = only(changed("Nguyễn Thị Thử", name))
+    said = "XML1: HO_TEN was written with another table of letters than is declared; kept as it came"
+    assert said in found.visit.deviations and said not in only(VISIT).visit.deviations
+
+
+@pytest.mark.parametrize("end", ["<MA_LK>", "</MA_BN", "Nguyễn"])
+def test_a_file_that_was_cut_is_said_to_be(end: str) -> None:
+    with pytest.raises(Unreadable, match="cut, or is still being written"):
+        read(VISIT[: VISIT.index(end) + 4])
+    with pytest.raises(Unreadable, match="NAME_REQUIRED"):
+        read(changed("Khám Nội", "Khám & Nội"))
+
+
 @pytest.mark.parametrize(
     ("written", "read_as"),
     [

@@ -20,6 +20,11 @@ from tests.house.dimse.conftest import MakePort
 from tests.house.dimse.port import Port
 from tests.house.dimse.test_landing import begins, sends
 from tests.house.hospital import Hospital
+from tests.lab import Hospital as LabHospital
+from tests.lab import Lab
+from tests.stand_in_edge import Reply
+
+RELATED = 'multipart/related; type="application/dicom"; boundary=x'
 
 
 def items(house: House) -> list[FeedItem]:
@@ -94,3 +99,36 @@ def test_what_came_over_dicomweb_is_listed_by_its_client(hospital: Hospital) -> 
         ("dicomweb ris-gateway", STUDY, "stored", 1),
         ("dicomweb ris-gateway", UNREAD, "refused", 1),
     }
+
+
+WHOLE = "a whole request: "
+BROKEN = {
+    "no multipart": ("application/dicom", b"DICM", 415),
+    "no boundary": ('multipart/related; type="application/dicom"', b"--x", 400),
+    "another boundary": (RELATED, b"--y\r\n\r\nDICM\r\n--y--", 400),
+    "cut": (RELATED, b"--x\r\n\r\nDICM", 400),
+    "no part": (RELATED, b"--x--\r\n", 400),
+    "no part is DICOM": (RELATED, b"--x\r\nContent-Type: text/html\r\n\r\n<p>\r\n--x--", 415),
+}
+
+
+def test_a_request_that_cannot_be_read_at_all_is_seen_and_a_thousand_are_one_item(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    for _ in range(2):
+        for kind, body, status in BROKEN.values():
+            assert stow(node, kind, body).status == status
+    (item,) = items(node.house)
+    assert (item.feed, item.name, item.outcome) == ("dicomweb his", UNREAD, "refused")
+    assert (item.objects, item.refused, item.size, item.owner) == (2 * len(BROKEN), 2 * len(BROKEN), 0, "")
+    assert len(item.reasons) == len(set(item.reasons)) == 6 and all(one.startswith(WHOLE) for one in item.reasons)
+
+
+def test_a_disk_that_is_full_is_not_the_senders_failure(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    node.house.settings.spool.rmdir()
+    assert stow(node, RELATED, b"--x\r\n\r\nDICM\r\n--x--").status == 503
+    assert items(node.house) == []
+
+
+def stow(node: LabHospital, kind: str, body: bytes) -> Reply:
+    return node.sends("POST", "/dicomweb/studies", headers={"Content-Type": kind, "Accept": "*/*"}, body=body)

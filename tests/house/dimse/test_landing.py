@@ -20,7 +20,9 @@ from adapters.dicom.part10 import read_instance
 from adapters.store.engine import make_engine
 from hie_node.acts import Act
 from hie_node.dimse.landing import Landing, system_caller
-from hie_node.flows.store_instances import store_instances
+from hie_node.flows.alarms import open_alarms
+from hie_node.flows.store_instances import ATTEMPTS, store_instances
+from hie_node.house import House
 from registry.commands import StoreInstances
 from registry.errors import StorageUnavailable
 from registry.studies import ReadInstance
@@ -238,6 +240,7 @@ def test_one_object_that_nobody_can_index_holds_up_no_other_and_stays_safe(
     with house.storage.read() as unit:
         study = unit.studies.by_uid(STUDY)
     assert study is not None and [one.number for one in study.selected()] == [1, 2, 4]
+    assert alarms(house) == [("images-not-indexed", "1 acknowledged images are safe in the journal and not indexed")]
     landing.close()
     again = Landing(house)
     again.recover()
@@ -247,12 +250,66 @@ def test_one_object_that_nobody_can_index_holds_up_no_other_and_stays_safe(
     assert list((house.settings.contents / "arrived").iterdir()) == []
 
 
+def alarms(house: House) -> list[tuple[str, str]]:
+    return [(one.kind, one.found) for one in open_alarms(house)]
+
+
+def test_an_index_that_takes_nothing_for_long_is_told_to_an_administrator(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing.store("CT1", *instance(1))
+    indexing, refused = landing._stored, threading.Event()
+
+    def away(*asked: object) -> object:
+        if not refused.is_set():
+            raise StorageUnavailable("database", "SQLITE_FULL")
+        return indexing(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(landing, "_stored", away)
+    monkeypatch.setattr("hie_node.dimse.landing.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("hie_node.dimse.landing.TOLD_AFTER", 3)
+    assert landing.store("CT1", *instance(2)).stored
+    until = time.monotonic() + 10
+    while not alarms(landing.house) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert alarms(landing.house) == [
+        ("images-not-indexed", "1 acknowledged images are safe in the journal and not indexed")
+    ]
+    refused.set()
+    landing.settle()
+    with landing.house.storage.read() as unit:
+        study = unit.studies.by_uid(STUDY)
+    assert study is not None and study.instance_count == 2
+
+
+def test_a_study_that_is_overtaken_every_time_ends_and_an_administrator_sees_it(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, tried = landing.house, 0
+
+    def never_here(*_: object) -> bool:
+        nonlocal tried
+        tried += 1
+        return False
+
+    monkeypatch.setattr(house.contents, "holds", never_here)
+    with pytest.raises(StorageUnavailable):
+        landing.store("CT1", *instance(1))
+    assert tried == ATTEMPTS
+    told = f"1 images of a study were overtaken {ATTEMPTS} times and sent back"
+    assert alarms(house) == [("images-not-indexed", told)]
+    with house.storage.read() as unit:
+        assert unit.studies.by_uid(STUDY) is None
+    monkeypatch.undo()
+    assert landing.store("CT1", *instance(1)).stored, "sent again, it is stored"
+
+
 def test_a_journal_that_cannot_be_written_sends_each_object_the_whole_way(
     landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landing.store("CT1", *instance(1))
 
-    def full(_entry: object) -> None:
+    def full(*_: object) -> None:
         raise StorageUnavailable("journal of arrived objects", "No space left on device")
 
     monkeypatch.setattr(landing._journal, "add", full)

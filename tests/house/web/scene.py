@@ -16,7 +16,9 @@ from consent.limits import Alarm
 from consent.requesters import Role
 from hie_node.acts import Act, Caller
 from hie_node.drop_folder import LONGEST_STEM
+from hie_node.flows.heads import offer_head
 from hie_node.flows.pairs import decide_pair
+from hie_node.jobs import carry_checks
 from hie_node.unsure_files import unsure_files
 from hie_node.watching import raise_alarm
 from registry.directory import Peer
@@ -42,6 +44,7 @@ TITLES = (
     "Siêu âm ổ bụng tổng quát",
     "Giấy ra viện",
 )
+CARD_OF_ANOTHER = f"{LAN.national_id}||{LAN.name}|02111961|Nữ|Bắc Ninh|01052021"
 SEEN_BEFORE = Scan(LAN, uid="1.2.826.0.1.3680043.10.99.77", frame_of_reference="1.2.826.0.1.3680043.10.99.77.0")
 
 
@@ -82,7 +85,11 @@ def furnish(lab: Lab, bach_mai: Hospital, bac_ninh: Hospital) -> Scene:
     _files(bach_mai)
     _people(bach_mai)
     _alarms(bach_mai)
+    _reviewed_emergency(bach_mai)
     _work_of_the_day(bach_mai)
+    for one in (bach_mai, bac_ninh):
+        one.seals()
+        offer_head(one.house)
     for one in bach_mai.finds_documents(LAN).ids[:1]:
         bach_mai.fetches(one)
     bach_mai.finds_studies(LAN)
@@ -176,6 +183,17 @@ def _people(hospital: Hospital) -> None:
             unit.people_of_the_house.add_user(User(f"bs.thao{number}", known.password_hash, Role.DOCTOR, name))
 
 
+def _reviewed_emergency(hospital: Hospital) -> None:
+    """Declared by a doctor; the officer found that it was none."""
+    doctor, officer = Browser(hospital), Browser(hospital)
+    doctor.signs_in(Role.DOCTOR)
+    page = doctor.finds(TWIN.number_at(hospital.name))
+    doctor.fills(page, page.address + "/emergency", reason="cannot-sign", text="Người nhà ở xa")
+    officer.signs_in(Role.DATA_PROTECTION_OFFICER)
+    queue, why = officer.opens("/emergencies"), "Người bệnh tỉnh táo và ký được"
+    officer.fills(queue, "/emergencies/", finding="unjustified", text=why)
+
+
 def _work_of_the_day(hospital: Hospital) -> None:
     """A doctor orders, uses what there is, and declares an emergency."""
     doctor = Browser(hospital)
@@ -208,6 +226,12 @@ def _at(path: str, role: Role | None, name: str, address: str = "") -> Look:
 def _patient(person: Screen, scene: Scene) -> None:
     person.opens(f"/patients/{scene.lan}")
     person.sees(".asked .silent")
+
+
+def _emergency(person: Screen, scene: Scene) -> None:
+    person.opens(f"/patients/{scene.lan}")
+    person.page.click("details:has([name=reason]) summary")
+    person.sees("form[action$='/emergency'] button")
 
 
 def _from_patient(selector: str) -> Way:
@@ -274,6 +298,13 @@ def _wrong_form(person: Screen, scene: Scene) -> None:
     person.sees("[role=alert]")
 
 
+def _chosen_for_images(person: Screen, scene: Scene) -> None:
+    person.opens("/quarantine")
+    person.page.fill("[name=patient]", HOA.number_at("bach-mai"))
+    person.page.click("button[value=look]")
+    person.sees("button[value=release]")
+
+
 def _pairs_of(person: Screen, scene: Scene) -> None:
     person.opens("/pairs")
     person.page.fill("form[action='/pairs'] [name=number]", HOA.number_at("bach-mai"))
@@ -313,10 +344,20 @@ def _log_of_a_hospital(person: Screen, scene: Scene) -> None:
     person.sees("table.log")
 
 
-def _verified_by_the_officer(person: Screen, scene: Scene) -> None:
-    person.opens("/disclosures")
-    person.page.click("form[action='/disclosures/verify'] button")
-    person.sees("[role=status], [role=alert]")
+def _verified(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.click("form[action='/disclosures/record'] button")
+    person.sees("#check [role=status]")
+    carry_checks(scene.hospital.house)
+    person.opens("/disclosures/record")
+    person.sees("#check .note")
+
+
+def _reconciled(person: Screen, scene: Scene) -> None:
+    person.opens("/disclosures/record")
+    person.page.select_option("[name=hospital]", "27001")
+    person.page.click("form[action$='/compare'] button")
+    person.sees("[role=alert]")
 
 
 def _compared(person: Screen, scene: Scene) -> None:
@@ -325,12 +366,6 @@ def _compared(person: Screen, scene: Scene) -> None:
     person.page.fill("[name=entry]", entry)
     person.page.click("form:has(textarea) button")
     person.sees("button[name=compared]")
-
-
-def _verified(person: Screen, scene: Scene) -> None:
-    person.opens("/node")
-    person.page.click("form[action='/node/record'] button")
-    person.sees("[role=status], [role=alert]")
 
 
 def _asked(person: Screen, scene: Scene) -> None:
@@ -348,6 +383,9 @@ LOOKS = (
     _at("/patients", DOCTOR, "search"),
     Look("/patients", DOCTOR, "search-nobody", _finds("/patients", "BA-9999")),
     Look("/patients/<record_id>", DOCTOR, "patient", _patient),
+    Look("/patients/<record_id>", DOCTOR, "patient-emergency", _emergency),
+    Look("/patients", DOCTOR, "search-card", _finds("/patients", CARD_OF_ANOTHER)),
+    Look("/patients", DOCTOR, "search-wrong-date", _finds("/patients", "Nguyễn Thị Lan 31/02/1958")),
     _at("/patients/<record_id>", DOCTOR, "patient-visit", "/patients/{thu}"),
     Look("/patients/<record_id>/course", DOCTOR, "course", _course),
     Look("/patients/<record_id>", DOCTOR, "order", _order),
@@ -373,6 +411,7 @@ LOOKS = (
     Look("/people", REGISTRAR, "people-found", _finds("/people", "027158004321")),
     _at("/people/<record_id>", REGISTRAR, "person", "/people/{lan}"),
     _at("/quarantine", REGISTRAR, "quarantine"),
+    Look("/quarantine", REGISTRAR, "quarantine-chosen", _chosen_for_images),
     _at("/pairs", REGISTRAR, "pairs"),
     _at("/pairs/<pair_id>", REGISTRAR, "pair", "/pairs/{pair}"),
     Look("/pairs", REGISTRAR, "pairs-of", _pairs_of),
@@ -380,7 +419,6 @@ LOOKS = (
     Look("/files/<file_id>", REGISTRAR, "file", _file),
     Look("/files/<file_id>", REGISTRAR, "file-without-note", _file_without_note),
     _at("/node", ADMINISTRATOR, "node"),
-    Look("/node", ADMINISTRATOR, "node-verified", _verified),
     _at("/node/peers", ADMINISTRATOR, "peers"),
     Look("/node/peers", ADMINISTRATOR, "peers-asked", _asked),
     Look("/node/peers", ADMINISTRATOR, "peers-compared", _compared),
@@ -391,7 +429,8 @@ LOOKS = (
     _at("/disclosures", OFFICER, "disclosures-search"),
     Look("/disclosures", OFFICER, "disclosures", _log),
     Look("/disclosures", OFFICER, "disclosures-of-a-hospital", _log_of_a_hospital),
-    Look("/disclosures", OFFICER, "disclosures-verified", _verified_by_the_officer),
+    Look("/disclosures/record", OFFICER, "record-verified", _verified),
+    Look("/disclosures/record", OFFICER, "record-compared", _reconciled),
     _at("/emergencies", OFFICER, "emergencies"),
     _at("/alarms", OFFICER, "alarms"),
     _at("/ledger", OFFICER, "ledger"),

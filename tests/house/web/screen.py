@@ -101,6 +101,11 @@ class Screen:
             "all => all.filter(one => one.scrollWidth > one.clientWidth + 1)"
             ".map(one => 'a column is off the screen: ' + one.textContent.trim().slice(0, 60))",
         )
+        told += self.page.eval_on_selector_all(
+            "button, a.button",
+            "all => all.filter(one => one.offsetParent && one.scrollWidth > one.clientWidth + 1)"
+            ".map(one => 'words reach out of a button: ' + one.textContent.trim())",
+        )
         return told
 
     def grey(self, pane: int, column: int, row: int, *, columns: int, rows: int) -> int:
@@ -129,7 +134,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def screen(
-    browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP, *, judged: bool = False
+    browser: Browser, door: HouseDoor, size: tuple[int, int] = DESKTOP, *, judged: bool = False, script: bool = True
 ) -> Iterator[Screen]:
     """A window of its own, with cookies of its own; the node's certificate is one that only nodes know. `judged` lets
     the judge of accessibility in, whose script no page allows."""
@@ -138,6 +143,7 @@ def screen(
         bypass_csp=judged,
         viewport={"width": size[0], "height": size[1]},
         has_touch=size is PHONE,
+        java_script_enabled=script,
     )
     page = context.new_page()
     made = Screen(page, door)

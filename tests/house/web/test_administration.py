@@ -9,10 +9,18 @@ from datetime import timedelta
 
 import pytest
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust.directory import entry_of
 from adapters.trust.jwk import thumbprint
 from consent.requesters import Role
+from hie_node import jobs
+from hie_node.flows.audit import verify
+from hie_node.flows.network import set_peer_state
+from hie_node.reading_again import reader_of
+from hie_node.web.door import PAGES
+from hie_node.web.wording import say
 from registry.directory import PeerState
+from registry.errors import StorageUnavailable
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
 from tests.lab import Hospital
 from tests.papers import LAN, ct_report, written_request
@@ -41,7 +49,32 @@ def test_each_peer_has_its_last_answer_and_how_long_it_took(admin: Browser, bach
     assert "đã trả lời" in page.text and "1 / 1" in page.text
     bac_ninh.goes_down()
     bach_mai.finds_documents(LAN)
-    assert "không phản hồi" in admin.opens("/node/peers").text
+    page = admin.opens("/node/peers")
+    assert "không phản hồi" in page.text and "1 / 2" in page.text
+
+
+def test_every_question_to_a_peer_counts_whoever_asked_and_however(
+    admin: Browser, bach_mai: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bac_ninh.publishes(ct_report(LAN))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    for number in range(1, 4):
+        bach_mai.finds_documents(LAN)
+        assert f"{number} / {number}" in admin.opens("/node/peers").text, "also of the same patient"
+    bach_mai.finds_studies(LAN)
+    doctor = Browser(bach_mai)
+    doctor.signs_in(Role.DOCTOR)
+    patient = doctor.finds("BA-0017")
+    doctor.fills(patient, patient.address + "/others")
+    asked = {"reason": "unconscious", "text": "Hôn mê"}
+    patient = doctor.fills(patient, patient.address + "/emergency", **asked)
+    doctor.fills(patient, patient.address + "/others")
+    asks = [row for row in bach_mai.record if any(one.startswith("27001:") for one in row.reasons)]
+    assert len(asks) >= 8 and f"{len(asks)} / {len(asks)}" in admin.opens("/node/peers").text
+    monkeypatch.setattr(jobs, "QUESTIONS", 5)
+    jobs.forget(bach_mai.house)
+    assert "5 / 5" in admin.opens("/node/peers").text, "the newest stay"
 
 
 def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, bach_mai: Hospital) -> None:
@@ -64,6 +97,49 @@ def test_a_peer_is_suspended_let_in_again_and_expelled_for_good(admin: Browser, 
     assert thumbprint(bac_ninh.peer.jwks[0]) in shown.text and "Đối chiếu trước khi nhận" in shown.text
     done = admin.fills(shown, "/node/peers/admit", compared="yes")
     assert state() is PeerState.ACTIVE and "Đã nhận Bệnh viện bac-ninh" in done.text
+    rows = [row for row in bach_mai.record if row.other == bac_ninh.home and row.direction == "changed"]
+    assert [next(iter(row.reasons)) for row in rows] == [
+        "peer-suspended", "peer-active", "peer-expelled", "peer-admitted",
+    ]  # fmt: skip
+    assert {row.requester.subject for row in rows} == {"qt.son"} and {row.items for row in rows} == {("27001",)}
+
+
+@pytest.mark.parametrize(("english", "words"), [(False, "tạm ngừng"), (True, "suspended")])
+def test_a_change_of_the_network_is_read_in_the_record(
+    admin: Browser, bach_mai: Hospital, english: bool, words: str
+) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    page = admin.opens("/node/peers")
+    admin.fills(page, "/node/peers/state", state="suspended")
+    admin.sends("GET", "/node/peers/invitation")
+    admin.fills(page, "/node/peers/rotate")
+    if english:
+        admin.fills(page, "/language", language="en")
+    told = admin.fills(admin.opens("/disclosures"), "/disclosures", by="", hospital="27001")
+    assert f"{bac_ninh.house.settings.name}: {words}" in told.text
+    mine = admin._follow(admin.sends("POST", "/disclosures", data={**_token(admin), "by": "qt.son", "days": "7"}))
+    for kind in ("entry-given", "key-rotated"):
+        assert say("en" if english else "vi", f"reason.{kind}") in mine.text
+    bach_mai.seals()
+    assert verify(bach_mai.house).findings == ()
+
+
+def _token(admin: Browser) -> dict[str, str]:
+    return {"token": dict(admin.opens("/disclosures").form("/disclosures").fields)["token"]}
+
+
+def test_a_hospital_is_not_suspended_where_that_cannot_be_recorded(bach_mai: Hospital) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    act = bach_mai._act("page peer-state", Role.ADMINISTRATOR)
+
+    def full(unit: UnitOfWork) -> None:
+        raise StorageUnavailable("database", "disk full")
+
+    act.also = full
+    with pytest.raises(StorageUnavailable):
+        set_peer_state(act, "27001", PeerState.SUSPENDED)
+    peer = bach_mai.house.directory.current().peer(bac_ninh.home)
+    assert peer is not None and peer.active
 
 
 def test_a_hospital_that_was_silent_has_its_light_without_being_asked_again(admin: Browser, bach_mai: Hospital) -> None:
@@ -142,8 +218,12 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     page = adds(admin, username="bs.moi", name="BS. Mới", role="doctor")
     shown = re.search(r"<code>([\w-]{16})</code>", page.html)
     assert shown is not None and shown[1] not in admin.opens("/node/people").html
-    fresh = Browser(bach_mai)
-    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/patients"
+    fresh, own = Browser(bach_mai), "một câu dài mà chỉ tôi biết"
+    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/account"
+    assert admin.opens("/node/people").text.count("chưa tự đặt mật khẩu") == 1
+    fresh.fills(fresh.opens("/account"), "/account/password", password=shown[1], new=own)
+    assert "chưa tự đặt mật khẩu" not in admin.opens("/node/people").text
+    assert fresh.fills(fresh.opens("/"), "/login", username="bs.moi", password=own).address == "/patients"
     token = dict(admin.opens("/node/people").form("/node/people").fields)["token"]
 
     def changes(**how: str) -> Seen:
@@ -153,7 +233,7 @@ def test_a_new_account_gets_a_password_once_and_a_disabled_one_is_out(admin: Bro
     assert fresh.sends("GET", "/patients").status == 303
     changes(what="role", role="registrar")
     again = Browser(bach_mai)
-    assert again.fills(again.opens("/"), "/login", username="bs.moi", password=shown[1]).address == "/reviews"
+    assert again.fills(again.opens("/"), "/login", username="bs.moi", password=own).address == "/reviews"
     changes(what="disable")
     assert again.sends("GET", "/reviews").status == 303
     assert changes(what="role", role="system").status == changes(what="burn").status == 400
@@ -168,9 +248,8 @@ def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Brow
     asked = {"token": token, "username": "bs.minh", "what": "password"}
     shown = re.search(r"<code>([\w-]{16})</code>", admin.sends("POST", "/node/people/change", data=asked).html)
     assert shown is not None and doctor.sends("GET", "/patients").status == 303, "the old sessions have ended"
-    assert (
-        doctor.signs_in(Role.DOCTOR).address == "/login" and doctor.signs_in(password=shown[1]).address == "/patients"
-    )
+    assert doctor.signs_in(Role.DOCTOR).address == "/login"
+    assert doctor.signs_in(password=shown[1]).address == "/account", "somebody else knows it"
     page, own = doctor.opens("/account"), "một câu dài mà chỉ tôi biết"
     for old, new, words in ((own, own, "hiện tại không đúng"), (shown[1], "ngắn", "ít nhất 14 ký tự")):
         refused = doctor.fills(page, "/account/password", password=old, new=new)
@@ -180,6 +259,29 @@ def test_a_forgotten_password_is_given_anew_and_changed_by_its_owner(admin: Brow
     assert (
         doctor.signs_in(password=shown[1]).address == "/login" and doctor.signs_in(password=own).address == "/patients"
     )
+
+
+def test_a_password_that_somebody_else_set_opens_the_own_page_alone(admin: Browser, bach_mai: Hospital) -> None:
+    with bach_mai.house.storage.begin() as unit:
+        known = unit.people_of_the_house.user("bs.minh")
+        assert known is not None and not known.given
+        unit.people_of_the_house.add_user(replace(known, given=True), replace=True)
+    doctor = Browser(bach_mai)
+    page = doctor.signs_in(Role.DOCTOR)
+    assert page.address == "/account" and "do người khác đặt" in page.text
+    assert not [link for link in page.links if link.startswith("/patients")] and "Các phiên" not in page.text
+    token = dict(page.form("/logout").fields)["token"]
+    for one in PAGES:
+        if one.roles is not None and one.name not in ("account", "new-password"):
+            path = one.path.replace("<", "").replace(">", "")
+            answer = doctor.sends(one.method, path, data={"token": token} if one.method == "POST" else None)
+            assert answer.status == 303 and answer.response.headers["Location"] == "/account", one.path
+    part = doctor.sends("POST", "/patients/x/others", data={"token": token}, headers={"Answer-Part": "1"})
+    assert part.status == 401
+    assert doctor.fills(page, "/language", language="en").text.count("Somebody else set this password") == 1
+    own = "một câu dài mà chỉ tôi biết"
+    doctor.fills(doctor.opens("/account"), "/account/password", password=PASSWORD, new=own)
+    assert doctor.signs_in(Role.DOCTOR, password=own).address == "/patients"
 
 
 def test_what_an_administrator_does_to_accounts_is_said_and_on_record(admin: Browser, bach_mai: Hospital) -> None:
@@ -248,4 +350,5 @@ def test_a_refused_message_is_listed_with_its_reason_and_read_again(admin: Brows
     assert published.outcome == "refused"
     page = admin.opens("/node/feeds")
     assert "insurance" in page.text and "Tin bị từ chối" in page.text
-    assert "đã đọc lại" in admin.fills(page, "/node/feeds/again").text
+    with reader_of(bach_mai.house):
+        assert "đã đọc lại" in admin.fills(page, "/node/feeds/again").text

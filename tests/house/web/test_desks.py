@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 import pytest
 
 from consent.requesters import Role
+from hie_node.jobs import carry_checks
+from hie_node.request_form import WORDS, RequestForm, sentences
+from tests.adapters.test_pdf import drawn
+from tests.house.test_request_form import said
 from tests.house.web.browser import Browser, Scan, Seen
 from tests.lab import Hospital
-from tests.papers import HOA, LAN, ct_report, unreviewed_report, written_request
+from tests.papers import HOA, LAN, Person, ct_report, unreviewed_report, written_request
 
 TWIN = replace(LAN, key="0018", national_id="027158004999")
 
@@ -179,6 +184,78 @@ def test_the_paper_says_everything_that_the_law_wants_said(
     assert "027158004321" not in paper.html
 
 
+def test_the_page_and_the_pdf_are_the_same_sentences(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital) -> None:
+    page = patient(desk, bach_mai)
+    token = dict(page.form("/logout").fields)["token"]
+    asked = {"token": token, "from": "27001", "days": "90"}
+    shown = desk.sends("POST", page.address + "/paper", data=asked).text
+    with bach_mai.house.storage.read() as unit:
+        record = unit.patients.record(bach_mai.number_of(LAN))
+    assert record is not None
+    here, there = bach_mai.house.settings.name, bac_ninh.house.community
+    form = RequestForm(record, here, (there,), days=90, explained_by="Vũ Thị Nga", signed_at=here)
+    for block in sentences(form, WORDS["vi"], bach_mai.house.now()):
+        for words in said(block).replace("1. ", "").split("\n"):
+            assert " ".join(words.split()) in shown, words
+    assert desk.sends("POST", page.address + "/form", data=asked).response.data.startswith(b"%PDF-")
+
+
+CHILD = replace(LAN, key="0077", name="Nguyễn Gia Bảo", born="2018-02-03", gender="male", national_id="")
+BABY = replace(CHILD, key="0078", born="2024-02-03")
+INK = json.dumps([[20 * n + m for n in range(10) for m in (0, 5)]])
+
+
+@pytest.mark.parametrize(
+    ("who", "represented_by", "inks", "missing"),
+    [
+        (CHILD, "Lê Thị Ba (mẹ)", ["representative"], "Thiếu chữ ký của người bệnh"),
+        (CHILD, "Lê Thị Ba (mẹ)", ["patient"], "Thiếu chữ ký của người đại diện"),
+        (CHILD, "", ["patient", "representative"], "cần ghi tên người đại diện"),
+        (CHILD, "Lê Thị Ba (mẹ)", ["patient", "representative"], ""),
+        (BABY, "Lê Thị Ba (mẹ)", ["patient"], "Thiếu chữ ký của người đại diện"),
+        (BABY, "Lê Thị Ba (mẹ)", ["representative"], ""),
+        (LAN, "Lê Văn Tư (con)", ["patient"], "Thiếu chữ ký của người đại diện"),
+        (LAN, "Lê Văn Tư (con)", ["representative"], ""),
+        (LAN, "", ["representative"], "Thiếu chữ ký của người bệnh"),
+        (LAN, "", ["patient"], ""),
+    ],
+)
+def test_whoever_has_to_sign_signs_on_the_screen(
+    desk: Browser,
+    bach_mai: Hospital,
+    bac_ninh: Hospital,
+    who: Person,
+    represented_by: str,
+    inks: list[str],
+    missing: str,
+) -> None:
+    bach_mai.registers(who)
+    page = desk.finds(f"BA-{who.key}", desk="/consents")
+    token = dict(page.form("/logout").fields)["token"]
+    asked = {"token": token, "from": "27001", "days": "90", "represented_by": represented_by}
+    signed = {f"ink.{one}": INK for one in inks}
+    answer = desk._follow(desk.sends("POST", page.address + "/sign", data=asked | signed))
+    with bach_mai.house.storage.read() as unit:
+        kept = unit.consents.search(record_ids=None, statuses=None, limit=10)
+    if missing:
+        assert answer.status == 400 and missing in answer.text and kept == ()
+        return
+    (consent,) = kept
+    assert consent.evidence is not None and consent.evidence.kind == "electronic"
+    assert consent.evidence.represented_by == represented_by and consent.custodian == bac_ninh.home
+    paper = bach_mai.fetches(consent.evidence.reference.removeprefix("DocumentReference/"), base="").body
+    assert len(inks) == drawn(paper) and answer.text.count("Xem bản đã ký") == 1
+
+
+@pytest.mark.parametrize("ink", ["", "[]", "[[1,1]]", "[[1]]", '["a"]', "[[901,0]]", "{}", "[" * 20_000, "[[0.5,1]]"])
+def test_what_is_no_signature_is_refused(desk: Browser, bach_mai: Hospital, bac_ninh: Hospital, ink: str) -> None:
+    page = patient(desk, bach_mai)
+    token = dict(page.form("/logout").fields)["token"]
+    asked = {"token": token, "from": "27001", "days": "90", "ink.patient": ink}
+    answer = desk.sends("POST", page.address + "/sign", data=asked)
+    assert answer.status == 400 and "Thiếu chữ ký của người bệnh" in answer.text
+
+
 def test_the_request_of_another_patient_is_not_withdrawn_from_this_page(
     desk: Browser, bach_mai: Hospital, bac_ninh: Hospital
 ) -> None:
@@ -292,8 +369,12 @@ def test_a_peer_that_answers_is_said_to_answer(browser: Browser, bac_ninh: Hospi
 
 def test_the_sealed_record_is_verified_by_name_and_time(browser: Browser, bach_mai: Hospital) -> None:
     bach_mai.seals()
-    page = browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/node/record")
-    assert "Nguyên vẹn" in page.text and "Đỗ Hồng Sơn" in page.text
+    page = browser.fills(browser.signs_in(Role.ADMINISTRATOR), "/disclosures/record")
+    assert "Đang kiểm tra" in page.text and "Đỗ Hồng Sơn" in page.text
+    carry_checks(bach_mai.house)
+    for where in ("/disclosures/record", "/node"):
+        page = browser.opens(where)
+        assert "Nguyên vẹn" in page.text and "Đỗ Hồng Sơn" in page.text
 
 
 @pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER])
@@ -320,7 +401,8 @@ def test_nobody_under_sixteen_signs_alone(desk: Browser, bach_mai: Hospital, bac
     token = dict(page.form("/logout").fields)["token"]
     asked = {"token": token, "from": "27001", "days": "90", "represented_by": "Lê Thị Ba (mẹ)"}
     paper = desk.sends("POST", page.address + "/paper", data=asked)
-    assert paper.text.count("Lê Thị Ba (mẹ)") == 1 and "Người đại diện (ký" in paper.text
+    signatures = paper.text.partition("Tôi đã đọc")[2]
+    assert "Người yêu cầu (ngày, ký" in signatures and "Người đại diện (ngày, ký" in signatures
     done = fill(desk, page, bach_mai, represented_by="Lê Thị Ba")
     assert "Đã ghi nhận" in done.text and "người đại diện: Lê Thị Ba" in done.text
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from consent.requesters import Role
+from hie_node.acts import Act, Caller
+from hie_node.flows.pairs import put_together
 from tests.house.test_ahead import THU, Sent
 from tests.house.web.browser import Browser, Seen
 from tests.impostors import Impostors
@@ -44,6 +47,7 @@ def others(doctor: Browser, page: Seen, **more: object) -> Seen:
         ("027 158 004 321", ""),
         ("GD4270100000017", ""),
         ("0100000017", ""),
+        ("BA -00 17", ""),
     ],
 )
 def test_a_card_or_a_number_leads_straight_to_the_patient(doctor: Browser, line: str, born: str) -> None:
@@ -59,6 +63,29 @@ def test_a_name_without_marks_and_a_birth_date_find_the_patient(doctor: Browser)
     assert "Không tìm thấy" in doctor.finds("nguyen thi bong", born="1958").text
 
 
+@pytest.mark.parametrize("line", ["Nguyễn Thị Lan 21/03/1958", "nguyen thi lan, 21.3.1958", "LAN NGUYEN 1958"])
+def test_name_and_birth_date_in_one_line_find_the_patient(doctor: Browser, line: str) -> None:
+    assert doctor.opens(doctor.finds(line).link("/patients/")).status == 200
+
+
+@pytest.mark.parametrize(("line", "born"), [("Nguyễn Thị Lan", "21/3/58"), ("nguyen thi lan 31/02/1958", "")])
+def test_a_birth_date_that_is_none_is_said_to_be_one(doctor: Browser, line: str, born: str) -> None:
+    page = doctor.finds(line, born=born)
+    assert page.status == 400 and "Ngày sinh chưa đọc được" in page.text
+    (field,) = [given for tag, given in page.tags if tag == "input" and given.get("name") == "born"]
+    assert "autofocus" in field and field["aria-invalid"] == "true"
+
+
+def test_the_field_of_the_birth_date_mends_what_the_line_says(doctor: Browser) -> None:
+    page = doctor.finds("Nguyễn Thị Lan 31/02/1958", born="21/03/1958")
+    assert doctor.opens(page.link("/patients/")).status == 200
+
+
+def test_a_card_that_holds_only_a_link_is_said_to(doctor: Browser) -> None:
+    page = doctor.finds("https://card.example/tra-cuu?id=1234567890")
+    assert page.status == 400 and "chỉ chứa một liên kết" in page.text
+
+
 def test_a_name_alone_lists_nobody(doctor: Browser) -> None:
     page = doctor.finds("Nguyễn Thị Lan")
     assert page.status == 400 and "ngày sinh" in page.text and not [one for one in page.links if "/patients/" in one]
@@ -67,6 +94,7 @@ def test_a_name_alone_lists_nobody(doctor: Browser) -> None:
 def test_a_card_that_contradicts_the_record_is_for_a_person_to_look_at(doctor: Browser) -> None:
     page = doctor.finds(CARD.replace("21031958", "02111961"))
     assert page.address == "/patients"
+    assert "Trên thẻ: Nguyễn Thị Lan · 02/11/1961 · Nữ" in page.text and "…321" in page.text
 
 
 def test_numbers_are_masked(doctor: Browser) -> None:
@@ -107,6 +135,16 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     assert [archive.read(name) for name in archive.namelist()] == CtStudy(LAN).slices("bac-ninh")
     received = [row for row in bach_mai.record if row.direction == "received" and row.bytes_sent]
     assert received and all(row.requester.subject == "bs.minh" for row in received)
+
+
+def test_from_a_report_its_images_are_one_click_away(doctor: Browser, bach_mai: Hospital) -> None:
+    study = bach_mai.publishes_study(CtStudy(LAN))
+    report = bach_mai.publishes(ct_report(LAN))
+    registrar = Act(bach_mai.house, Caller(bach_mai.requester(Role.REGISTRAR), "house"), "page decide-pair")
+    put_together(registrar, study.id, report.id)
+    shown = doctor.opens(doctor.finds("BA-0017").link("/documents/"))
+    viewer = doctor.opens(shown.link("/view?f="))
+    assert viewer.status == 200 and study.study_instance_uid in viewer.html
 
 
 def test_in_an_emergency_a_pdf_and_the_archive_of_images_open_like_everything_else(
@@ -188,6 +226,16 @@ def test_hostile_names_and_texts_are_only_text(doctor: Browser, bach_mai: Hospit
     for seen in (page, report, doctor.finds(markup + "1")):
         assert markup not in seen.html
         assert [given for tag, given in seen.tags if tag == "script" and "src" not in given] == []
+
+
+def test_a_name_cannot_be_written_backwards(doctor: Browser, bach_mai: Hospital) -> None:
+    turned = replace(LAN, key="0099", name="Nguyễn \u202eNAL IHT\u202c", national_id=None, insurance=None)
+    bach_mai.registers(turned)
+    bach_mai.publishes(ct_report(turned, text="Không \u2067chảy máu\u2069", title="CT \u202eoãn ọs"))
+    page = doctor.finds(turned.number_at(bach_mai.name))
+    report = doctor.opens(page.link("/documents/"))
+    assert "Nguyễn NAL IHT" in page.text and "CT oãn ọs" in page.text and "Không chảy máu" in report.text
+    assert not set(page.html + report.html) & set("\u202e\u202c\u2067\u2069")
 
 
 def test_a_page_of_markup_is_a_download_and_never_a_page(doctor: Browser, bach_mai: Hospital) -> None:

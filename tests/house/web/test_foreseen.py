@@ -89,7 +89,7 @@ def test_the_patient_gets_the_list_of_who_has_seen_the_record(desk: Browser, bac
     assert "Tên riêng của kết quả" not in told.html
 
 
-def test_only_the_desk_makes_that_list(bach_mai: Hospital, desk: Browser) -> None:
+def test_only_the_desk_and_the_officer_make_that_list(bach_mai: Hospital, desk: Browser) -> None:
     address = desk.finds("BA-0017", desk="/consents").address
     for role in (Role.DOCTOR, Role.REGISTRAR, Role.ADMINISTRATOR):
         other = Browser(bach_mai)

@@ -26,6 +26,10 @@ def done(bach_mai: Hospital) -> Hospital:
 
 def checks(browser: Browser, what: str = "CT sọ não không tiêm", diagnosis: str = "") -> Seen:
     browser.signs_in(Role.DOCTOR)
+    return checks_again(browser, what, diagnosis)
+
+
+def checks_again(browser: Browser, what: str = "CT sọ não không tiêm", diagnosis: str = "") -> Seen:
     page = browser.finds("BA-0017")
     return browser.fills(page, page.address + "/order", examination=what, diagnosis=diagnosis)
 
@@ -101,6 +105,8 @@ def test_the_ledger_is_looked_at_and_handed_over_without_a_patient(browser: Brow
     browser.fills(page, card, verdict="used", reason="")
     page = browser.opens("/ledger?months=3")
     assert "550.100 đồng" in page.text and "Ước tính" in page.text and "<svg" in page.html
+    english = browser.fills(page, "/language", language="en")
+    assert "550,100 đồng" in english.text and "550.100" not in english.text and "last 1 months" not in english.text
     table = browser.sends("GET", "/ledger.csv").response
     assert table.mimetype == "text/csv" and "used,,CT/brain/plain,01929" in table.get_data(as_text=True)
     paper = browser.sends("GET", "/ledger.pdf").response
@@ -126,6 +132,21 @@ def test_the_card_links_to_the_page_that_shows_the_examination(browser: Browser,
         assert browser.sends("GET", link["url"].removeprefix(house)).status == 200
 
 
+def test_a_hospital_that_shows_nothing_is_not_taken_for_one_that_has_nothing(
+    browser: Browser, bach_mai: Hospital
+) -> None:
+    bac_ninh = bach_mai.lab.hospital("bac-ninh")
+    bac_ninh.registers(LAN)
+    page = checks(browser)
+    assert "Chưa thấy lần chụp cùng loại" in page.text and "ở đó vẫn có thể có lần chụp cùng loại" in page.text
+    bach_mai.lab.clock.moves(by=timedelta(minutes=2))
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    assert "ở đó vẫn có thể có" not in checks_again(browser).text
+    bac_ninh.goes_down()
+    bach_mai.lab.clock.moves(by=timedelta(hours=1))
+    assert "ở đó vẫn có thể có" in checks(Browser(bach_mai)).text
+
+
 def test_the_conclusion_of_an_own_report_stands_beside_the_facts(browser: Browser, bach_mai: Hospital) -> None:
     performed = (bach_mai.house.now() - timedelta(days=5)).isoformat()
     text = "MÔ TẢ\nBình thường.\n\nKẾT LUẬN\nKhông thấy xuất huyết nội sọ."
@@ -143,6 +164,7 @@ def test_the_one_page_summary_names_the_source_of_each_line(browser: Browser, ba
     shown = browser.opens(page.address + "/summary")
     assert shown.status == 200 and TITLE in shown.text and "Giấy ra viện" in shown.text
     assert shown.text.count("Bệnh viện bac-ninh") >= 2 and "Chưa có thông tin" in shown.text
+    assert "Chẩn đoán, thuốc và xét nghiệm ở đây là của bệnh viện này" in shown.text
     paper = browser.sends("GET", page.address + "/summary.pdf").response
     assert paper.get_data().startswith(b"%PDF")
     row = bach_mai.rows(transaction="page one-page", direction="disclosed")[-1]

@@ -49,6 +49,8 @@ def test_a_report_that_fits_two_studies_stands_beside_each_until_one_is_chosen(
     assert len([one for one in queue.links if one.startswith("/pairs/")]) == 2 and LAN.name not in queue.text
 
     page = pair(person, two[1], report)
+    room = [given["href"] for tag, given in page.tags if tag == "a" and "aria-current" in given]
+    assert room == ["/reviews"]
     assert LAN.name in page.text and "10/03/2026 08:15" in page.text and "10/03/2026 08:20" in page.text
     assert f"/pairs/{doubt_id(two[0].id, report)}" in page.links
     done = person.fills(page, "/pairs/", answer="together")
