@@ -164,5 +164,9 @@ class Looks:
             return f"{max(1, round(size / 1024))} KB"
         return self._comma(f"{size / (1 << 20):.1f} MB")
 
+    def figure(self, written: str) -> str:
+        """A number with the comma of this country: 1,25."""
+        return self._comma(written)
+
     def seconds(self, seconds: float) -> str:
         return self._comma(f"{seconds:.1f}")

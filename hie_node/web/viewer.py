@@ -30,6 +30,7 @@ from hie_node.page_tokens import open_page, seal_page
 from hie_node.pictures import Pencil, pencil
 from hie_node.web.documents import about
 from hie_node.web.front import Page, Refused, Visit
+from hie_node.web.looks import Looks
 from hie_node.web.patients import TREATING
 from registry.commands import DrawImage, DrawnImage, RetrieveStudy
 from registry.errors import InvalidIdentifier, NotDrawable, NotFound, Unreadable
@@ -128,7 +129,7 @@ def study_list(visit: Visit) -> Response:
         {
             "description": study.description or "",
             "viewing": permission(visit, uid, visit.params["record_id"]),
-            "series": [_listed(one) for one in _in_order(study)],
+            "series": [_listed(one, visit.looks) for one in _in_order(study)],
         }
     )
     return Response(content, content_type="application/json")
@@ -138,12 +139,12 @@ def _in_order(study: Study) -> list[Series]:
     return sorted(study.series, key=lambda one: (one.number is None, one.number or 0))
 
 
-def _listed(series: Series) -> dict[str, Any]:
+def _listed(series: Series, looks: Looks) -> dict[str, Any]:
     return {
         "uid": series.series_instance_uid,
         "modality": series.modality,
         "description": series.description or series.body_part or "",
-        "thickness": f"{series.slice_thickness:g}" if series.slice_thickness else "",
+        "thickness": looks.figure(f"{series.slice_thickness:g}") if series.slice_thickness else "",
         "contrast": series.contrast_agent or "",
         "images": [{"uid": one.sop_instance_uid, "number": one.number} for one in series.instances],
     }

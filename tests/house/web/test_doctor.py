@@ -15,6 +15,7 @@ from hie_node.acts import Act, Caller
 from hie_node.flows.pairs import put_together
 from tests.house.test_ahead import THU, Sent
 from tests.house.web.browser import Browser, Seen
+from tests.house.web.scans import Scan
 from tests.impostors import Impostors
 from tests.lab import Hospital, Lab
 from tests.papers import HOA, LAN, CtStudy, ct_report, written_request
@@ -135,6 +136,13 @@ def test_with_the_request_report_and_images_of_the_other_hospital_open(
     assert [archive.read(name) for name in archive.namelist()] == CtStudy(LAN).slices("bac-ninh")
     received = [row for row in bach_mai.record if row.direction == "received" and row.bytes_sent]
     assert received and all(row.requester.subject == "bs.minh" for row in received)
+
+
+def test_a_thickness_is_written_as_figures_are_here(doctor: Browser, bach_mai: Hospital) -> None:
+    bach_mai.publishes_files(Scan(LAN, step_mm=1.25).files("bach-mai"))
+    study = doctor.opens(doctor.opens(doctor.finds("BA-0017").link("/view?f=")).link("/studies/"))
+    assert "1,25 mm" in study.text
+    assert "1.25 mm" in doctor.fills(study, "/language", language="en").text
 
 
 def test_from_a_report_its_images_are_one_click_away(doctor: Browser, bach_mai: Hospital) -> None:
