@@ -252,9 +252,7 @@ def _one_file(
     yield _name_of(said, root, strange), root
 
 
-def _content(
-    holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]], remark: Remark
-) -> Root | None:
+def _content(holder: XmlElement, where: str, unpacked: list[tuple[XmlElement, bytes]], remark: Remark) -> Root | None:
     """The root of the table: nested, as XML in text, or as base64."""
     if len(holder) > 1:
         raise Unreadable(where, f"NOIDUNGFILE: expected one table, found {len(holder)} elements")

@@ -54,7 +54,7 @@ def test_every_wording_that_a_page_uses_is_there() -> None:
 
 def test_whatever_forbids_a_link_is_told_in_words_of_the_registrar() -> None:
     said = re.findall(r'return "([^"]+)"', Path(str(vetoes.__file__)).read_text("utf-8"))
-    said += [vetoes.LIKE_TWINS, vetoes.WITHOUT_MARKS, vetoes.ONLY_A_YEAR, REUSED]
+    said += [vetoes.LIKE_TWINS, vetoes.TWO_NUMBERS, vetoes.WITHOUT_MARKS, vetoes.ONLY_A_YEAR, REUSED]
     assert len(said) >= 11
     assert {f"evidence.{one}" for one in said} - set(wordings()) == set()
 
