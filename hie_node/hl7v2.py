@@ -34,7 +34,7 @@ from hie_node.flows.anew import grouped_anew, one_group, was_in_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
 from registry.code_maps import CodeGap, gaps
-from registry.commands import FeedPatient, ProvideSubmission
+from registry.commands import FeedPatient, MergePatients, ProvideSubmission
 from registry.documents import DocumentStatus
 from registry.errors import RegistryError, StorageUnavailable
 from registry.feeds import REFUSED, FeedItem
@@ -258,9 +258,12 @@ def _is_overtaken(unit: UnitOfWork, command: object, replayed: FeedItem) -> bool
             and (entry.attachment.hash != hashes.get(key) or entry.status is not DocumentStatus.CURRENT)
             for key in (*hashes, *submission.withdrawn)
         )
-    if not isinstance(command, FeedPatient):
+    if not isinstance(command, FeedPatient | MergePatients):
         return replayed.outcome != REFUSED
-    known = unit.patients.record(command.identifier)
+    if isinstance(command, MergePatients) and replayed.outcome != REFUSED:
+        return True
+    # of two numbers that become one, the sender has spoken of the one that ends as if it did not
+    known = unit.patients.record(command.subsumed if isinstance(command, MergePatients) else command.identifier)
     return known is not None and known.updated is not None and known.updated > replayed.received
 
 

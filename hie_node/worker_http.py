@@ -27,8 +27,8 @@ Headers = list[tuple[str, str]]
 
 READ_BYTES = 256 << 10
 UNSENT_BYTES = 1 << 20
-"""That the kernel may hold on their way to the edge: with less than a few pieces, worker and edge wait for each other in
-turn. A kernel that allows less (`net.core.wmem_max`) gives what it allows."""
+"""That the kernel may hold on their way to the edge: with less than a few pieces, worker and edge wait for each other
+in turn. A kernel that allows less (`net.core.wmem_max`) gives what it allows."""
 MOST_HEAD_BYTES = 128 << 10
 """More than the edge lets through and adds itself."""
 FAULT = (

@@ -79,8 +79,8 @@ def _may_be_a_twins(mine: Traits, records: Sequence[Traits], since: int) -> bool
 
 
 def beyond(levels: Levels, strangers: int) -> int:
-    """Tenths of a bit beyond the threshold that a name and a year have to bring by themselves, `strangers` being the size
-    of the index: more where no commune agrees, since a name may be commoner where the patient lives."""
+    """Tenths of a bit beyond the threshold that a name and a year have to bring by themselves, `strangers` being the
+    size of the index: more where no commune agrees, since a name may be commoner where the patient lives."""
     return max(0, _MANY - strangers) + (0 if levels[COMMUNE] == SAME else _WITHOUT_A_PLACE)
 
 

@@ -79,8 +79,8 @@ class Model:
 
 
 def only_strangers(model: Model) -> Model:
-    """The model for lists in which twins and relatives of one name hardly occur, before it has learnt from one. It links
-    from fewer bits on, since no relative is mistaken there."""
+    """The model for lists in which twins and relatives of one name hardly occur, before it has learnt from one. It
+    links from fewer bits on, since no relative is mistaken there."""
     return replace(model, strangers=True, twins_from=0, link=_LINK_STRANGERS)
 
 

@@ -64,6 +64,7 @@ from registry.people import PatientInQuestion
 from registry.searches import DocumentSearch, PatientSelector
 from registry.studies import Study
 from registry.submissions import Submission
+from tests.conformance.judged import judged
 from tests.conformance.profiles import refuse_faulty
 from tests.papers import CtStudy, Person, Report, WrittenRequest
 from tests.stand_in_edge import PeerDoor, Reply, ask
@@ -163,7 +164,7 @@ class Hospital:
 
     def __init__(self, lab: Lab, name: str, house: House, door: PeerDoor) -> None:
         self.lab, self.name, self.house, self.door = lab, name, house, door
-        self.application = application(house)
+        self.application = judged(application(house), lab.faulty)
 
     # -- who and where
 
@@ -496,13 +497,17 @@ class Hospital:
 
 
 class Lab:
-    """Hospitals of one network. Only what `hospitals` names takes part."""
+    """Hospitals of one network. Only what `hospitals` names takes part.
+
+    faulty  what a node said in FHIR that is not valid, at either door
+    """
 
     def __init__(self, folder: Path, authority: Credential, new_database: Callable[[Path], str]) -> None:
         self.folder, self.authority, self.clock = folder, authority, Clock()
         self._new_database = new_database
         self._all: dict[str, Hospital] = {}
         self._listed: dict[HomeCommunityId, Peer] = {}
+        self.faulty: list[str] = []
 
     def hospitals(self, *names: str, **limits: Any) -> tuple[Hospital, ...]:
         """Make them, let them know each other, and open their peer doors."""
@@ -590,6 +595,8 @@ def lab(tmp_path: Path, lab_authority: Credential, database: Callable[[Path], st
     made = Lab(tmp_path, lab_authority, database)
     with contextlib.closing(made):
         yield made
+    if made.faulty:  # whatever a node says in FHIR is valid, and keeps the profiles that it claims
+        pytest.fail("\n".join(made.faulty))
 
 
 def until(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:

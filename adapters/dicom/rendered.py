@@ -11,6 +11,8 @@ Source: DICOM PS3.18: 8.3.5 (rendering parameters), 10.4.1.1.3 (rendered), 10.4.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from adapters.dicom.errors import BadParameter, NotAcceptable, problem
 from adapters.dicom.multipart import Writer
 from adapters.dicom.negotiation import RELATED, ranges
@@ -42,15 +44,25 @@ def decode(request: WireRequest) -> DrawImage:
 
 def encode(result: DrawnImage | DrawnImages, request: WireRequest) -> WireResponse:
     if isinstance(result, DrawnImages):
-        writer, head = Writer(result.media_type), (("Content-Type", result.media_type),)
-        body = writer.body((head, (picture,)) for picture in result.pictures)
-        return WireResponse(200, (("Content-Type", writer.content_type), ("Cache-Control", "no-store")), body)
+        writer = Writer(result.media_type)
+        fields = (("Content-Type", writer.content_type), ("Cache-Control", "no-store"))
+        return WireResponse(200, fields, _flowing(writer, result))
     headers = (
         ("Content-Type", result.media_type),
         ("Content-Length", str(len(result.content))),
         ("Cache-Control", "no-store"),
     )
     return WireResponse(200, headers, result.content)
+
+
+def _flowing(writer: Writer, result: DrawnImages) -> Iterator[bytes]:
+    """One part for each picture; whoever leaves stops the drawing, and what is drawn from."""
+    head = (("Content-Type", result.media_type),)
+    try:
+        yield from writer.body((head, (picture,)) for picture in result.pictures)
+    finally:
+        if callable(close := getattr(result.pictures, "close", None)):
+            close()
 
 
 def _wish(request: WireRequest, kind: str, *, thumbnail: bool) -> PictureWish:

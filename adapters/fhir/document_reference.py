@@ -83,7 +83,7 @@ def document_reference(
         contained=_contained(entry),
         extension=values_extension(entry),
         masterIdentifier=unique_id_identifier(entry.unique_id),
-        identifier=[entry_uuid_identifier(entry.entry_uuid)],
+        identifier=[entry_uuid_identifier(entry.entry_uuid)] if entry.entry_uuid else None,  # a peer may know none
         status=entry.status.value,
         type=concept(entry.type),
         category=concepts(entry.categories),
@@ -283,7 +283,8 @@ def _document_identifier(value: str) -> Element:
 def _with_kept(known: Resource, kept: Mapping[str, Any], *, is_remote: bool) -> Resource:
     """Ours with what was kept; lists that both write into are joined, and a remote document keeps our custodian."""
     resource = give_back(known, without(dict(kept), "identifier", *(["custodian"] if is_remote else [])))
-    resource["identifier"] = known["identifier"] + kept.get("identifier", [])
+    if named := known.get("identifier", []) + kept.get("identifier", []):
+        resource["identifier"] = named
     ours, theirs = known.get("context", {}).get("related", []), kept.get("context", {}).get("related", [])
     if theirs:
         numbers = {_related_number(each) for each in theirs}

@@ -40,7 +40,12 @@ class PeerAnswers(Part):
 
     def add(self, answers: Iterable[Answered]) -> None:
         rows = [
-            {"home": str(one.home), "kind": one.kind.value, "at": moment(one.at), "seconds": one.seconds}
+            {
+                "home": str(one.home),
+                "kind": one.kind.value,
+                "at": moment(one.at),
+                "milliseconds": round(one.seconds * 1000),
+            }
             for one in answers
         ]
         if rows:
@@ -49,7 +54,10 @@ class PeerAnswers(Part):
     def newest(self, home: HomeCommunityId, size: int) -> tuple[Answered, ...]:
         """Of one hospital, the newest first."""
         rows = self._connection.execute(_NEWEST, {"home": str(home), "size": size})
-        return tuple(Answered(home, OutcomeKind(row.kind), datetime.fromisoformat(row.at), row.seconds) for row in rows)
+        return tuple(
+            Answered(home, OutcomeKind(row.kind), datetime.fromisoformat(row.at), row.milliseconds / 1000)
+            for row in rows
+        )
 
     def keep(self, size: int) -> None:
         """Forget all but the newest of each hospital."""

@@ -14,7 +14,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Dialect,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -325,7 +324,7 @@ peer_answer = Table(
     Column("home", Key, nullable=False),
     Column("kind", Key, nullable=False),
     Column("at", Key, nullable=False),
-    Column("seconds", Float, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
     Index("ix_peer_answer_home_number", "home", "number"),
 )
 

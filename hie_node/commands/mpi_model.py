@@ -165,7 +165,8 @@ def train(
     path.write_text(weights.written(model), "utf-8")
     worse = after.worse_than(before)
     text = f"{path}: {learnt.pairs} pairs of {learnt.records} records, {learnt.rounds} rounds"
-    then = "WORSE than the present model on records that were held out; better not used" if worse else _use(path, source)
+    worse_than = "WORSE than the present model on records that were held out; better not used"
+    then = worse_than if worse else _use(path, source)
     tried = [
         f"{name}: {one.found} of {one.same} pairs of one person found, {one.mistaken} of {one.other} others linked"
         for name, one in (("present model", before), ("learnt model", after))
@@ -193,7 +194,8 @@ def _to_learn_from(source: Path | None, out: Path | None, *, abroad: bool) -> tu
 def _use(path: Path, source: Path | None) -> str:
     if source is not None:
         return f"use it: hie mpi link --model {path} --in {source} --out clusters.csv"
-    return f"see what it would change: hie mpi relink --dry-run --model {path}; to use it: rename it matching_model.json"
+    see = f"see what it would change: hie mpi relink --dry-run --model {path}"
+    return f"{see}; to use it: rename it matching_model.json"
 
 
 def relink(

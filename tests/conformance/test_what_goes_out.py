@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
+from hie_node.edge import refusals
 from hie_node.hl7v2 import handle
 from tests.conformance.client import Client, consent, provided
-from tests.conformance.profiles import FOLDER, faults_by, published
+from tests.conformance.profiles import FOLDER, faults_by, published, refuse_faulty
 from tests.papers import CtStudy, Person
 
 Clients = Callable[..., tuple[Client, ...]]
@@ -243,6 +245,12 @@ def test_every_refusal_is_an_operation_outcome(node: Client, method: str, target
     answer = node(method, target)
     assert (answer.status, answer.bundle["resourceType"]) == (status, "OperationOutcome")
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("status", sorted(refusals.ISSUE_CODES))
+def test_what_the_edge_refuses_by_itself_is_an_operation_outcome(status: int) -> None:
+    told = refusals.encode(refusals.Refusal(status, "one fixed sentence"), b"/fhir/DocumentReference")
+    refuse_faulty(json.loads(told.partition(b"\r\n\r\n")[2]))
 
 
 def test_the_checker_itself_sees_what_is_wrong() -> None:

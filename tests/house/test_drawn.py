@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Generator
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
@@ -14,7 +16,12 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import KeyObjectSelectionDocumentStorage, RLELossless
 
 from adapters.dicom.multipart import boundary_of, read_parts
+from adapters.dicom.rendered import encode
+from adapters.wire import WireRequest
+from hie_node.acts import Act, Caller
+from hie_node.flows.draw import draw_image
 from hie_node.pictures import pencil
+from registry.commands import DrawImage
 from registry.errors import NotDrawable
 from registry.studies import PictureWish
 from tests.house.web.scans import SIDE, Scan, sample
@@ -101,6 +108,18 @@ def test_the_images_of_another_hospitals_series_are_drawn_here(hospitals: tuple[
     assert drawn(bach_mai, f"/network{IMAGE}/rendered").status == 200
     received = bach_mai.rows(direction="received", transaction="RAD-107")
     assert [row.complete for row in received] == [True, True], "read to its end, and on record so"
+
+
+def test_who_leaves_in_the_middle_stops_the_drawing_and_is_on_record_so(hospitals: tuple[Hospital, Hospital]) -> None:
+    bac_ninh, _ = hospitals
+    act = Act(bac_ninh.house, Caller(bac_ninh.requester(), "house"), "RAD-107")
+    result = draw_image(act, DrawImage(CT.uid, PictureWish(), every=True))
+    request = WireRequest("GET", f"/studies/{CT.uid}/rendered", "house", "https://localhost/dicomweb", bac_ninh.home)
+    body = cast("Generator[bytes]", encode(result, request).body)
+    assert b"image/jpeg" in next(body)
+    body.close()
+    last = bac_ninh.rows(direction="disclosed", transaction="RAD-107")[-1]
+    assert (last.complete, bool(last.bytes_sent)) == (False, True)
 
 
 def test_a_study_without_a_picture_says_so(lab: Lab) -> None:

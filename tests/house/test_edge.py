@@ -14,6 +14,8 @@ from cryptography import x509
 
 from hie_node.edge import Listener, ServerTls, UnsafeListener
 from hie_node.edge.connection import route_hint
+from hie_node.edge.http1 import BodyReader
+from hie_node.edge.wire import Wire
 from tests.house.front import Front, read_answer, resident_mb, start_front
 from tests.processes import eventually
 
@@ -214,6 +216,19 @@ def test_one_connection_carries_many_requests_even_at_once(front: Front) -> None
         while raw.count(b'"PATH_INFO"') < 5:
             raw += sock.recv(65536)
         assert [raw.count(b'"PATH_INFO": "/%d"' % number) for number in range(5)] == [1] * 5
+
+
+def test_what_comes_behind_a_body_stays_for_the_next_message_however_it_is_cut() -> None:
+    wire, reader = Wire(), BodyReader(10)
+    wire.data_received(b"ab")
+    assert reader.take(wire) == b"ab"
+    wire.data_received(b"cd")
+    wire.data_received(b"ef")
+    assert reader.take(wire) == b"cdef", "two pieces that came before anybody took the first"
+    wire.data_received(b"ghijGET ")
+    assert (reader.take(wire), reader.done) == (b"ghij", True)
+    wire.data_received(b"/ HTTP")
+    assert wire.buffer == b"GET / HTTP"
 
 
 def test_a_client_that_asks_first_is_told_to_continue(front: Front) -> None:

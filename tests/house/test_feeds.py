@@ -76,6 +76,21 @@ def test_a_late_replay_does_not_undo_what_came_since(hospital: Hospital) -> None
     assert record.demographics.name.text == "Nguyễn Thị Mới"
 
 
+def test_a_late_replay_of_a_merge_does_not_merge_what_was_spoken_of_since(hospital: Hospital) -> None:
+    merge = "MSH|^~\\&|HIS|BV_BN|HIE|HIE|20261102080000||ADT^A40^ADT_A39|9|P|2.5|||||||UNICODE UTF-8\n"
+    merge += "PID|1||BN2^^^LA^MR||Nguyễn^Thị Hai\nMRG|BN1^^^LA^MR"
+    mended = replace(hospital.house.settings, mllp=Mllp(authorities={"LA": "urn:oid:2.25.4711.1"}))
+    house = replace(hospital.house, settings=mended)
+    for number, name in (("BN1", "Nguyễn^Thị Một"), ("BN2", "Nguyễn^Thị Hai")):
+        registers(hospital, number, name, id=number)
+    hospital.tell(merge)
+    (item,) = items(hospital, "refused")
+    registers(hospital, "BN1", "Nguyễn^Thị Mới", id="10")
+    became = feeds.replay(house, item, publisher(house, "test"))
+    assert any("later message" in note for note in became.deviations)
+    assert hospital.person("BN1") != hospital.person("BN2")
+
+
 def test_an_insurance_file_is_kept_and_its_twin_is_recognised(hospital: Hospital, tmp_path: Path) -> None:
     dropped(hospital, tmp_path, VISIT, "thang11.xml")
     dropped(hospital, tmp_path, VISIT, "thang11 (2).xml")

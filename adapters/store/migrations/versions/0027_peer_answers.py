@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("home", KEY, nullable=False),
         sa.Column("kind", KEY, nullable=False),
         sa.Column("at", KEY, nullable=False),
-        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_peer_answer"),
     )
     op.create_index("ix_peer_answer_home_number", "peer_answer", ["home", "number"], unique=False)
