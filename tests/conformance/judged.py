@@ -29,15 +29,20 @@ def judged(application: Wsgi, faulty: list[str]) -> Wsgi:
             told[:] = [int(status.split(maxsplit=1)[0]), {name.lower(): value for name, value in fields}]
             return start(status, fields, exc_info)
 
-        whole: list[bytes] = []
-        yield from _kept(flowing(application(environ, starts)), whole, told)
-        status, fields = told
-        if asked and status // 100 == 2:
-            _judge(asked, f"{door}: {place}, the question", faulty)
-        if fields.get("content-type", "").startswith(FHIR) and whole:
-            _judge(b"".join(whole), f"{door}: {place} {status}", faulty)
+        answer = application(environ, starts)  # at once, as every server does
+        return _judging(flowing(answer), told, asked, f"{door}: {place}", faulty)
 
     return answers
+
+
+def _judging(pieces: Iterator[bytes], told: list[Any], asked: bytes, where: str, faulty: list[str]) -> Iterator[bytes]:
+    whole: list[bytes] = []
+    yield from _kept(pieces, whole, told)
+    status, fields = told
+    if asked and status // 100 == 2:
+        _judge(asked, f"{where}, the question", faulty)
+    if fields.get("content-type", "").startswith(FHIR) and whole:
+        _judge(b"".join(whole), f"{where} {status}", faulty)
 
 
 def _kept(pieces: Iterator[bytes], whole: list[bytes], told: list[Any]) -> Iterator[bytes]:
