@@ -33,7 +33,7 @@ RUN apt-get update \
     && install -d -o hie -g hie -m 700 /var/lib/hie
 COPY --from=built /opt/hie /opt/hie
 COPY deploy/renew-certificate /opt/hie/bin/renew-certificate
-ENV PATH=/opt/hie/bin:$PATH HIE_HOME=/var/lib/hie LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/hie/bin:$PATH HIE_HOME=/var/lib/hie LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONNODEBUGRANGES=1
 USER hie
 WORKDIR /var/lib/hie
 VOLUME /var/lib/hie

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hie_node.complaints import end_with
+from hie_node.late_methods import make_methods_late
 
 
 def main() -> None:
+    make_methods_late()
     home = served(sys.argv[1:])
     if home is None:
         from hie_node.cli import main as command_line

@@ -209,7 +209,8 @@ class Nursery:
             try:
                 die_with(parent)
                 self._control.close()
-                _rear(theirs, work)
+                rear(theirs, work)
+                _see_off()
             finally:
                 os._exit(0)
         theirs.close()
@@ -242,17 +243,52 @@ class Nursery:
             time.sleep(0.01)
 
 
+class NurseryBeside:
+    """A nursery that the supervisor keeps (`rear_for_caller`), called when the first worker is wanted.
+
+    It costs nothing until then, and it may be called from a process that has threads.
+    """
+
+    def __init__(self, at: Path) -> None:
+        self._at = at
+        self._control: socket.socket | None = None
+
+    def worker(self, lines: int, bounds: Bounds) -> Worker:
+        """Raises WorkerEnded where none can be had now."""
+        if self._control is not None:
+            with suppress(WorkerEnded):
+                return Worker(self._control, lines, bounds)
+            self.close()  # the nursery ended; another is there for the next call
+        self._control = socket.socket(socket.AF_UNIX)
+        try:
+            self._control.connect(str(self._at))
+        except OSError as error:
+            self.close()
+            raise WorkerEnded from error
+        return Worker(self._control, lines, bounds)
+
+    def close(self) -> None:
+        """The nursery ends, and all of its workers with it."""
+        if self._control is not None:
+            self._control.close()
+        self._control = None
+
+
 class Apart:
     """A nursery with one worker at a time, for work that comes now and then; the worker is there from the first on."""
 
     def __init__(self) -> None:
-        self._nursery: Nursery | None = None
+        self._nursery: Nursery | NurseryBeside | None = None
         self._worker: Worker | None = None
         self._bounds, self._lock = USUAL, threading.Lock()
 
     def open(self, work: Work, bounds: Bounds) -> None:
         """Before the process has threads, and with nothing open of what the work needs."""
         self._nursery, self._bounds = Nursery(work), bounds
+
+    def call(self, at: Path, bounds: Bounds) -> None:
+        """Of the nursery that the supervisor keeps there; it is called when there is work."""
+        self._nursery, self._bounds = NurseryBeside(at), bounds
 
     def ask(self, task: dict[str, Any], content: bytes = b"") -> Answer:
         """Once more where its worker ended, since that can come through no fault of the task. Raises WorkerEnded."""
@@ -292,8 +328,11 @@ class Apart:
             self._nursery = None
 
 
-def _rear(control: socket.socket, work: Work) -> None:
-    """The nursery itself. Its workers end with their lines or are killed: a signal to the whole group is not theirs."""
+def rear(control: socket.socket, work: Work) -> None:
+    """The nursery itself, until the other end is closed. Its workers end with their lines or are killed.
+
+    A signal to the whole group is not theirs.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -317,6 +356,17 @@ def _rear(control: socket.socket, work: Work) -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def rear_for_caller(listening: socket.socket, work: Work) -> None:
+    """The nursery for whoever calls there first, as long as that lives. Meant as the `run` of a supervised child."""
+    listening.setblocking(True)
+    with listening.accept()[0] as control:
+        rear(control, work)
+
+
+def _see_off() -> None:
+    """Whoever still works may end what it does."""
     with suppress(ChildProcessError):
         while True:
             os.wait()

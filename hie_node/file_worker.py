@@ -7,13 +7,14 @@ refused, and lies in `drop/refused`. What of it was published before stays, as o
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hie_node import log
-from hie_node.apart import Answer, Apart, Bounds, WorkerEnded
+from hie_node.apart import Answer, Apart, Bounds, WorkerEnded, rear_for_caller
 from hie_node.drop_folder import published
 from hie_node.house import House
 from hie_node.publishing import Published, note_unread
@@ -28,10 +29,10 @@ TOO_MUCH = "took more time or memory than a file may have; what came before that
 class FileWorker:
     """One worker, from the first file on."""
 
-    def __init__(self, house: House, bounds: Bounds = FILES) -> None:
-        """Make it before the process has threads, of a house of which nothing is open."""
+    def __init__(self, at: Path, bounds: Bounds = FILES) -> None:
+        """`at` is the door of `rear_readers`."""
         self._apart = Apart()
-        self._apart.open(partial(_work, house), bounds)
+        self._apart.call(at, bounds)
 
     def publish(self, house: House, entry: Path) -> list[Published]:
         """What became of the entry. Raises StorageUnavailable where it has to be tried again later."""
@@ -48,7 +49,12 @@ class FileWorker:
         self._apart.close()
 
 
-def _work(house: House, task: dict[str, Any], _content: bytes) -> Answer:
+def rear_readers(house: House, listening: socket.socket) -> None:
+    """Meant as the `run` of a supervised child."""
+    rear_for_caller(listening, partial(_read, house))
+
+
+def _read(house: House, task: dict[str, Any], _content: bytes) -> Answer:
     try:
         found = published(house, Path(task["entry"]))
     except StorageUnavailable as away:

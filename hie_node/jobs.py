@@ -24,12 +24,13 @@ from hie_node.administration import QUESTIONS
 from hie_node.archives import look
 from hie_node.atna import deliver_record
 from hie_node.drop_folder import DropFolder, Publish
+from hie_node.due import claimed, is_due
 from hie_node.flows.ahead import bring_ahead
 from hie_node.flows.audit import seal
 from hie_node.flows.consents import NOTIFY_WITHDRAWAL
 from hie_node.flows.copies import FORGET, drop_expired, erase_contents
 from hie_node.flows.deferred import DEFERRED, answer_deferred
-from hie_node.flows.heads import offer_head
+from hie_node.flows.heads import newest_head, offer_head
 from hie_node.flows.held import TELL, tell_holder
 from hie_node.flows.identity_changes import NOTIFY_IDENTITY
 from hie_node.flows.peer_call import Asking, call_peer
@@ -103,6 +104,17 @@ def run(house: House, stopping: Callable[[], bool], *, publish: Publish | None =
     looks.join()
 
 
+def look_around(house: House) -> None:
+    """What is done at once at every start, as far as it stays in the house; twice, since statements are kept then.
+
+    Before the processes part: what it needs for that is in their shared memory, and nothing comes of it later.
+    """
+    for _ in range(2):
+        for quiet in (_seal, drop_expired, watch_breadth, watch_reviews, ask_canaries, newest_head, forget):
+            _do(Task(quiet.__name__, 0.0, partial(quiet, house)))
+        _do(Task("due", 0.0, partial(is_due, house, NOTIFY_WITHDRAWAL)))
+
+
 def _look(drop: DropFolder, stopping: Callable[[], bool]) -> None:
     """Beside the rounds, since a file of a month is read for as long as it takes: no withdrawal waits for it."""
     task = Task("drop folder", 1.0, drop.look)
@@ -156,9 +168,8 @@ def _heads(house: House) -> None:
 def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> int:
     """Do each job of this kind that is due; what did not work (a reason) is tried again after a growing pause. Returns
     how many there were."""
-    with house.storage.begin() as unit:
-        claimed = unit.jobs.claim([kind], now=house.now(), lease_seconds=LEASE, limit=20)
-    for job in claimed:
+    found = claimed(house, kind, lease=LEASE, limit=20)
+    for job in found:
         why_not = act(house, job)
         with house.storage.begin() as unit:
             if why_not is None:
@@ -166,7 +177,7 @@ def carry(house: House, kind: str, act: Callable[[House, Job], str | None]) -> i
             else:
                 pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
                 unit.jobs.failed(job.id, why_not, house.now() + pause)
-    return len(claimed)
+    return len(found)
 
 
 def carry_checks(house: House) -> int:

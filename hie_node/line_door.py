@@ -1,11 +1,13 @@
-"""A door that keeps its lines open, as HL7 and DICOM do: it listens, with TLS where that is set, until SIGTERM."""
+"""A door that keeps its lines open, as HL7 and DICOM do: takes connections until SIGTERM, with TLS where it is set."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import socket
 import ssl
+import struct
 from typing import Protocol
 
 from hie_node.edge.listeners import ServerTls, server_context
@@ -13,6 +15,8 @@ from hie_node.edge.listeners import ServerTls, server_context
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 RENEWED_EVERY = 60.0
+_TCP_INFO, _UNACKED = 32, 24
+"""Bytes of `struct tcp_info` that are asked for, and where `tcpi_unacked` lies in them (linux/tcp.h)."""
 
 
 class LineDoor(Protocol):
@@ -22,7 +26,21 @@ class LineDoor(Protocol):
     async def close(self) -> None: ...
 
 
-async def serve_until_stopped(door: LineDoor, host: str, port: int, *, tls: ServerTls | None, buffer: int) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """Where the door will stand. Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def waiting_at(listening: socket.socket) -> int:
+    """Connections that nobody has taken yet. Of a listening socket they are what Linux calls `tcpi_unacked`."""
+    told = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+    return int(struct.unpack_from("I", told, _UNACKED)[0])
+
+
+async def serve_until_stopped(door: LineDoor, listening: socket.socket, *, tls: ServerTls | None, buffer: int) -> None:
     """Lets the door end what runs when it is stopped. `buffer`: bytes that wait unread on one line."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -31,12 +49,11 @@ async def serve_until_stopped(door: LineDoor, host: str, port: int, *, tls: Serv
     context = server_context(tls) if tls else None
     server = await asyncio.start_server(
         door.connected,
-        host,
-        port,
+        sock=listening,
         limit=buffer,
         backlog=BACKLOG,
         ssl=context,
-        **({"ssl_handshake_timeout": HANDSHAKE_SECONDS} if context else {}),
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
     )
     renewal = asyncio.create_task(_renew(context, tls)) if context and tls else None
     await stopping.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -202,24 +203,24 @@ class MllpServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_mllp(house: House, bounds: Bounds = USUAL) -> None:
+def run_mllp(house: House, listening: socket.socket, bounds: Bounds = USUAL) -> None:
     """Serve until SIGTERM. Meant as the `run` of a supervised child, before it has threads.
 
-    Raises OSError when the port is taken, WorkerEnded where nobody can work.
+    Raises WorkerEnded where nobody can work.
     """
     raise_descriptor_limit()
     house.storage.close()  # nothing is open at a fork
     workers = Hl7Workers(house, bounds)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(house.settings, workers.answer))
+            runner.run(_serve(house.settings, listening, workers.answer))
     finally:
         workers.close()
 
 
-async def _serve(settings: Settings, answer: Answer) -> None:
+async def _serve(settings: Settings, listening: socket.socket, answer: Answer) -> None:
     door = MllpServer(settings.mllp, answer)
-    await serve_until_stopped(door, settings.mllp.host, settings.mllp_port, tls=_tls(settings), buffer=CHUNK)
+    await serve_until_stopped(door, listening, tls=_tls(settings), buffer=CHUNK)
 
 
 def _tls(settings: Settings) -> ServerTls | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from adapters.hl7v2.errors import BeyondBounds
@@ -21,7 +23,7 @@ from consent.errors import ConsentError
 from consent.requesters import Requester
 from hie_node import feeds, log, mappings
 from hie_node.acts import Caller
-from hie_node.apart import Answer, Bounds, WorkerEnded
+from hie_node.apart import Answer, Bounds, WorkerEnded, rear_for_caller
 from hie_node.file_worker import TOO_MUCH
 from hie_node.house import House
 from registry.errors import Gone, NotFound, RegistryError, StorageUnavailable, Unreadable
@@ -37,6 +39,16 @@ _mappings = lru_cache(1)(read_mappings)
 def open_reader(house: House, bounds: Bounds = AGAIN) -> None:
     """Before this process has threads, and with nothing open of the house."""
     house.apart.open(partial(_work, house), bounds)
+
+
+def call_reader(house: House, at: Path, bounds: Bounds = AGAIN) -> None:
+    """In a process that is served; `at` is the door of `rear_again`."""
+    house.apart.call(at, bounds)
+
+
+def rear_again(house: House, listening: socket.socket) -> None:
+    """Meant as the `run` of a supervised child."""
+    rear_for_caller(listening, partial(_work, house))
 
 
 @contextmanager

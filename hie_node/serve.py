@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from werkzeug.test import Client
 
-from hie_node import jobs, log
+from hie_node import jobs, line_door, log
 from hie_node.bootstrap import build
-from hie_node.dimse.door import run_dicom
-from hie_node.dimse.landing import Landing
+from hie_node.dimse.landing import Landing, has_landed
 from hie_node.doors import Wsgi, application
 from hie_node.edge import Listener, ServerTls, run_edge
-from hie_node.file_worker import FileWorker
+from hie_node.file_worker import FileWorker, rear_readers
 from hie_node.house import House
-from hie_node.mllp import run_mllp
-from hie_node.reading_again import open_reader
+from hie_node.reading_again import call_reader, rear_again
 from hie_node.returning import before_serving
 from hie_node.setting_tables import UnsafeSettings
 from hie_node.settings import Settings
@@ -31,6 +31,7 @@ from hie_node.workers import WorkerLimits, listen, run_worker
 UNLIMITED_BODIES = ("/dicomweb/studies",)
 DOCUMENTS = "/xds/repository"
 SCANS = "/consents/"
+FILES_SOCKET = "files.sock"
 WARMED = (("ops", "/health/ready"), ("house", "/nowhere"), ("house", "/fhir/nowhere"), ("peer", "/fhir/nowhere"))
 """Requests that show nobody anything, and that are neither counted nor logged: by door and path."""
 
@@ -43,22 +44,38 @@ def serve(settings: Settings) -> int:
     _catch_up(settings)
     # once for all processes, which share its memory; and with nothing open that a fork would give to two
     house = build(settings)
-    serving = application(house)
+    lines = _listening(settings)
+    serving = application(house, lines)
     warm_up(house, serving)
     log.event("starting", lab=settings.lab, facility=str(settings.facility_code), pid=os.getpid())
     workers = WorkerLimits(processes=settings.workers, threads=settings.threads)
     listening = listen(settings.run / "workers.sock")
+    files = listen(settings.run / FILES_SOCKET)
     worker = partial(_worker, house, serving, workers, listening)
     children = [
-        *(Child(f"worker {number}", worker) for number in range(1, workers.processes + 1)),
+        *(Child(f"worker {number}", partial(worker, number)) for number in range(1, workers.processes + 1)),
+        *(_reader_again(house, number) for number in range(1, workers.processes + 1)),
         Child("edge", partial(_edge, settings, workers), front=True),
         Child("jobs", partial(_jobs, house)),
+        Child("files", partial(_files, house, files), door=files),
+        *_line_doors(house, lines),
     ]
-    if settings.mllp_port:
-        children.append(Child("mllp", partial(_mllp, house)))
-    if settings.dicom_port:
-        children.append(Child("dicom", partial(_dicom, house)))
     return Supervisor(children).run()
+
+
+def _listening(settings: Settings) -> dict[int, socket.socket]:
+    """The ports for HL7 and DICOM, as far as they are open."""
+    doors = ((settings.mllp.host, settings.mllp_port), (settings.dicom.host, settings.dicom_port))
+    return {port: line_door.listen(host, port) for host, port in doors if port}
+
+
+def _line_doors(house: House, lines: Mapping[int, socket.socket]) -> Iterator[Child]:
+    """Each is there from the first sender on."""
+    if hl7 := lines.get(house.settings.mllp_port):
+        yield Child("mllp", partial(_mllp, house, hl7), door=hl7)
+    if dicom := lines.get(house.settings.dicom_port):
+        # what was acknowledged before a crash is indexed by it, and waits for nobody
+        yield Child("dicom", partial(_dicom, house, dicom), door=None if has_landed(house) else dicom)
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
@@ -104,12 +121,23 @@ def warm_up(house: House, serving: Wsgi) -> None:
     visitor = Client(serving)
     for door, path in WARMED * 2:
         visitor.get(path, headers={"X-Hie-Door": door}).close()
+    jobs.look_around(house)
     house.storage.close()
 
 
-def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket) -> None:
+def _again_socket(settings: Settings, number: int) -> Path:
+    """Where a worker calls when something that was kept is to be read again."""
+    return settings.run / f"again-{number}.sock"
+
+
+def _reader_again(house: House, number: int) -> Child:
+    door = listen(_again_socket(house.settings, number))
+    return Child(f"again {number}", partial(_again, house, door), door=door)
+
+
+def _worker(house: House, serving: Wsgi, limits: WorkerLimits, listening: socket.socket, number: int) -> None:
     log.configure()
-    open_reader(house)
+    call_reader(house, _again_socket(house.settings, number))
     run_worker(lambda: serving, listening=listening, limits=limits, in_each=partial(keep_warm, house))
 
 
@@ -142,14 +170,28 @@ def _body_limit(settings: Settings, door: str, method: str, path: str) -> int:
     return settings.limits.fhir_body
 
 
-def _mllp(house: House) -> None:
+def _mllp(house: House, listening: socket.socket) -> None:
+    from hie_node.mllp import run_mllp
+
     log.configure()
-    run_mllp(house)
+    run_mllp(house, listening)
 
 
-def _dicom(house: House) -> None:
+def _dicom(house: House, listening: socket.socket) -> None:
+    from hie_node.dimse.door import run_dicom
+
     log.configure()
-    run_dicom(house)
+    run_dicom(house, listening)
+
+
+def _again(house: House, listening: socket.socket) -> None:
+    log.configure()
+    rear_again(house, listening)
+
+
+def _files(house: House, listening: socket.socket) -> None:
+    log.configure()
+    rear_readers(house, listening)
 
 
 def _jobs(house: House) -> None:
@@ -161,7 +203,7 @@ def _jobs(house: House) -> None:
         stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    with closing(FileWorker(house)) as reader:  # forked before there is a thread or a connection
+    with closing(FileWorker(house.settings.run / FILES_SOCKET)) as reader:
         if not house.settings.dicom_port:
             Landing(house).recover()  # the port was taken away after a crash
         jobs.run(house, lambda: stopping, publish=partial(reader.publish, house))

@@ -2,17 +2,25 @@
 
 Children are forked from a parent that has imported everything, so that they share its memory. Nothing
 outlives the parent: the kernel ends each child with it, so that ports and files are free at once.
+
+A child behind a door is started when somebody first knocks there: until then the parent holds the door, and nobody is
+refused. Why: docs/decisions/0029-doors-that-wait.md
 """
 
 import ctypes
+import fcntl
 import gc
 import logging
 import os
+import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from hie_node.giving_back import give_back
 
 LOG = logging.getLogger("hie.supervisor")
 
@@ -22,7 +30,7 @@ FRONT_SECONDS = 9.0  # of these for the front, because it needs the others until
 FIRST_PAUSE_SECONDS = 0.1  # before a dead child is started again; doubled while it dies young
 LONGEST_PAUSE_SECONDS = 5.0
 GROWN_UP_SECONDS = 10.0
-WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGIO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +38,13 @@ class Child:
     """A process of the node. It ends on SIGTERM; SIGHUP is ignored unless `run` handles it.
 
     front  stopped before the others, because its running requests need them
+    door   listens already; `run` takes its connections from the first one on. One that ends well is waited for again
     """
 
     name: str
     run: Callable[[], None]
     front: bool = False
+    door: socket.socket | None = None
 
 
 class ThreadsBeforeFork(RuntimeError):
@@ -49,6 +59,12 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _tell(door: socket.socket, on: bool) -> None:
+    """Whether the kernel sends SIGIO to the owner when somebody comes; for all processes that hold the door."""
+    flags = fcntl.fcntl(door, fcntl.F_GETFL)
+    fcntl.fcntl(door, fcntl.F_SETFL, flags | os.O_ASYNC if on else flags & ~os.O_ASYNC)
+
+
 class Supervisor:
     """Runs children until SIGTERM or SIGINT."""
 
@@ -58,17 +74,19 @@ class Supervisor:
         self._started: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        self._doors: dict[socket.socket, Child] = {}
 
     def run(self) -> int:
         """0 when all ended in time, 1 when some had to be killed."""
         if threading.active_count() > 1:
             raise ThreadsBeforeFork("start the supervisor before any thread")
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-        gc.collect()
+        give_back()
         gc.freeze()  # the collector would touch, and so copy, every page that the children share
         for child in self._children:
-            self._start(child)
+            self._await(child)
         while True:
+            self._open_doors()
             number = self._wait(min(self._due.values(), default=None))
             if number in (signal.SIGTERM, signal.SIGINT):
                 return self._stop()
@@ -84,6 +102,23 @@ class Supervisor:
             return signal.sigwaitinfo(WATCHED).si_signo
         found = signal.sigtimedwait(WATCHED, max(until - time.monotonic(), 0))
         return found.si_signo if found else 0
+
+    def _await(self, child: Child) -> None:
+        """Start it, now or when somebody knocks: the kernel tells by SIGIO."""
+        if child.door is None:
+            self._start(child)
+            return
+        self._doors[child.door] = child
+        fcntl.fcntl(child.door, fcntl.F_SETOWN, os.getpid())
+        _tell(child.door, True)
+
+    def _open_doors(self) -> None:
+        """A door that nobody answers yet, and where somebody stands: whoever came before it was watched as well."""
+        if not self._doors:
+            return
+        for door in select.select(list(self._doors), [], [], 0)[0]:
+            _tell(door, False)
+            self._start(self._doors.pop(door))
 
     def _start(self, child: Child) -> None:
         parent = os.getpid()
@@ -120,7 +155,11 @@ class Supervisor:
                 break
             if child := self._running.pop(pid, None):
                 died.append(child.name)
-                self._plan(child, os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                if child.door is not None and code == 0:
+                    self._await(child)
+                else:
+                    self._plan(child, code)
         return died
 
     def _plan(self, child: Child, code: int) -> None:
@@ -132,6 +171,7 @@ class Supervisor:
         LOG.warning("%s ended with %d and is started again in %.1f s", child.name, code, pause)
 
     def _stop(self) -> int:
+        self._doors.clear()
         deadline = time.monotonic() + STOP_SECONDS
         front = [pid for pid, child in self._running.items() if child.front]
         self._signal(signal.SIGTERM, front)

@@ -26,6 +26,7 @@ from consent.subscriptions import HANDSHAKE_TRIES, Event, Status, Subscription
 from hie_node import log
 from hie_node.acts import Act, Caller
 from hie_node.clients import registered
+from hie_node.due import claimed
 from hie_node.flows.changes import HAPPENED
 from hie_node.flows.identify import Identified, by_record_id
 from hie_node.flows.subscriptions import (
@@ -95,17 +96,12 @@ def number_what_happened(house: House) -> bool:
 
     True where there may be more of it.
     """
-    jobs = _claimed(house, HAPPENED, MOST_CHANGES, LEASE)
+    jobs = claimed(house, HAPPENED, lease=LEASE, limit=MOST_CHANGES)
     for job in jobs:
         with house.storage.begin() as unit:
             _number(house, unit, job.payload)
             unit.jobs.done(job.id)
     return len(jobs) == MOST_CHANGES
-
-
-def _claimed(house: House, kind: str, limit: int, lease: float) -> list[Job]:
-    with house.storage.begin() as unit:
-        return unit.jobs.claim([kind], now=house.now(), lease_seconds=lease, limit=limit)
 
 
 def _number(house: House, unit: UnitOfWork, change: dict[str, Any]) -> None:
@@ -181,7 +177,7 @@ def base_of(house: House) -> str:
 def tell_subscribers(house: House, pool: ThreadPoolExecutor, *, most: int = AT_ONCE) -> set[Future[None]]:
     """Begin to bring endpoints up to date whose time has come, up to `most` of them."""
     lease = house.settings.subscriptions.seconds + LEASE
-    jobs = _claimed(house, TELL, most, lease) if most else []
+    jobs = claimed(house, TELL, lease=lease, limit=most) if most else []
     return {pool.submit(_tell, house, job) for job in jobs}
 
 

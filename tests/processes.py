@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hie_node.line_door import waiting_at
+
 PATIENCE = 20.0
 """Seconds, only so that what is broken ends a test; no test asserts a time."""
 
@@ -67,3 +69,9 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come true: {what}")
         time.sleep(0.02)
+
+
+def is_answered(listening: socket.socket) -> None:
+    """Waits until another process takes connections there; the door is its own from then on."""
+    with listening, socket.create_connection(listening.getsockname(), PATIENCE):
+        eventually(lambda: not waiting_at(listening), "somebody answers")

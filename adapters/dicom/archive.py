@@ -23,7 +23,7 @@ from adapters.dicom.client import parts
 from adapters.dicom.data_sets import read_data_set, write_data_set
 from adapters.dicom.dicom_json import Json
 from adapters.dicom.dictionary import EXPLICIT_LITTLE
-from adapters.dicom.header_values import WANTED
+from adapters.dicom.header_values import wanted
 from adapters.dicom.part10 import head_of, read_header_values
 from registry.errors import ArchiveUnavailable, InvalidValue, RegistryError
 from registry.identifiers import check_uid
@@ -150,8 +150,8 @@ def _first(one: Json, tag: str) -> str:
 
 def _read(one: Json, issuer: str) -> ReadInstance:
     """The same reading as of a file: the header is written as a data set and read back."""
-    wanted = {f"{tag:08X}" for tag in WANTED}
-    kept = {tag: said for tag, said in one.items() if tag in wanted and "vr" in said and "BulkDataURI" not in said}
+    named = {f"{tag:08X}" for tag in wanted()}
+    kept = {tag: said for tag, said in one.items() if tag in named and "vr" in said and "BulkDataURI" not in said}
     try:
         dataset, charset = read_data_set(write_data_set(kept), EXPLICIT_LITTLE)
     except (TypeError, ValueError, LookupError, AttributeError) as error:

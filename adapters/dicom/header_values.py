@@ -10,6 +10,7 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -44,13 +45,17 @@ _TEXTS = (
     "SeriesNumber InstanceNumber NumberOfFrames SliceThickness ConvolutionKernel Rows Columns "
     "ImagePositionPatient SliceLocation CTDIvol"
 )
-WANTED = frozenset(tag for word in _TEXTS.split() if (tag := tag_of(word)) is not None)
-
 _DAY = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?\d*")
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 _SEXES: dict[str, Gender] = {"M": "male", "F": "female", "O": "other"}
 _SCHEMES = {"DCM": DCM, "LN": LOINC, "SCT": "http://snomed.info/sct", "UCUM": "http://unitsofmeasure.org"}
+
+
+@cache
+def wanted() -> frozenset[int]:
+    """The tags that are read; looked up with the first object, since the dictionary is large."""
+    return frozenset(tag for word in _TEXTS.split() if (tag := tag_of(word)) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def _all_of_meta(tag: int, vr: str, length: int) -> bool:
 
 
 def _wanted(tag: int, vr: str, length: int) -> bool:
-    return tag in values.WANTED and (vr == "SQ" or length <= _LONGEST_WANTED)
+    return tag in values.wanted() and (vr == "SQ" or length <= _LONGEST_WANTED)
 
 
 def _wanted_inside(tag: int, vr: str, length: int) -> bool:

@@ -18,6 +18,7 @@ _CLEAR = (
     .values(cleared=bindparam("now"))
     .execution_options(preserve_rowcount=True)
 )
+_FORGET_DAYS = delete(breadth).where(breadth.c.day < bindparam("first"))
 
 
 class StoredAlarms(Part):
@@ -64,7 +65,7 @@ class Breadths(Part):
         )
 
     def forget_before(self, day: str) -> None:
-        self._connection.execute(delete(breadth).where(breadth.c.day < day))
+        self._connection.execute(_FORGET_DAYS, {"first": day})
 
 
 class Deliveries(Part):

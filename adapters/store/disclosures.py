@@ -26,12 +26,20 @@ _BY_ID = select(disclosure.c.body).where(disclosure.c.id == bindparam("id"))
 _NEWEST = select(disclosure.c.body).order_by(disclosure.c.recorded.desc(), disclosure.c.number.desc())
 _PATIENTS = func.count(disclosure.c.record_id.distinct()).label("patients")
 _WHO = (disclosure.c.subject, disclosure.c.other)
-_BREADTH = select(*_WHO, _PATIENTS).group_by(*_WHO)
+_IN_TIME = (disclosure.c.recorded >= bindparam("since"), disclosure.c.recorded < bindparam("until"))
 _ROLE = {
     "sqlite": "json_extract(disclosure.body, '$.requester.role')",
     "postgresql": "(disclosure.body::json #>> '{requester,role}')",
 }
-_BREADTH_OF_HOSPITALS = select(disclosure.c.other, _PATIENTS).group_by(disclosure.c.other)
+_BREADTH = {
+    dialect: select(*_WHO, _PATIENTS)
+    .where(*_IN_TIME, disclosure.c.record_id.is_not(None), literal_column(role) != Role.SYSTEM.value)
+    .group_by(*_WHO)
+    for dialect, role in _ROLE.items()
+}
+_BREADTH_OF_HOSPITALS = (
+    select(disclosure.c.other, _PATIENTS).where(*_IN_TIME, disclosure.c.other.is_not(None)).group_by(disclosure.c.other)
+)
 _LAST = func.max(disclosure.c.recorded).label("last")
 _OPENED = (
     select(disclosure.c.record_id, func.count().label("times"), func.min(disclosure.c.recorded).label("first"), _LAST)
@@ -69,6 +77,7 @@ _PLACE = (
     .values(position=bindparam("place"))
 )
 _SEALS = select(seal.c.size, seal.c.body).order_by(seal.c.size)
+_LAST_SEAL = select(seal.c.size, seal.c.body).order_by(seal.c.size.desc()).limit(1)
 
 
 class StoredDisclosures(Part):
@@ -126,15 +135,13 @@ class StoredDisclosures(Part):
 
     def breadth(self, since: datetime, until: datetime) -> tuple[tuple[str, str | None, int], ...]:
         """Person, other hospital, and how many different patients they opened in this time; systems left out."""
-        person = literal_column(_ROLE[self._connection.dialect.name]) != Role.SYSTEM.value
-        within = (*_conditions(None, since, until), disclosure.c.record_id.is_not(None), person)
-        found = self._connection.execute(_BREADTH.where(*within))
+        within = {"since": moment(since), "until": moment(until)}
+        found = self._connection.execute(_BREADTH[self._connection.dialect.name], within)
         return tuple((row.subject or "", row.other, int(row.patients)) for row in found)
 
     def hospitals(self, since: datetime, until: datetime) -> dict[str, int]:
         """By other hospital, how many different patients it opened in this time."""
-        within = (*_conditions(None, since, until), disclosure.c.other.is_not(None))
-        found = self._connection.execute(_BREADTH_OF_HOSPITALS.where(*within))
+        found = self._connection.execute(_BREADTH_OF_HOSPITALS, {"since": moment(since), "until": moment(until)})
         return {row.other: int(row.patients) for row in found}
 
     def opened(
@@ -208,7 +215,7 @@ class StoredDisclosures(Part):
 
     def last_seal(self) -> Seal | None:
         """The newest. Raises InvalidValue for one that was spoilt."""
-        row = self._connection.execute(select(seal.c.size, seal.c.body).order_by(seal.c.size.desc()).limit(1)).first()
+        row = self._connection.execute(_LAST_SEAL).first()
         return None if row is None else _readable(row.size, row.body)
 
     def count(self) -> int:

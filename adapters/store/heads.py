@@ -30,6 +30,10 @@ _day = func.substr(kept_head.c.kept, 1, 10)
 _of_day = select(kept_head.c.home, _day.label("day"), func.max(kept_head.c.size).label("size")).group_by(
     kept_head.c.home, _day
 )
+_days = _of_day.subquery()
+_largest = select(_days.c.size).where(and_(_days.c.home == kept_head.c.home, _days.c.day == _day)).scalar_subquery()
+_THIN = delete(kept_head).where(kept_head.c.kept < bindparam("before"), kept_head.c.size < _largest)
+_KEEPERS = select(cosignature).order_by(cosignature.c.keeper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,7 @@ class StoredHeads(Part):
 
     def thin(self, before: datetime) -> int:
         """Of each day before this moment the largest head stays; it stands for the smaller ones."""
-        days = _of_day.subquery()
-        largest = select(days.c.size).where(and_(days.c.home == kept_head.c.home, days.c.day == _day)).scalar_subquery()
-        gone = delete(kept_head).where(kept_head.c.kept < moment(before), kept_head.c.size < largest)
-        return int(self._connection.execute(gone).rowcount)
+        return int(self._connection.execute(_THIN, {"before": moment(before)}).rowcount)
 
     def signed_for(self, keeper: HomeCommunityId, size: int, signature: str) -> None:
         """That hospital keeps our head of this size, and signed that it does."""
@@ -88,5 +89,4 @@ class StoredHeads(Part):
 
     def keepers(self) -> dict[str, tuple[int, str]]:
         """By hospital: the size it signed for last, and its signature."""
-        rows = self._connection.execute(select(cosignature).order_by(cosignature.c.keeper))
-        return {row.keeper: (row.size, row.signature) for row in rows}
+        return {row.keeper: (row.size, row.signature) for row in self._connection.execute(_KEEPERS)}

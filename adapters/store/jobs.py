@@ -55,13 +55,13 @@ _OVERVIEW = (
     .group_by(job.c.kind)
     .order_by(job.c.kind)
 )
+_MAY_RUN = and_(
+    job.c.run_at <= bindparam("now"), or_(job.c.leased_until.is_(None), job.c.leased_until <= bindparam("now"))
+)
+_IS_DUE = select(job.c.id).where(job.c.kind == bindparam("kind"), _MAY_RUN).limit(1)
 _due = (
     select(job.c.id)
-    .where(
-        any_of(job.c.kind, "kinds"),
-        job.c.run_at <= bindparam("now"),
-        or_(job.c.leased_until.is_(None), job.c.leased_until <= bindparam("now")),
-    )
+    .where(any_of(job.c.kind, "kinds"), _MAY_RUN)
     .order_by(job.c.run_at, job.c.id)
     .limit(bindparam("size"))
     .with_for_update(skip_locked=True)
@@ -109,6 +109,10 @@ class Jobs(Part):
             "again": False,
         }
         self._connection.execute(_enqueue(self._connection.dialect.name), values)
+
+    def is_due(self, kind: str, now: datetime) -> bool:
+        """Whether somebody could claim one of this kind."""
+        return self._connection.execute(_IS_DUE, {"kind": kind, "now": moment(now)}).first() is not None
 
     def claim(self, kinds: Sequence[str], *, now: datetime, lease_seconds: float, limit: int) -> list[Job]:
         """Up to `limit` jobs that are due and that nobody else has, the longest due first."""

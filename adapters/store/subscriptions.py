@@ -17,7 +17,7 @@ _BY_ID = select(subscription.c.body).where(subscription.c.id == bindparam("id"))
 _OF_CLIENT = (
     select(subscription.c.body).where(subscription.c.client_id == bindparam("client_id")).order_by(subscription.c.id)
 )
-_OVER = select(subscription.c.body).where(subscription.c.heard == bindparam("heard"))
+_ALL = {heard: select(subscription.c.body).where(subscription.c.heard.is_(heard)) for heard in (True, False)}
 _heard = and_(subscription.c.heard, subscription.c.kind == bindparam("of_kind"))
 _HEARD_KINDS = select(subscription.c.kind).where(subscription.c.heard).distinct()
 _LISTENING = (
@@ -70,7 +70,7 @@ class Subscriptions(Part):
         return self._nouns(Subscription, _OF_CLIENT, client_id=client_id)
 
     def all(self, *, heard: bool) -> tuple[Subscription, ...]:
-        return self._nouns(Subscription, _OVER, heard=heard)
+        return self._nouns(Subscription, _ALL[heard])
 
     def anybody_hears(self, kind: Kind) -> bool:
         """Whether there is any subscription that something of this kind could matter to; looked up once a unit."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import tarfile
 from pathlib import Path, PurePosixPath
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +27,8 @@ def seal_files(files: dict[str, bytes], passphrase: str, target: Path) -> None:
     """Write these files, by the name under which they come back, as one sealed file."""
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise KeyUnusable(target, f"the passphrase needs at least {SHORTEST_PASSPHRASE} characters")
+    import tarfile  # large, and keys are seldom packed
+
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in sorted(files.items()):
@@ -50,6 +51,8 @@ def open_files(source: Path, passphrase: str) -> dict[str, bytes]:
         packed = AESGCM(_key(passphrase, salt)).decrypt(nonce, content[head + _SALT + _NONCE :], MAGIC + salt)
     except (InvalidTag, ValueError) as error:
         raise KeyUnusable(source, "another passphrase, or the file was changed") from error
+    import tarfile
+
     found: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         for member in tar:

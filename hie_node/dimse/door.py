@@ -9,6 +9,7 @@ Source: DICOM PS3.8: 9.2 (state machine), 9.3 (PDUs), PS3.15 Annex B (TLS).
 from __future__ import annotations
 
 import asyncio
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -153,17 +154,16 @@ class DicomServer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_dicom(house: House) -> None:
-    """Serve until SIGTERM. Meant as the `run` of a supervised child. Raises OSError when the port is taken."""
+def run_dicom(house: House, listening: socket.socket) -> None:
+    """Serve until SIGTERM. Meant as the `run` of a supervised child."""
     raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(house))
+        runner.run(_serve(house, listening))
 
 
-async def _serve(house: House) -> None:
-    settings = house.settings
+async def _serve(house: House, listening: socket.socket) -> None:
     door = DicomServer(house)
-    await serve_until_stopped(door, settings.dicom.host, settings.dicom_port, tls=_tls(settings), buffer=BUFFER)
+    await serve_until_stopped(door, listening, tls=_tls(house.settings), buffer=BUFFER)
 
 
 def _tls(settings: Settings) -> ServerTls | None:

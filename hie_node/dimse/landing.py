@@ -307,6 +307,11 @@ class Landing:
         return _Landed(0, entry.sender, read, Bytes(content))
 
 
+def has_landed(house: House) -> bool:
+    """Whether a killed process left something acknowledged to be indexed."""
+    return next(house.contents.journal().left_behind(), None) is not None
+
+
 def system_caller(house: House, title: str) -> Caller:
     """A system of this hospital, by the AE title that it gave."""
     shown = "".join(sign for sign in title if sign.isprintable())

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from adapters.store.jobs import Job
 from adapters.store.unit import UnitOfWork
+from hie_node.due import claimed
 from hie_node.flows.bringing import BREAKS, LEASE, Bringing, NotNow, Taken
 from hie_node.flows.copies import BRING
 from hie_node.flows.streaming import TransferStopped
@@ -20,9 +21,8 @@ WHEN_TAKEN = timedelta(seconds=20)
 
 def bring_ahead(house: House) -> bool:
     """Work on the slip that is due, if there is one; whether there was."""
-    with house.storage.begin() as unit:
-        claimed = unit.jobs.claim([BRING], now=house.now(), lease_seconds=LEASE, limit=1)
-    for job in claimed:
+    found = claimed(house, BRING, lease=LEASE, limit=1)
+    for job in found:
         reason, pause = _outcome(house, job)
         with house.storage.begin() as unit:
             if not reason:
@@ -30,7 +30,7 @@ def bring_ahead(house: House) -> bool:
                 _look_later(unit, job.payload["id"], house.now())
             else:
                 unit.jobs.failed(job.id, reason, house.now() + pause)
-    return bool(claimed)
+    return bool(found)
 
 
 def _look_later(unit: UnitOfWork, ahead_id: str, now: datetime) -> None:

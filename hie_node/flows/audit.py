@@ -106,6 +106,9 @@ def seal(house: House) -> int:
     The head beside the keys moves on only with a record that holds it: of one that was cut off or put back to an
     earlier day it stays the witness.
     """
+    with house.storage.read() as unit:
+        if not unit.disclosures.unsealed(1):
+            return 0
     with house.storage.begin() as unit:
         rows = unit.disclosures.unsealed(BATCH)
         if not rows:

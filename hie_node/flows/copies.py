@@ -126,6 +126,9 @@ def erase_contents(house: House, job: Job) -> str | None:
 
 def drop_expired(house: House) -> None:
     """Copies whose time is over."""
+    with house.storage.read() as unit:
+        if not unit.ahead.expired(house.now()):
+            return
     act = by_itself(house)
     with house.storage.begin() as unit:
         drop(unit, unit.ahead.expired(house.now()), act)

@@ -23,6 +23,7 @@ from adapters.trust.seals import Head
 from consent.commands import HeadKept, KeepHead, ListKeptHeads
 from consent.errors import InvalidReceipt
 from consent.limits import Alarm
+from consent.ports import Seal
 from consent.requesters import Requester, Role
 from hie_node import log
 from hie_node.acts import Act
@@ -91,10 +92,15 @@ def keepers_of(house: House) -> tuple[Peer, ...]:
     return tuple(peers[:KEEPERS])
 
 
+def newest_head(house: House) -> tuple[Seal | None, dict[str, tuple[int, str]]]:
+    """The newest seal of our record, and which one each keeper signed for last."""
+    with house.storage.read() as unit:
+        return unit.disclosures.last_seal(), unit.heads.keepers()
+
+
 def offer_head(house: House) -> int:
     """Show the newest head to each keeper that has not signed for it; returns how many did now."""
-    with house.storage.read() as unit:
-        newest, signed = unit.disclosures.last_seal(), unit.heads.keepers()
+    newest, signed = newest_head(house)
     if newest is None:
         return 0
     head = Head(house.home, newest.size, newest.frontier.root.hex(), newest.sealed)

@@ -18,6 +18,7 @@ from adapters.store.jobs import Job
 from adapters.store.unit import UnitOfWork
 from consent.requesters import Requester, Role
 from hie_node.acts import Act, Caller
+from hie_node.due import claimed
 from hie_node.flows import copies
 from hie_node.flows.copies import MOST_SHOWN, VALID
 from hie_node.flows.identify import Identified, by_record_id
@@ -57,9 +58,7 @@ def keep_referral(act: Act, unit: UnitOfWork, record: SourceRecord, referral: Re
 
 def announce_referrals(house: House) -> None:
     """One round: whoever may be told now is told."""
-    with house.storage.begin() as unit:
-        claimed = unit.jobs.claim([ANNOUNCE], now=house.now(), lease_seconds=LEASE, limit=20)
-    for job in claimed:
+    for job in claimed(house, ANNOUNCE, lease=LEASE, limit=20):
         told = _announce(house, job)
         with house.storage.begin() as unit:
             _remember(unit, job, told)

@@ -86,7 +86,7 @@ class Looks:
         weighed = [found for line in evidence if (found := _WEIGHED.fullmatch(line))]
         plain = [line for line in evidence if not _WEIGHED.fullmatch(line) and not _AGAINST.fullmatch(line)]
         apart = [one for one in weighed if one[2] != "same" and one[1] not in _SAID_OTHERWISE]
-        said = [self._level(one) for one in apart or weighed]
+        said = [self._level(one) for one in apart or ([] if plain else weighed)]
         return [*(self.evidence(line) for line in plain), *said]
 
     def _level(self, weighed: re.Match[str]) -> str:

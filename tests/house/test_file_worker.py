@@ -14,15 +14,17 @@ import pytest
 from hie_node import jobs
 from hie_node.apart import Bounds
 from hie_node.drop_folder import DropFolder
-from hie_node.file_worker import FILES, TOO_MUCH, FileWorker
+from hie_node.file_worker import FILES, TOO_MUCH, FileWorker, rear_readers
 from hie_node.house import House
 from hie_node.publishing import Published
+from hie_node.supervisor import Child, Supervisor
+from hie_node.workers import listen
 from registry.errors import StorageUnavailable
 from registry.feeds import FeedItem, FeedSearch
 from tests.house.hospital import Hospital, make_house
 from tests.house.test_hl7_workers import LONG, SLOW
 from tests.house.test_hl7v2 import sample
-from tests.processes import PATIENCE, children, eventually
+from tests.processes import PATIENCE, children, ended, eventually, forked
 
 
 class Drop:
@@ -30,7 +32,11 @@ class Drop:
 
     def __init__(self, house: House, bounds: Bounds) -> None:
         self.house, self.root = house, house.settings.drop
-        self.worker = FileWorker(house, bounds)  # nothing of it is open
+        self.listening = listen(house.settings.run / "files.sock")
+        # nothing of the house is open
+        child = Child("files", partial(rear_readers, house, self.listening), door=self.listening)
+        self.pid = forked(lambda: Supervisor([child]).run())
+        self.worker = FileWorker(house.settings.run / "files.sock", bounds)
         self._folder = DropFolder(house, partial(self.worker.publish, house))
 
     def takes(self, name: str, content: bytes) -> None:
@@ -60,6 +66,9 @@ def drop_of(tmp_path: Path) -> Iterator[OpenDrop]:
     yield open_
     for drop in made:
         drop.worker.close()
+        eventually(lambda drop=drop: children(drop.pid) == [], "nobody is left to read")  # type: ignore[misc]
+        assert ended(drop.pid) == 0
+        drop.listening.close()
         drop.house.storage.close()
 
 
@@ -75,9 +84,19 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_published(dro
 def test_a_worker_that_is_killed_costs_no_file(drop_of: OpenDrop) -> None:
     drop = drop_of()
     drop.takes("one.hl7", sample("adt_a04"))
-    (nursery,) = children(os.getpid())
+    (nursery,) = children(drop.pid)
     (worker,) = children(nursery)
     os.kill(worker, signal.SIGKILL)
+    drop.takes("two.hl7", sample("oru_ct"))
+    assert sorted(one.name for one in (drop.root / "done").iterdir()) == ["one.hl7", "two.hl7"]
+
+
+def test_nobody_waits_for_files_until_one_has_come_and_a_nursery_that_is_killed_costs_none(drop_of: OpenDrop) -> None:
+    drop = drop_of()
+    assert children(drop.pid) == []
+    drop.takes("one.hl7", sample("adt_a04"))
+    (nursery,) = children(drop.pid)
+    os.kill(nursery, signal.SIGKILL)
     drop.takes("two.hl7", sample("oru_ct"))
     assert sorted(one.name for one in (drop.root / "done").iterdir()) == ["one.hl7", "two.hl7"]
 

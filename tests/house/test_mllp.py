@@ -18,14 +18,15 @@ from adapters.hl7v2.message import MAX_MESSAGE, Message, read_message
 from hie_node.apart import USUAL, Bounds
 from hie_node.bootstrap import build
 from hie_node.house import House
+from hie_node.line_door import listen
 from hie_node.mllp import GARBAGE, run_mllp
-from hie_node.operations import hl7_listens, readiness
+from hie_node.operations import readiness
 from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
 from hie_node.settings import Settings, load
 from registry.feeds import FeedSearch
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
-from tests.processes import PATIENCE, ended, eventually, forked, free_port
+from tests.processes import PATIENCE, ended, forked, free_port, is_answered
 
 
 def all_that_is_free() -> list[bytes]:
@@ -50,12 +51,13 @@ class Door:
 
     def open(self) -> None:
         self.hospital.house.storage.close()
-        self.pid = forked(self._serve)
-        eventually(lambda: hl7_listens(self.settings), "the door opens")
+        listening = listen(self.settings.mllp.host, self.settings.mllp_port)
+        self.pid = forked(lambda: self._serve(listening))
+        is_answered(listening)
 
-    def _serve(self) -> None:
+    def _serve(self, listening: socket.socket) -> None:
         held = all_that_is_free()
-        run_mllp(build(self.settings), self.bounds)
+        run_mllp(build(self.settings), listening, self.bounds)
         del held
 
     def end(self, number: int = signal.SIGTERM) -> int:

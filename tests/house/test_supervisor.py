@@ -1,16 +1,21 @@
 """What an operator sees of a node's processes: they come back, they leave in order, nothing is left."""
 
+import fcntl
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hie_node import supervisor
+from hie_node.line_door import listen
 from tests.house.front import PATIENCE_SECONDS, Front, read_answer, start_front
 from tests.house.hospital import make_house
-from tests.processes import alive, eventually
+from tests.processes import alive, children, ended, eventually, forked
 
 ASK = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -77,6 +82,110 @@ def test_the_way_to_the_workers_is_private(front: Front) -> None:
     folder = front.folder / "workers"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "http.sock").stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    with listen("127.0.0.1", 0) as listening:
+        yield listening
+
+
+Behind = Callable[[Callable[[], None]], int]
+
+
+@pytest.fixture
+def behind(door: socket.socket) -> Iterator[Behind]:
+    """A supervisor of one child behind this door: its process id."""
+    started: list[int] = []
+
+    def start(run: Callable[[], None]) -> int:
+        child = supervisor.Child("door", run, door=door)
+        started.append(forked(lambda: supervisor.Supervisor([child]).run()))
+        return started[-1]
+
+    yield start
+    for pid in started:
+        assert ended(pid) == 0
+
+
+def says_its_pid(door: socket.socket, times: int) -> None:
+    """To so many that call."""
+    door.setblocking(True)
+    for _ in range(times):
+        with door.accept()[0] as caller:
+            caller.sendall(str(os.getpid()).encode())
+
+
+def is_watched(door: socket.socket) -> bool:
+    return bool(fcntl.fcntl(door, fcntl.F_GETFL) & os.O_ASYNC)
+
+
+def called(door: socket.socket) -> int:
+    with socket.create_connection(door.getsockname(), PATIENCE_SECONDS) as caller:
+        return int(caller.recv(16))
+
+
+def test_nobody_stands_behind_a_door_until_somebody_knocks(door: socket.socket, behind: Behind) -> None:
+    parent = behind(lambda: says_its_pid(door, 9))
+    eventually(lambda: is_watched(door), "the supervisor runs")
+    assert children(parent) == []
+    first = called(door)
+    assert children(parent) == [first]
+    assert called(door) == first
+
+
+def test_whoever_came_before_the_door_was_watched_is_answered(door: socket.socket, behind: Behind) -> None:
+    with socket.create_connection(door.getsockname(), PATIENCE_SECONDS) as early:
+        parent = behind(lambda: says_its_pid(door, 9))
+        assert [int(early.recv(16))] == children(parent)
+
+
+def test_who_ended_well_is_started_again_by_the_next_knock(door: socket.socket, behind: Behind) -> None:
+    parent = behind(lambda: says_its_pid(door, 1))
+    first = called(door)
+    eventually(lambda: children(parent) == [], "it has ended")
+    assert called(door) != first
+
+
+def test_who_died_is_started_again_at_once_and_refuses_nobody(door: socket.socket, behind: Behind) -> None:
+    parent = behind(lambda: says_its_pid(door, 9))
+    first = called(door)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: not alive(first), "it is dead")
+    assert called(door) != first
+    (second,) = children(parent)
+    os.kill(second, signal.SIGKILL)
+    eventually(lambda: children(parent) not in ([], [second]), "it is there again without a call")
+
+
+USED = """
+import ssl
+import orjson
+from cryptography.hazmat.primitives.asymmetric import ec
+from lxml import etree
+
+def use():
+    assert orjson.loads(orjson.dumps({"a": [1, None]})) == {"a": [1, None]}
+    assert etree.fromstring(b"<a><b/></a>")[0].tag == "b"
+    assert ec.generate_private_key(ec.SECP256R1()).key_size == 256
+    ssl.create_default_context()
+
+def of_files():
+    return int(open("/proc/self/statm").read().split()[2])
+
+use()
+held = of_files()
+from hie_node.giving_back import give_back
+give_back()
+assert of_files() < held / 2
+use()
+"""
+
+
+def test_a_parent_that_gave_back_what_the_start_used_works_as_before() -> None:
+    """With a page too many, what the linker has changed in a library would be lost and the process die."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    subprocess.run([sys.executable, "-c", USED], check=True, env={**os.environ, "PYTHONPATH": path})
 
 
 def test_a_node_that_is_about_to_fork_holds_its_database_open_nowhere(tmp_path: Path) -> None:

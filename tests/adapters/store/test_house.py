@@ -25,15 +25,24 @@ def claimed(storage: Storage, *, after: timedelta = timedelta(0), limit: int = 9
     return [(job.payload.get("n"), job.attempts) for job in jobs]
 
 
+def is_due(storage: Storage) -> bool:
+    with storage.read() as unit:
+        assert not unit.jobs.is_due("another kind", NOW)
+        return unit.jobs.is_due("seal", NOW)
+
+
 def test_a_job_is_claimed_by_one_worker_when_it_is_due(storage: Storage) -> None:
     with storage.begin() as unit:
         unit.jobs.enqueue("seal", {"n": 2}, run_at=NOW)
         unit.jobs.enqueue("seal", {"n": 1}, run_at=NOW - timedelta(seconds=1))
         unit.jobs.enqueue("seal", {"n": 3}, run_at=LATER)
         unit.jobs.enqueue("notice", {"n": 4}, run_at=NOW)
+    assert is_due(storage)
     assert claimed(storage, limit=1) == [(1, 1)]
+    assert is_due(storage)
     assert claimed(storage) == [(2, 1)]
     assert claimed(storage) == []
+    assert not is_due(storage)
 
 
 def test_a_job_of_a_killed_worker_is_claimed_again_when_its_lease_ended(storage: Storage) -> None:

@@ -18,18 +18,23 @@ from adapters.dicom.network.commands import Command, read_command
 from adapters.dicom.network.pdu import Associate, Context, Kind
 from hie_node.bootstrap import build
 from hie_node.dimse.door import run_dicom
+from hie_node.line_door import listen
 from hie_node.operations import dicom_listens
 from hie_node.setting_tables import Dicom, DicomSystem
 from hie_node.settings import Settings
 from registry.studies import Study
 from tests.house.hospital import make_house
-from tests.processes import PATIENCE, ended, eventually, forked, free_port
+from tests.processes import PATIENCE, ended, eventually, forked, free_port, is_answered
 
 AET = "BACNINH"
 
 
 def forked_port(settings: Settings) -> int:
-    return forked(lambda: run_dicom(build(settings)))
+    """It is open once somebody answers there."""
+    listening = listen(settings.dicom.host, settings.dicom_port)
+    pid = forked(lambda: run_dicom(build(settings), listening))
+    is_answered(listening)
+    return pid
 
 
 def wait_until_open(settings: Settings) -> None:

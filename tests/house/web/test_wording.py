@@ -54,7 +54,7 @@ def test_every_wording_that_a_page_uses_is_there() -> None:
 
 def test_whatever_forbids_a_link_is_told_in_words_of_the_registrar() -> None:
     said = re.findall(r'return "([^"]+)"', Path(str(vetoes.__file__)).read_text("utf-8"))
-    said += [vetoes.LIKE_TWINS, vetoes.WITHOUT_MARKS, vetoes.ONLY_A_YEAR, REUSED]
+    said += [vetoes.LIKE_TWINS, vetoes.TWO_NUMBERS, vetoes.WITHOUT_MARKS, vetoes.ONLY_A_YEAR, REUSED]
     assert len(said) >= 11
     assert {f"evidence.{one}" for one in said} - set(wordings()) == set()
 
@@ -152,5 +152,7 @@ def test_every_field_that_is_weighed_has_words() -> None:
     weighed = ["sex same +0.5 bits", "phone different -2.0 bits"]
     told = ["+7.6 bits against a twin", "personal numbers are different", *weighed]
     assert looks.doubts(told) == ["hai số định danh khác nhau", "điện thoại: khác"]
+    agreeing = [*told[:3], "personal number different -7.8 bits"]
+    assert looks.doubts(agreeing) == ["hai số định danh khác nhau"]
     assert looks.doubts(weighed[:1]) == ["giới tính: giống"]
     assert looks.evidence("+14.0 bits against a twin") == "+14,0 bit, so với anh chị em sinh đôi"
