@@ -14,8 +14,10 @@ from typing import Any
 from adapters.cdshooks.sentences import Language
 from adapters.pdf import Block, Facts, Grid, Heading, Paragraph, write_pdf
 from hie_node.house import House
+from hie_node.ordering_tables import tables
 from registry.ledger import Entry, Ledger, Sum, ledger
 from registry.local_time import VIET_NAM
+from registry.validity import in_effect
 
 Say = Callable[..., str]
 """A wording of the pages by its key."""
@@ -42,6 +44,11 @@ def entries_of(house: House, *, months: int) -> tuple[Entry, ...]:
 def _between(house: House, since: datetime, until: datetime) -> tuple[Entry, ...]:
     with house.storage.read() as unit:
         return unit.orders.decisions(since, until)
+
+
+def month_said(key: str) -> str:
+    """`2026-11` as it is written here."""
+    return f"{key[5:]}/{key[:4]}"
 
 
 def _first_day(now: datetime, months: int) -> datetime:
@@ -92,19 +99,28 @@ def _plain(one: Sum) -> dict[str, int]:
 
 
 def as_pdf(
-    house: House, entries: Sequence[Entry], *, say: Say, language: Language, names: Mapping[str, str], what: Say
+    house: House,
+    *,
+    months: int,
+    say: Say,
+    language: Language,
+    names: Mapping[str, str],
+    what: Say,
 ) -> bytes:
     """To hand over: `names` of the senders by facility code, `what` says an examination by its key."""
-    sums = ledger(entries)
+    sums, when = ledger(entries_of(house, months=months)), house.now().astimezone(VIET_NAM)
+    since = _first_day(when, months)
     blocks: list[Block] = [
         Heading(say("ledger.title"), 1),
         Paragraph(f"{house.settings.name} ({house.settings.facility_code})", centred=True),
+        Paragraph(f"{say('ledger.period')}: {since:%m/%Y} - {when:%m/%Y}", centred=True),
         Facts(_facts(sums, say, language)),
         Paragraph(say("ledger.counted"), small=True),
         Paragraph(say("ledger.estimated"), small=True),
+        Paragraph(validity_said(house, say, language), small=True),
     ]
     for title, groups, named in (
-        ("ledger.by-month", sums.by_month, str),
+        ("ledger.by-month", sums.by_month, month_said),
         ("ledger.by-sender", sums.by_sender, lambda key: names.get(key, key)),
         ("ledger.by-examination", sums.by_examination, what),
     ):
@@ -115,9 +131,15 @@ def as_pdf(
             Heading(say("ledger.reasons")),
             Grid((say("ledger.reason"), say("ledger.repeated")), reasons, (70, 30)),
         ]
-    when = house.now().astimezone(VIET_NAM)
     footer = say("ledger.made", when=when.strftime("%d/%m/%Y %H:%M"))
     return write_pdf(blocks, title=say("ledger.title"), language=language, created=when, footer=footer)
+
+
+def validity_said(house: House, say: Say, language: Language) -> str:
+    """By which table a result counts as recent. Its source is told in Vietnamese, an assumption of ours in both."""
+    table = in_effect(tables(house).validity, house.now().astimezone(VIET_NAM).date())
+    is_ours = language != "vi" and table.status == "assumed"
+    return say("ledger.table", version=table.version, source=say("ledger.table.assumed") if is_ours else table.source)
 
 
 def _facts(sums: Ledger, say: Say, language: Language) -> list[tuple[str, str]]:

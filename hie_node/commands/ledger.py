@@ -13,7 +13,6 @@ from hie_node.commands.output import Json, open_house, show, table
 
 if TYPE_CHECKING:
     from hie_node.house import House
-    from registry.ledger import Entry
 
 Months = Annotated[int, typer.Option(min=1, max=120, help="This month and the ones before it.")]
 app = typer.Typer(help="What doctors decided when a result existed already.", no_args_is_help=True)
@@ -57,7 +56,7 @@ def export(
         sys.stdout.write(as_csv(entries))
         return
     if out.suffix == ".pdf":
-        out.write_bytes(_pdf(house, entries, language))
+        out.write_bytes(_pdf(house, months, language))
     elif out.suffix == ".csv":
         out.write_text("\ufeff" + as_csv(entries), "utf-8", newline="")
     else:
@@ -65,7 +64,7 @@ def export(
     show({"file": str(out), "decisions": len(entries)}, [f"{out}: {len(entries)} decisions"], as_json=as_json)
 
 
-def _pdf(house: House, entries: tuple[Entry, ...], language: str) -> bytes:
+def _pdf(house: House, months: int, language: str) -> bytes:
     from functools import partial
 
     from hie_node.ledger_report import as_pdf
@@ -75,4 +74,4 @@ def _pdf(house: House, entries: tuple[Entry, ...], language: str) -> bytes:
         raise ValueError("--language: expected vi or en")
     chosen: Language = "en" if language == "en" else "vi"
     names = {str(p.community.facility): p.community.name for p in house.directory.current().peers}
-    return as_pdf(house, entries, say=partial(say, chosen), language=chosen, names=names, what=str)
+    return as_pdf(house, months=months, say=partial(say, chosen), language=chosen, names=names, what=str)

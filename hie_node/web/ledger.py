@@ -5,14 +5,11 @@ from __future__ import annotations
 from flask import Response
 
 from consent.requesters import Role
-from hie_node.ledger_report import as_csv, as_pdf, dong, entries_of
-from hie_node.ordering_tables import tables
+from hie_node.ledger_report import as_csv, as_pdf, dong, entries_of, month_said, validity_said
 from hie_node.web.charts import months as chart_of
 from hie_node.web.front import Page, Visit, attachment
 from registry.ledger import Entry, ledger
-from registry.local_time import VIET_NAM
 from registry.pairing import parse_examination
-from registry.validity import in_effect
 
 MAY_SEE = frozenset({Role.ADMINISTRATOR, Role.DATA_PROTECTION_OFFICER, Role.DOCTOR, Role.NURSE})
 MONTHS = (1, 3, 6, 12, 36)
@@ -22,7 +19,6 @@ USUAL = 12
 def ledger_page(visit: Visit) -> Response:
     """Sums only: no patient stands on it."""
     months, sums = _months(visit), ledger(_entries(visit))
-    table = in_effect(tables(visit.house).validity, visit.house.now().astimezone(VIET_NAM).date())
     return visit.page(
         "ledger.html",
         months=months,
@@ -30,10 +26,10 @@ def ledger_page(visit: Visit) -> Response:
         sums=sums,
         chart=chart_of(sums.by_month),
         sender=lambda code: senders(visit).get(code, code),
-        month=lambda key: f"{key[5:]}/{key[:4]}",
+        month=month_said,
         what=lambda key: examination(visit, key),
         dong=lambda amount: dong(amount, visit.language),
-        table=table,
+        validity=validity_said(visit.house, visit.looks.say, visit.language),
     )
 
 
@@ -47,7 +43,7 @@ def ledger_csv(visit: Visit) -> Response:
 def ledger_pdf(visit: Visit) -> Response:
     content = as_pdf(
         visit.house,
-        _entries(visit),
+        months=_months(visit),
         say=visit.looks.say,
         language=visit.language,
         names=senders(visit),

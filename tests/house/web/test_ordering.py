@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from consent.requesters import Role
+from hie_node import ledger_report
+from registry.local_time import VIET_NAM
 from tests.house.ordering import call, calls, cards, fhir_patient, service_request
 from tests.house.web.browser import Browser, Seen
 from tests.lab import Hospital
@@ -112,6 +114,21 @@ def test_the_ledger_is_looked_at_and_handed_over_without_a_patient(browser: Brow
     paper = browser.sends("GET", "/ledger.pdf").response
     assert paper.get_data().startswith(b"%PDF")
     assert LAN.name not in table.get_data(as_text=True) + page.text
+
+
+def test_the_ledger_on_paper_says_of_which_months_it_is_and_by_which_table(
+    browser: Browser, done: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = checks(browser)
+    card = next(one.action for one in page_forms(page) if one.action.count("/") == 4)
+    browser.fills(page, card, verdict="used", reason="")
+    monkeypatch.setattr(ledger_report, "write_pdf", lambda blocks, **_: "\n".join(map(str, blocks)).encode())
+    paper = browser.sends("GET", "/ledger.pdf?months=3").response.get_data(as_text=True)
+    now = done.house.now().astimezone(VIET_NAM)
+    first = datetime(now.year - (now.month < 3), (now.month - 3) % 12 + 1, 1, tzinfo=VIET_NAM)
+    assert f"{first:%m/%Y} - {now:%m/%Y}" in paper
+    assert f"{now:%Y-%m}'" not in paper
+    assert "Thời hạn theo bảng" in paper
 
 
 def test_an_empty_ledger_says_so(browser: Browser) -> None:
