@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import ssl
 import struct
+import time
 from typing import Protocol
 
 from hie_node.edge.listeners import ServerTls, server_context
@@ -15,6 +17,8 @@ from hie_node.edge.listeners import ServerTls, server_context
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
 RENEWED_EVERY = 60.0
+LET_GO_SECONDS = 2.0
+"""How long the processes of a node that was killed may hold its ports: they end with it, a moment later."""
 _TCP_INFO, _UNACKED = 32, 24
 """Bytes of `struct tcp_info` that are asked for, and where `tcpi_unacked` lies in them (linux/tcp.h)."""
 
@@ -27,11 +31,18 @@ class LineDoor(Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Where the door will stand. Raises OSError when the port is taken."""
+    """Where the door will stand. Raises OSError when the port stays taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    listening.setblocking(False)
-    return listening
+    until = time.monotonic() + LET_GO_SECONDS
+    while True:
+        try:
+            listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            listening.setblocking(False)
+            return listening
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def waiting_at(listening: socket.socket) -> int:

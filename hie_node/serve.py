@@ -91,7 +91,7 @@ def _refuse_taken_ports(settings: Settings) -> None:
         if not port:
             continue
         try:
-            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+            line_door.listen(host, port).close()
         except OSError as error:
             raise UnsafeSettings(
                 f"{name} cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "

@@ -206,6 +206,15 @@ def test_a_class_whose_methods_are_made_late_is_the_same_class(monkeypatch: pyte
     assert type(Late.__dict__["__init__"]) is type(_AtOnce.__init__)
 
 
+def test_a_port_that_a_killed_node_still_holds_is_waited_for() -> None:
+    held = socket.create_server(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    let_go = threading.Timer(0.3, held.close)
+    let_go.start()
+    listen("127.0.0.1", port).close()
+    let_go.join()
+
+
 def test_a_process_that_is_just_making_its_counts_spoils_nobody_elses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
