@@ -132,7 +132,7 @@ class Storage:
         self._writer = OneWriter(lambda: self._opened(self._writing), patience=patience) if is_sqlite else None
         self._readers: list[Session] = []
         self._inside = threading.local()
-        self._closed = False
+        self._closings = 0
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -196,7 +196,7 @@ class Storage:
 
     def close(self) -> None:
         """Close all connections; one that is still in use is closed with its unit. The next unit opens another."""
-        self._closed = True
+        self._closings += 1
         if self._writer is not None:
             self._writer.close()
         while self._readers:
@@ -218,12 +218,15 @@ class Storage:
 
     @contextmanager
     def _side_by_side(self, engine: Engine) -> Iterator[Session]:
+        closings = self._closings
         session = self._opened(engine)
         with session.connection:
-            with _transaction(session):
-                yield session
-            if self._closed:  # somebody still worked while all others had ended: nobody would close it later
-                session.connection.detach()
+            try:
+                with _transaction(session):
+                    yield session
+            finally:
+                if self._closings != closings and not session.connection.invalidated:
+                    session.connection.detach()  # its pool is gone: nobody else would close it
 
     def _reader(self) -> Session:
         """The reader used last, which has its pages and statements at hand."""
@@ -239,7 +242,6 @@ class Storage:
             self._readers.append(session)
 
     def _opened(self, engine: Engine) -> Session:
-        self._closed = False
         try:
             return Session(engine.connect(), self._statements)
         except PoolExhausted as error:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from adapters.trust.peer_tokens import make_peer_token
-from hie_node.commands.output import home_option
+from hie_node.commands.output import home_option, seal_what_is_left
 from hie_node.commands.peers import expel, resume
 from tests.lab import Hospital, Lab
 from tests.papers import LAN, STRANGER, CtStudy, ct_report, written_request
@@ -137,6 +137,8 @@ def test_an_expelled_hospital_comes_back_only_by_its_entry(lab: Lab) -> None:
     bac_ninh, _bach_mai = lab.hospitals("bac-ninh", "bach-mai")
     before = home_option.set(bac_ninh.house.settings.home)
     expel("01929")
+    seal_what_is_left()
     with pytest.raises(ValueError, match="hie peers add"):
         resume("01929")
+    seal_what_is_left()
     home_option.reset(before)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from adapters.store.engine import make_engine
 from adapters.store.unit import Storage
-from registry.errors import InvalidValue, StorageUnavailable
+from registry.errors import InvalidValue, NotFound, StorageUnavailable
 from registry.searches import DocumentSearch
 from tests.adapters.store.samples import LATER, NOW, disclosure, entry, patient
 from tests.databases import PostgresCluster
@@ -255,6 +255,11 @@ def test_a_damaged_or_missing_database_is_unavailable(tmp_path: Path) -> None:
         storage.close()
 
 
+def read_once(storage: Storage) -> None:
+    with storage.read() as unit:
+        assert unit.patients.record(patient().identifier) == patient()
+
+
 def test_a_lost_connection_is_unavailable_and_the_next_unit_works(postgres: PostgresCluster) -> None:
     database_url = postgres.migrated()
     storage = keep_patient(database_url)
@@ -270,6 +275,21 @@ def test_a_lost_connection_is_unavailable_and_the_next_unit_works(postgres: Post
         assert unit.documents.entry(entry().id) is None
         unit.documents.add(entry())
     storage.close()
+
+
+def test_a_unit_that_outlives_the_others_leaves_no_connection_behind_though_it_fails(postgres: PostgresCluster) -> None:
+    database_url = postgres.migrated()
+    storage = keep_patient(database_url)
+    with pytest.raises(NotFound), storage.read() as unit:
+        assert unit.patients.record(patient().identifier) == patient()
+        storage.close()
+        with ThreadPoolExecutor() as pool:
+            pool.submit(read_once, storage).result()
+        raise NotFound("whatever the unit did not find")
+    storage.close()
+    with psycopg.connect(database_url) as other:
+        found = other.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
+    assert found == (1,)
 
 
 def test_a_commit_is_on_the_disk(tmp_path: Path) -> None:
