@@ -184,7 +184,7 @@ def _unread(house: House, data: bytes, error: Exception, address: str | None, *,
     try:
         if address is not None:
             _check_sender(house, *_named(data), address)
-        _keep_refused(house, None, data if keep else b"", handled, head=data)
+        _keep_refused(house, None, data, handled, whole=keep)
     except SenderNotAllowed as stranger:
         handled = _refused(house, None, data, stranger)
     _told(handled, address, 0.0)
@@ -337,18 +337,18 @@ def _last_step(
     return last
 
 
-def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled, *, head: bytes = b"") -> None:
+def _keep_refused(house: House, message: Message | None, data: bytes, handled: Handled, *, whole: bool = True) -> None:
     """Its sender knows that it had no effect; whoever mends the fault can read it again. Questions are not kept.
 
-    head  what is known of a message that did not come as a whole
+    whole  whether all of it came; of a part there is nothing to read again
     """
     if message is not None and any(each.reply and message.kind in each.events for each in EXCHANGES):
         return
     with contextlib.suppress(StorageUnavailable):
-        kept = feeds.keep(house, data) if data else None
+        kept = feeds.keep(house, data) if whole else None
         # of what could not be read, its header says what it can
-        name = message.control_id if message else header_field(data or head, 10)
-        feed = feed_of(message) if message else f"{feeds.HL7} {_signed(*_named(data or head))}"
+        name = message.control_id if message else header_field(data, 10)
+        feed = feed_of(message) if message else f"{feeds.HL7} {_signed(*_named(data))}"
         item = feeds.new_item(house, feed, name, kept)
         with house.storage.begin() as unit:
             feeds.write(unit, item, kept, became(handled))

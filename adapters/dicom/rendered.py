@@ -32,7 +32,8 @@ def decode(request: WireRequest) -> DrawImage:
     """Raises BadParameter or NotAcceptable before anything is looked up."""
     thumbnail = request.path.rstrip("/").endswith("/thumbnail")
     series, instance = request.params.get("series"), request.params.get("instance")
-    kind, every = _kind(request) if thumbnail or instance else _kind_of_several(request)
+    one = thumbnail or bool(instance)
+    kind, every = (_kind(request), False) if one else _kind_of_several(request)
     return DrawImage(
         study_instance_uid=check_uid(request.params["study"], "Study Instance UID"),
         series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
@@ -85,13 +86,13 @@ def _wish(request: WireRequest, kind: str, *, thumbnail: bool) -> PictureWish:
     )
 
 
-def _kind(request: WireRequest) -> tuple[str, bool]:
-    """JPEG unless PNG is preferred; never several."""
+def _kind(request: WireRequest) -> str:
+    """JPEG unless PNG is preferred."""
     for kind in ranges(request):
         if kind.value in KINDS:
-            return kind.value, False
+            return kind.value
         if kind.value in ("*/*", "image/*"):
-            return KINDS[0], False
+            return KINDS[0]
     raise NotAcceptable(", ".join(KINDS))
 
 

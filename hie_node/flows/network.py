@@ -73,14 +73,15 @@ def rotate_keys(act: Act) -> str:
 def _changing(act: Act) -> Iterator[UnitOfWork]:
     """One change of the list at a time, and none without its record."""
     act.direction, act.action = "changed", "U"
-    before = peer_list.kept(act.house.settings)
+    settings, seen = act.house.settings, list[bytes | None]()
     try:
         with act.unit() as unit:
             unit.takes_turns("list of peers")
-            before = peer_list.kept(act.house.settings)
+            seen.append(peer_list.kept(settings))
             yield unit
     except BaseException:
-        peer_list.put_back(act.house.settings, before)
+        for before in seen:  # who did not get a turn changed nothing, and takes back nobody else's change
+            peer_list.put_back(settings, before)
         raise
 
 

@@ -88,6 +88,15 @@ def patient_by_number(visit: Visit, number: str) -> SourceRecord | None:
     return next((one for one in found.items if wanted in (one.identifier, *one.identifiers)), None)
 
 
+def patient_of_the_form(visit: Visit) -> SourceRecord | None:
+    """Whom the number means that somebody wrote; None where it means nobody, or is none."""
+    number = visit.field("patient", 64)
+    try:
+        return patient_by_number(visit, number) if number else None
+    except InvalidValue:
+        return None
+
+
 def _rows(paper: OpenedFile, chosen: SourceRecord | None, looks: Looks) -> list[Row]:
     """What the note says beside who was chosen; one of both may be missing."""
     told = paper.patient
@@ -148,11 +157,7 @@ def decide(visit: Visit) -> Response:
 
 def _look(visit: Visit) -> Response:
     """Nobody is filed for unseen: the patient is shown before the paper is theirs."""
-    number = visit.field("patient", 64)
-    try:
-        known = patient_by_number(visit, number) if number else None
-    except InvalidValue:
-        known = None
+    known = patient_of_the_form(visit)
     if known is None:
         return _file_page(visit, status=400, problem="person.other.unknown")
     return visit.go(f"/files/{visit.params['file_id']}?f={visit.seal(patient=known.identifier.value)}")

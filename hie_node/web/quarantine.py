@@ -8,10 +8,10 @@ from consent.requesters import Role
 from hie_node.flows.quarantine import reject, waiting
 from hie_node.flows.release import release
 from hie_node.web.aside import aside
-from hie_node.web.files import patient_by_number
+from hie_node.web.files import patient_by_number, patient_of_the_form
 from hie_node.web.front import Page, Refused, Visit
 from hie_node.web.registrar import Row, compared
-from registry.errors import InvalidValue, NotFound, SubmissionRejected
+from registry.errors import NotFound, SubmissionRejected
 from registry.people import SourceRecord
 from registry.studies import Quarantined
 
@@ -81,11 +81,7 @@ def decide(visit: Visit) -> Response:
 
 def _look(visit: Visit) -> Response:
     """Images are nobody's unseen: the patient is shown before they are theirs."""
-    number = visit.field("patient", 64)
-    try:
-        known = patient_by_number(visit, number) if number else None
-    except InvalidValue:
-        known = None
+    known = patient_of_the_form(visit)
     if known is None:
         return _page(visit, status=400, problem="person.other.unknown")
     told = visit.seal(patient=known.identifier.value, images=visit.params["quarantine_id"])
