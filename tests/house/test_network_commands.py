@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.store.unit import UnitOfWork
 from adapters.trust.directory import entry_of
+from hie_node import peer_list
 from hie_node.commands.output import home_option
 from hie_node.init import own_entry
 from registry.directory import PeerState
+from registry.errors import StorageUnavailable
 from tests.house.test_mpi_commands import Node as CommandLine
 from tests.lab import Lab
 
@@ -49,5 +53,25 @@ def test_who_changed_the_network_is_on_record(line: CommandLine, lab: Lab, tmp_p
         ("key-rotated", line.house.keys.kid),
     ]
     assert {row.transaction for row in rows} == {"hie peers"}
+    peer = line.house.directory.current().peer(other.home)
+    assert peer is not None and peer.state is PeerState.EXPELLED
+
+
+def test_who_got_no_turn_takes_back_nobody_elses_change(
+    line: CommandLine, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = lab.hospital("bach-mai").house
+    entry = tmp_path / "entry.json"
+    entry.write_text(json.dumps(entry_of(own_entry(other.settings, other.keys))), "utf-8")
+    facility = str(other.settings.facility_code)
+    line.says("peers", "add", str(entry))
+
+    def somebody_else_is_quicker(_unit: UnitOfWork, _about: str) -> None:
+        peer_list.change(line.house.settings, facility, lambda one: replace(one, state=PeerState.EXPELLED))
+        raise StorageUnavailable("database", "another had the turn for too long")
+
+    monkeypatch.setattr(UnitOfWork, "takes_turns", somebody_else_is_quicker)
+    with pytest.raises(StorageUnavailable):
+        line.says("peers", "suspend", facility)
     peer = line.house.directory.current().peer(other.home)
     assert peer is not None and peer.state is PeerState.EXPELLED
