@@ -13,7 +13,7 @@ from registry.levels import INSURANCE, OLD_CARD, PASSPORT, PERSONAL, PHONE
 from registry.people import Demographics, PatientInQuestion
 from registry.traits import NameTraits, Traits, traits_of
 
-KEYS_VERSION = 6
+KEYS_VERSION = 7
 """Goes up whenever a description gets other keys than before, here or by how its parts are read: `hie upgrade` then
 fills the index of a node anew."""
 CROWD = 200
@@ -98,7 +98,12 @@ def _of_guests(name: NameTraits, traits: Traits) -> Iterable[str]:
         yield f"guest-day|{traits.month:02}-{traits.day:02}|{traits.place.commune}"
     if traits.place.narrow:
         yield f"guest-line|{traits.place.line}"
-    for part in set(traits.place.line.split()):
+    if traits.place.postcode:
+        yield from (f"guest-post|{traits.place.postcode}|{part}" for part in set(traits.place.line.split()))
+    parts = traits.place.line.split()
+    if parts and (number := next(filter(str.isdigit, parts), "")):
+        yield f"guest-street|{number}|{max(parts, key=len)}"
+    for part in set(parts):
         if len(part) >= _OF_A_STREET or part.isdigit():
             yield from (f"guest-house|{part}|{word}" for word in set(name.sorted.split()))
     yield f"guest-name|{name.sorted}"

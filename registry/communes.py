@@ -24,6 +24,7 @@ _COMMUNE = re.compile(r"(?:xa|phuong|thi tran|p|x|tt)\b\.? ?(?=\S)")
 _OLD_LEVEL = re.compile(r"(?:huyen|quan|thi xa|h|q|tx)\b\.? ?(?=\S)")
 _PROVINCE = re.compile(r"(?:tinh|thanh pho|tp|t)\b\.? ?(?=\S)")
 _DIGIT = re.compile(r"\d")
+_POSTCODE = re.compile(r"\d{4,6}")
 _SPACES = re.compile(r"[^\w/]+")
 
 
@@ -31,11 +32,13 @@ class Place(NamedTuple):
     """commune   its code, or its folded name
     line      house and street or hamlet, folded
     old       written with a district: the commune may have another name by now
+    postcode  digits that stand alone; here nobody writes them, elsewhere nearly everybody
     """
 
     commune: str = ""
     line: str = ""
     old: bool = False
+    postcode: str = ""
 
     @property
     def narrow(self) -> bool:
@@ -63,11 +66,13 @@ def read_place(text: str, commune: str | None, province: str | None, *, table: C
     parts = [part for part in (_folded(part) for part in readable(composed(text)).split(",")) if part]
     if commune:
         named = _folded(commune)
-        return Place(_code(named, _folded(province or ""), table), _line(parts, named), _is_old(parts))
+        code = _code(named, _folded(province or ""), table)
+        return Place(code, _line(parts, named), _is_old(parts), _postcode(parts, named))
     place = _commune_at(parts)
     if place is None:
-        return Place("", parts[0] if parts else "", _is_old(parts))
-    return Place(_code(parts[place], parts[-1], table), " ".join(parts[:place]), _is_old(parts))
+        return Place("", parts[0] if parts else "", _is_old(parts), _postcode(parts, ""))
+    line = " ".join(parts[:place])
+    return Place(_code(parts[place], parts[-1], table), line, _is_old(parts), _postcode(parts, parts[place]))
 
 
 def _commune_at(parts: list[str]) -> int | None:
@@ -83,6 +88,11 @@ def _line(parts: list[str], commune: str) -> str:
         if part == commune or _COMMUNE.match(part):
             return " ".join(parts[:place])
     return parts[0] if parts else ""
+
+
+def _postcode(parts: list[str], commune: str) -> str:
+    """Behind the line, and not the code of the commune itself."""
+    return next((part for part in parts[1:] if part != commune and _POSTCODE.fullmatch(part)), "")
 
 
 def _is_old(parts: list[str]) -> bool:

@@ -81,7 +81,8 @@ def words_in_common(mine: Sequence[str], theirs: Sequence[str]) -> tuple[int, in
 
 @lru_cache(maxsize=65536)
 def lines_alike(one: str, other: str) -> bool:
-    """Two address lines that name one house: most words of the shorter are in the longer, mistyped or not."""
+    """Two address lines that name one house: most letters of the shorter stand in words that the longer has as well,
+    mistyped or not; "19" and "place" alone name none."""
     few, many = sorted((one.split(), other.split()), key=len)
     if len(few) < 2:
         return alike(one, other, _LIKE_IN_A_LINE)
@@ -90,5 +91,5 @@ def lines_alike(one: str, other: str) -> bool:
         match = next((w for w in left if w == word or (not word.isdigit() and alike(word, w, _LIKE_IN_A_LINE))), None)
         if match is not None:
             left.remove(match)
-            found += 1
-    return 3 * found >= 2 * len(few)
+            found += len(word)
+    return 3 * found >= 2 * sum(map(len, few))

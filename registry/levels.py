@@ -33,11 +33,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "commune": ("unknown", "same", "different, one written before 2025", "different"),
     "house or hamlet": ("unknown", "same house", "same hamlet", "different"),
     "guardian": ("unknown", "same", "different"),
+    "postcode": ("unknown", "same", "nearly same", "different"),
 }  # fmt: skip
 
-(GIVEN, FAMILY, MIDDLE, BORN, SEX, PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL, PHONE, COMMUNE, LINE, GUARDIAN) = (
-    range(len(FIELDS))
-)
+(GIVEN, FAMILY, MIDDLE, BORN, SEX, PERSONAL, OLD_CARD, PASSPORT, INSURANCE, LOCAL, PHONE, COMMUNE, LINE, GUARDIAN,
+ POSTCODE) = range(len(FIELDS))  # fmt: skip
 UNKNOWN = 0
 SAME = 1
 GIVEN_BARE, GIVEN_READABLE, GIVEN_TONE, GIVEN_LETTER, GIVEN_INITIAL, GIVEN_DIFFERENT = 2, 3, 4, 5, 6, 7
@@ -86,7 +86,8 @@ def share_a_number(one: Traits, other: Traits) -> bool:
 
 
 def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
-    guests = one.name is not None and other.name is not None and one.name.guest and other.name.guest
+    named = [name for name in (one.name, other.name) if name is not None]
+    guests = bool(named) and all(name.guest for name in named)
     commune, line = _places(one.place, other.place, guests=guests)
     return (
         _born(one, other),
@@ -104,6 +105,7 @@ def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
         else SAME
         if one.guardian == other.guardian
         else GUARDIAN_DIFFERENT,
+        _postcode(one.place.postcode, other.place.postcode) if guests else UNKNOWN,
     )
 
 
@@ -134,6 +136,12 @@ def _places_of_guests(here: Place, there: Place) -> tuple[int, int]:
     if alike(here.commune, there.commune):
         return SAME, line
     return UNKNOWN if line else COMMUNE_DIFFERENT, line
+
+
+def _postcode(mine: str, theirs: str) -> int:
+    if not mine or not theirs:
+        return UNKNOWN
+    return SAME if mine == theirs else NUMBER_NEAR if one_edit(mine, theirs) else NUMBER_DIFFERENT
 
 
 def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import InvalidValue
-from registry.levels import FIELDS
+from registry.levels import FIELDS, LINE, POSTCODE
 
-FORMAT = 2
-_LATER = {1: frozenset({("local number", "another one of the same hospital")})}
+FORMAT = 3
+_POSTCODE = frozenset(("postcode", level) for level in FIELDS["postcode"])
+_LATER = {1: frozenset({("local number", "another one of the same hospital"), *_POSTCODE}), 2: _POSTCODE}
 """By an older format that is still read: the levels that it has not, and that then say nothing."""
 _QUEUE = 20
 _LINK_STRANGERS = 50
@@ -81,7 +82,26 @@ class Model:
 def only_strangers(model: Model) -> Model:
     """The model for lists in which twins and relatives of one name hardly occur, before it has learnt from one. It
     links from fewer bits on, since no relative is mistaken there."""
-    return replace(model, strangers=True, twins_from=0, link=_LINK_STRANGERS)
+    rows = list(model.rows)
+    rows[LINE] = tuple(map(_rarer, rows[LINE], _HOUSES))
+    rows[POSTCODE] = _POSTCODES
+    return replace(model, rows=tuple(rows), strangers=True, twins_from=0, link=_LINK_STRANGERS)
+
+
+_HOUSES = (0, -120, -80, 0)
+"""Strangers that share a house, or a street without its number, in a list without relatives: one in 4,000, in 250."""
+_POSTCODES: tuple[Row, ...] = (
+    (0, 0, 0, 0),
+    (-2, -2, -2, -85),
+    (-40, -50, -50, -60),
+    (-40, -20, -20, 0),
+)
+"""What a postcode says where everybody has one: same, nearly the same, another."""
+
+
+def _rarer(row: Row, strangers: int) -> Row:
+    same, relative, twin, before = row
+    return same, relative, twin, min(before, strangers)
 
 
 def read(text: str) -> Model:

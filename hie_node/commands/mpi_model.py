@@ -25,10 +25,20 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+_SHIPPED = Path("shipped")
+
+
 def _model(path: Path | None) -> Model:
     from registry import weights
 
-    return weights.read(path.read_text("utf-8")) if path is not None else weights.shipped()
+    return weights.shipped() if path in (None, _SHIPPED) else weights.read(path.read_text("utf-8"))
+
+
+def _model_for(source: Path, chosen: Path | None) -> Model:
+    """The chosen one, or the one that suits the list."""
+    from hie_node.list_models import model_for
+
+    return model_for(source, tell=lambda line: typer.echo(line, err=True)) if chosen is None else _model(chosen)
 
 
 def evaluate(
@@ -39,7 +49,8 @@ def evaluate(
     count: int = typer.Option(10_000, "--count", min=1, help="How many invented registrations."),
     seed: int = typer.Option(1, "--seed", help="The same number makes the same again."),
     model: Annotated[
-        Path | None, typer.Option("--model", help="A model file; by default the one that is shipped.")
+        Path | None,
+        typer.Option("--model", help="A model file, or `shipped`: the default, but for lists of names from abroad."),
     ] = None,
     region: str = typer.Option("first", "--region", help="Which of the invented: first, second, third or abroad."),
     harder: str = typer.Option("", "--harder", help="Every line harder: no marks, years only, local ids again, …"),
@@ -50,7 +61,7 @@ def evaluate(
     from hie_node.lab.evaluation import evaluate as measured
     from hie_node.lab.evaluation import shuffled_agreement
 
-    weights = _model(model)
+    weights = _model(model) if truth is None else _model_for(truth, model)
     known = (
         _known_from_file(truth, abroad=weights.strangers)
         if truth is not None
@@ -274,13 +285,16 @@ def link(
     source: Annotated[Path, typer.Option("--in", help="CSV; columns as in docs, all but record_id optional.")],
     out: Annotated[Path, typer.Option("--out", help="CSV: record_id, cluster_id, zone, score.")],
     review: Annotated[Path | None, typer.Option("--review", help="CSV: record_a, record_b, score, reasons.")] = None,
-    model: Annotated[Path | None, typer.Option("--model")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A model file, or `shipped`: the default, but for lists of names from abroad."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the matcher over a file, as if the registrations arrived in its order."""
     from hie_node.list_linking import link_list
 
-    found = link_list(source, out, review, _model(model), tell=lambda line: typer.echo(line, err=True))
+    found = link_list(source, out, review, _model_for(source, model), tell=lambda line: typer.echo(line, err=True))
     each = found.records / found.seconds if found.seconds else 0.0
     result = {
         "records": found.records,

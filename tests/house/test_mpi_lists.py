@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from unicodedata import normalize
 
@@ -18,6 +19,9 @@ from registry.weights import shipped
 
 HEAD = "record_id,full_name,sex,birth_date,national_id,phone,source,local_id\n"
 LAN = "a,Nguyễn Thị Lan,Nữ,21/03/1958,960158004321,0101234567,BV01,1\n"
+
+
+INVENT = ("mpi", "invent", "--count", "2000", "--seed", "53")
 
 
 def link(tmp_path: Path, text: str | bytes) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
@@ -46,6 +50,25 @@ def test_a_list_becomes_clusters_with_zone_and_score(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert float(lines[1]["score"]) > 0
     assert pairs == []
+
+
+def test_a_list_of_names_from_abroad_is_learnt_from_unless_somebody_chose(tmp_path: Path) -> None:
+    """It says so; a list of this country is linked with the weights for patients, and says nothing."""
+    invented, out = tmp_path / "abroad.csv", str(tmp_path / "out.csv")
+    assert CliRunner().invoke(app, [*INVENT, "--region", "abroad", "--out", str(invented)]).exit_code == 0
+    linking = ["mpi", "link", "--in", str(invented), "--out", out]
+    learnt, chosen = (CliRunner().invoke(app, [*linking, *more]) for more in ([], ["--model", "shipped"]))
+    assert "from abroad: weights learnt from this list" in learnt.stderr and "--model shipped" in learnt.stderr
+    assert "learnt" not in chosen.stderr
+    found, asked = (
+        json.loads(CliRunner().invoke(app, ["mpi", "evaluate", "--truth", str(invented), "--json", *more]).stdout)
+        for more in ([], ["--model", "shipped"])
+    )
+    assert found["f1"] > 0.99
+    assert asked["f1"] < 0.9
+    assert (found["model"], asked["model"]) == (f"{shipped().version}+abroad", shipped().version)
+    assert CliRunner().invoke(app, [*INVENT, "--region", "second", "--out", str(invented)]).exit_code == 0
+    assert CliRunner().invoke(app, linking).stderr == ""
 
 
 def test_a_pair_for_a_person_has_its_reasons(tmp_path: Path) -> None:

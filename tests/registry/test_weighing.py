@@ -245,7 +245,7 @@ def test_a_model_file_reads_back_and_a_broken_one_is_refused() -> None:
     assert read(written(shipped())) == shipped()
     broken = json.loads(written(shipped()))
     del broken["weights"]["sex"]["different"]
-    for text in ("", "[]", "{}", json.dumps(broken), json.dumps({"format": 3})):
+    for text in ("", "[]", "{}", json.dumps(broken), json.dumps({"format": 4})):
         with pytest.raises(InvalidValue):
             read(text)
 
@@ -258,6 +258,14 @@ def test_a_model_that_was_trained_before_is_read_and_what_it_did_not_know_says_n
     before = read(json.dumps(stored | {"format": 1}))
     assert before.rows[LOCAL][LOCAL_OTHER] == (0, 0, 0, 0)
     assert before.rows[GIVEN] == shipped().rows[GIVEN]
+
+
+def test_a_model_from_before_postcodes_is_read_and_they_say_nothing() -> None:
+    stored = json.loads(written(shipped()))
+    del stored["weights"]["postcode"]
+    with pytest.raises(InvalidValue):
+        read(json.dumps(stored))
+    assert read(json.dumps(stored | {"format": 2})) == shipped()
 
 
 def test_ten_thousand_records_of_one_person_are_one_person() -> None:
