@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
@@ -203,7 +202,6 @@ def node(tmp_path: Path, database: Callable[[Path], str], lab_authority: certifi
     (home := tmp_path / "bac-ninh").mkdir()
     with made_node(tmp_path, database(home), lab_authority) as made:
         yield made
-    gc.collect()  # what the kills broke off is told of here, and not in another test
 
 
 class Sender:
@@ -269,8 +267,6 @@ def drops(node: Node, run: int) -> None:
         node.files[person.number_at("bac-ninh")] = ct_report(person).files("bac-ninh")[0]
 
 
-# CPython 3.11 leaves a client's socket open that is reset between connecting and greeting (`ssl.SSLSocket._create`).
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 def test_a_node_that_is_killed_at_any_moment_has_what_it_acknowledged_and_nothing_half(node: Node) -> None:
     """Documents by ITI-65, images by STOW and files in the drop folder, while the processes are killed again and again.
 
