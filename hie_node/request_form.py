@@ -86,7 +86,8 @@ def sentences(form: RequestForm, words: Mapping[str, str], now: datetime) -> Ite
     )
     needed = form.needed(now).each
     inks = tuple(form.inks.get(one) for one in needed)
-    yield Signatures(tuple(_signatures(form, words, needed)), inks if form.inks else (), said=words["yes"])
+    # the sentence by itself says what is signed: the signatures may stand on a page of their own
+    yield Signatures(tuple(_signatures(form, words, needed)), inks if form.inks else (), said=_yes(form, words))
     if form.told:
         yield Paragraph(form.told, small=True)
 
@@ -116,15 +117,23 @@ def _named(one: Community, words: Mapping[str, str]) -> str:
     return f"{one.name} ({words['code']} {one.facility})"
 
 
+def _yes(form: RequestForm, words: Mapping[str, str]) -> str:
+    said = form.patient.demographics
+    name = said.name.text if said.name else LINE
+    return words["yes"].format(name=name, number=form.patient.identifier.value, hospital=form.recipient)
+
+
 def _signatures(
     form: RequestForm, words: Mapping[str, str], needed: Sequence[Signers]
 ) -> Iterator[tuple[str, str, str]]:
-    """Whoever signs on the screen can write, and needs no witness."""
+    """Whoever signs on the screen can write, and needs no witness; on paper somebody else may sign in the end."""
     said = form.patient.demographics
     names = {Signers.PATIENT: said.name.text if said.name else "", Signers.REPRESENTATIVE: form.represented_by}
     for one in needed:
         yield words[f"signs.{one}"], words["signed" if form.inks else "date"], names[one] if form.inks else ""
     if not form.inks:
+        if Signers.REPRESENTATIVE not in needed:
+            yield words["signs.representative"], words["if any"], ""
         yield words["signs.witness"], words["witness.when"], ""
     yield words["signs.explained"], "" if form.inks else words["date"], form.explained_by
 
@@ -170,13 +179,15 @@ WORDS: dict[Language, dict[str, str]] = {
         "told.5": "Trong trường hợp khẩn cấp đe dọa tính mạng, người hành nghề có thể xem dữ liệu mà không cần văn bản "
         "này; mỗi lần như vậy được báo và xem xét lại.",
         "told.6": "Văn bản đã ký được lưu làm bằng chứng; mã kiểm tra của nó được gửi kèm yêu cầu đến bên cung cấp.",
-        "yes": "Tôi đã đọc, hoặc được đọc cho nghe, hiểu rõ và yêu cầu như trên.",
+        "yes": "Tôi đã đọc, hoặc được đọc cho nghe, hiểu rõ và yêu cầu cung cấp dữ liệu sức khỏe của người bệnh {name} "
+        "(mã {number}) cho {hospital} như trên.",
         "signs.patient": "Người yêu cầu",
         "signs.representative": "Người đại diện",
         "signs.witness": "Người làm chứng",
         "witness.when": "(nếu người bệnh không viết được)",
         "signs.explained": "Người giải thích",
         "date": "(ngày, ký, ghi rõ họ và tên)",
+        "if any": "(nếu có)",
         "signed": "(ký trên màn hình)",
         "told": "Ký trên màn hình lúc {when} tại {hospital}, trước {who}.",
     },
@@ -219,12 +230,14 @@ WORDS: dict[Language, dict[str, str]] = {
         "told.5": "In an emergency that threatens life, practitioners may see data without this request; each such "
         "access is reported and reviewed.",
         "told.6": "The signed request is kept as proof; its checksum goes with the request to who provides the data.",
-        "yes": "I have read this, or it was read to me, I understand it, and I request it as above.",
+        "yes": "I have read this, or it was read to me, I understand it, and I request as above that the health data "
+        "of the patient {name} (number {number}) are provided to {hospital}.",
         "signs.patient": "Patient",
         "signs.representative": "Representative",
         "signs.witness": "Witness",
         "witness.when": "(if the patient cannot write)",
         "signs.explained": "Explained by",
+        "if any": "(if any)",
         "date": "(date, signature, full name)",
         "signed": "(signed on the screen)",
         "told": "Signed on the screen at {when}, at {hospital}, before {who}.",

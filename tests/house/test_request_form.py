@@ -65,6 +65,20 @@ def test_nothing_is_ticked_that_nobody_asked_for(lab: Lab) -> None:
     assert "☒" not in text and text.count("☐") == 2 and "……" in text
 
 
+def test_on_paper_there_is_a_place_for_whoever_signs_in_the_end(lab: Lab) -> None:
+    """Once each, however the form was begun."""
+    (bac_ninh,) = lab.hospitals("bac-ninh")
+    bac_ninh.registers(LAN)
+    places = ["Người làm chứng", "Người giải thích"]
+    assert _places(_form(bac_ninh), lab) == ["Người yêu cầu", "Người đại diện", *places]
+    assert _places(_form(bac_ninh, represented_by="Lê Văn Hai, con"), lab) == ["Người đại diện", *places]
+
+
+def _places(form: RequestForm, lab: Lab) -> list[str]:
+    (found,) = (block for block in sentences(form, WORDS["vi"], lab.clock()) if isinstance(block, Signatures))
+    return [who for who, _, _ in found.people]
+
+
 def test_both_languages_say_the_same_things() -> None:
     assert WORDS["vi"].keys() == WORDS["en"].keys()
 
