@@ -1,7 +1,7 @@
 """Whatever a node says in FHIR XML, a foreign reader understands, finds valid, and as the same that is said in JSON.
 
-The reader is the `fhir` package of npm. Its JSON goes to the validator that judges JSON; what it writes again as XML, in
-the order of the specification, has to be what the node wrote.
+The reader is the `fhir` package of npm. Its JSON goes to the validator that judges JSON; what it writes again as XML,
+in the order of the specification, has to be what the node wrote.
 """
 
 from __future__ import annotations
