@@ -30,7 +30,7 @@ def clients(
         return f"sqlite:///{home / 'node.db'}"
 
     lab = Lab(tmp_path, lab_authority, new_database)
-    yield lambda *names: tuple(Client(one) for one in lab.hospitals(*names))
+    yield lambda *names, **limits: tuple(Client(one) for one in lab.hospitals(*names, **limits))
     lab.close()
 
 
