@@ -1,6 +1,7 @@
 """What a CDS service answers, held against CDS Hooks 2.0.
 
-Nobody publishes a schema of 2.0, and no library checks one: the rules in `rules/cds_hooks.json` are written from the text.
+Nobody publishes a schema of 2.0, and no library checks one: the rules in `rules/cds_hooks.json` are written from the
+text.
 """
 
 from __future__ import annotations
