@@ -1,8 +1,9 @@
-"""Metadata in DICOM's own XML are what DCMTK writes of the same file."""
+"""Metadata in the two models of DICOM, XML and JSON, are what DCMTK writes of the same file."""
 
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 from base64 import b64decode
 from collections.abc import Callable
@@ -125,3 +126,20 @@ def test_metadata_in_xml_are_what_dcmtk_writes(clients: Callable[..., tuple[Clie
     own, foreign = said(root), said(by_dcmtk(content, tmp_path))
     assert own == foreign
     assert any("privateCreator=HÃNG MÁY" in line[0] for line in own) and len(own) > 80
+
+
+def test_metadata_in_json_are_what_dcmtk_writes(clients: Callable[..., tuple[Client, ...]], tmp_path: Path) -> None:
+    (node,) = clients("bac-ninh")
+    study = CtStudy(LAN, count=1)
+    content = with_values_of_every_kind(next(iter(study.slices("bac-ninh"))))
+    assert not node.hospital.publishes_files({"000.dcm": content})[-1].reason
+    told = {"Accept": "application/dicom+json"}
+    answer = node.hospital.sends("GET", f"/dicomweb/studies/{study.uid}/metadata", headers=told)
+    assert answer.status == 200, answer.body
+    (own,) = json.loads(answer.body)
+    (tmp_path / "same.dcm").write_bytes(content)
+    ran = subprocess.run(["dcm2json", tmp_path / "same.dcm"], capture_output=True, check=True, timeout=60)
+    foreign = json.loads(ran.stdout)
+    for both in (own, foreign):
+        both.pop(PIXELS, None)
+    assert own == foreign
