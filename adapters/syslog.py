@@ -7,6 +7,7 @@ message). Subjects appear by identifier, never by name.
 from __future__ import annotations
 
 import base64
+import codecs
 import socket
 import ssl
 from collections.abc import Iterable
@@ -90,10 +91,10 @@ def _end(connection: ssl.SSLSocket) -> None:
 
 
 def syslog_line(row: Disclosure, *, home: HomeCommunityId, host: str, process: int) -> bytes:
-    """One row as it travels, without its frame."""
+    """One row as it travels, without its frame. What is UTF-8 begins with its mark (RFC 5424: 6.4)."""
     moment = row.recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     head = f"<{PRIORITY}>{VERSION} {moment} {host} {PROGRAM} {process} {MESSAGE_ID} - "
-    return head.encode("ascii", "replace") + audit_message(row, home=home)
+    return head.encode("ascii", "replace") + codecs.BOM_UTF8 + audit_message(row, home=home)
 
 
 def audit_message(row: Disclosure, *, home: HomeCommunityId) -> bytes:
@@ -155,6 +156,7 @@ def _objects(root: etree._Element, row: Disclosure, system: str) -> None:
             ParticipantObjectTypeCode="1", ParticipantObjectTypeCodeRole="1",
         )  # fmt: skip
         _coded(patient, "ParticipantObjectIDTypeCode", "2", "RFC-3881", "Patient Number")
+        _named(patient, row.patient.value)
         _detail(patient, "purpose-of-use", row.requester.purpose.value)
         for reason, number in sorted(row.reasons.items()):
             _detail(patient, "reason", f"{reason} {number}")
@@ -164,6 +166,7 @@ def _objects(root: etree._Element, row: Disclosure, system: str) -> None:
             ParticipantObjectTypeCode="2", ParticipantObjectTypeCodeRole="3",
         )  # fmt: skip
         _coded(shown, "ParticipantObjectIDTypeCode", "9", "RFC-3881", "Report Number")
+        _named(shown, item)
     if row.query:
         asked = etree.SubElement(
             root, "ParticipantObjectIdentification", ParticipantObjectID=row.exchange or row.id,
@@ -178,6 +181,11 @@ def _coded(parent: etree._Element, name: str, code: str, system: str, text: str)
     found.set("csd-code", code)
     found.set("codeSystemName", system)
     found.set("originalText", text)
+
+
+def _named(parent: etree._Element, number: str) -> None:
+    """An object has a name or a query (PS3.15 A.5.1); nobody's name is told, so that the number stands there too."""
+    etree.SubElement(parent, "ParticipantObjectName").text = number
 
 
 def _detail(parent: etree._Element, kind: str, value: str) -> None:

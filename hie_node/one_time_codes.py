@@ -49,8 +49,8 @@ def accepted_step(secret: str, typed: str, *, last: int, now: datetime) -> int |
 
 def enrolment_link(secret: str, *, username: str, hospital: str) -> str:
     """What an authenticator app reads from a QR code. Source: Key URI format of the authenticator apps."""
-    label = quote(f"{hospital}:{username}")
-    return f"otpauth://totp/{label}?secret={secret}&issuer={quote(hospital)}&digits=6&period={STEP_SECONDS}"
+    issuer, account = quote(hospital, safe=""), quote(username, safe="")  # a colon between them, none in them
+    return f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&digits=6&period={STEP_SECONDS}"
 
 
 def grouped(secret: str) -> str:

@@ -123,6 +123,8 @@ def _requests(study: Study) -> list[Json] | None:
         attributes(
             AccessionNumber=study.accession_number,
             StudyInstanceUID=study.study_instance_uid,
+            ReferencedStudySequence=[],
+            RequestedProcedureCodeSequence=[],
             RequestedProcedureID="",
             RequestedProcedureDescription=study.description or "",
             PlacerOrderNumberImagingServiceRequest="",

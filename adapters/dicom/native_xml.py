@@ -32,7 +32,11 @@ def document(dataset: Json) -> bytes:
 
 def _fill(parent: Any, dataset: Json) -> None:
     for tag, said in dataset.items():
-        attribute = _below(parent, "DicomAttribute", tag=tag, vr=said["vr"])
+        creator = _creator(dataset, tag)
+        # a block has another number in every file: whose it is tells what an attribute is, and 00 stands for the number
+        attribute = _below(parent, "DicomAttribute", tag=f"{tag[:4]}00{tag[6:]}" if creator else tag, vr=said["vr"])
+        if creator:
+            attribute.set("privateCreator", _carried(creator))
         if keyword := keyword_of(int(tag, 16)):
             attribute.set("keyword", keyword)
         if "InlineBinary" in said:
@@ -41,6 +45,14 @@ def _fill(parent: Any, dataset: Json) -> None:
             _below(attribute, "BulkData", uri=said["BulkDataURI"])
         for number, value in enumerate(said.get("Value", ()), 1):
             _value(attribute, said["vr"], number, value)
+
+
+def _creator(dataset: Json, tag: str) -> str:
+    """Who reserved the block that a private attribute is in; empty for standard ones, and where nobody says it."""
+    if int(tag[:4], 16) % 2 == 0 or tag[4:6] == "00":
+        return ""
+    told = dataset.get(f"{tag[:4]}00{tag[4:6]}", {}).get("Value", [])
+    return str(told[0]) if told and told[0] else ""
 
 
 def _value(attribute: Any, vr: str, number: int, value: Any) -> None:

@@ -17,13 +17,15 @@ from hashlib import sha256
 from adapters.hl7v2 import errors as hl7
 from adapters.hl7v2.charsets import UTF_8, encode
 from adapters.hl7v2.exchanges import Reply
-from adapters.hl7v2.message import Delimiters, Message, echoed, header_field
+from adapters.hl7v2.message import Delimiters, Message, echoed, header_field, spoken_version
 from adapters.hl7v2.patient import segment
 from adapters.hl7v2.values import written_moment
 from consent import errors as consent
 from registry import errors as registry
 
 AE, AR = "AE", "AR"
+_HEADER_ENDS: dict[tuple[int, ...], int] = {(2, 1): 14, (2, 2): 17}
+"""The last field of MSH before there was one for the character set."""
 UNEXPECTED = "Something went wrong here; the message was not carried out."
 _NOTHING = "nothing was stored"
 
@@ -158,6 +160,11 @@ class Sender:
     def field(self, number: int) -> str:
         return self.header[number - 1]
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Of which the answer is: the sender's own."""
+        return spoken_version(self.field(12))
+
 
 def sender_of(message: Message | None, data: bytes) -> Sender:
     """From the message, or from what of its header can be made out."""
@@ -211,7 +218,7 @@ def _message(
     notes: Sequence[str] = (),
 ) -> bytes:
     signs = sender.signs
-    is_old = sender.field(12).startswith(("2.1", "2.2", "2.3", "2.4"))
+    is_old = sender.version < (2, 5)
     error = verdict_ if code not in ("AA", "CA") else None
     segments = [_msa(sender, error, code, is_old)]
     if error is not None:
@@ -219,18 +226,17 @@ def _message(
     elif not is_old and code == "AA":
         segments += [_err(Verdict(text=note), "W", signs, is_old) for note in notes[:5]]
     segments += reply.segments if reply else ()
-    kind = reply.kind if reply else _ack_kind(sender, is_old)
+    kind = reply.kind if reply else _ack_kind(sender)
+    kind = kind if sender.version >= (2, 3, 1) else kind[:2]  # there was no third part before
     body = "".join(f"{each}\r" for each in segments)
-    head = f"{_msh(sender, kind, code, now)}{signs.field}"
+    head = _msh(sender, kind, code, now)
     charset = encode(head + body, sender.charset)[1]
-    return encode(f"{head}{charset}\r{body}", sender.charset)[0]
+    whole = f"{head}{signs.field}{charset}".split(signs.field)[: _HEADER_ENDS.get(sender.version)]
+    return encode(f"{signs.field.join(whole).rstrip(signs.field)}\r{body}", sender.charset)[0]
 
 
-def _ack_kind(sender: Sender, is_old: bool) -> tuple[str, ...]:
-    if not sender.event:
-        return ("ACK",)
-    event = sender.signs.written(sender.event)
-    return ("ACK", event) if is_old else ("ACK", event, "ACK")
+def _ack_kind(sender: Sender) -> tuple[str, ...]:
+    return ("ACK", sender.signs.written(sender.event), "ACK") if sender.event else ("ACK",)
 
 
 def _msh(sender: Sender, kind: Sequence[str], code: str, now: datetime) -> str:
@@ -247,7 +253,7 @@ def _msh(sender: Sender, kind: Sequence[str], code: str, now: datetime) -> str:
         8: signs.component.join(kind),
         9: own_id,
         10: sender.field(11) or "P",
-        11: sender.field(12) or "2.5",
+        11: ".".join(map(str, sender.version)),
         16: sender.field(17),
     }
     if sender.field(15) or sender.field(16):
@@ -262,16 +268,17 @@ def _msa(sender: Sender, error: Verdict | None, code: str, is_old: bool) -> str:
 
 
 def _err(error: Verdict, severity: str, signs: Delimiters, is_old: bool) -> str:
-    """ERR as of 2.5; before, its one field is the old way to say where and what."""
-    at = signs.component.join(signs.written(part) for part in error.location.split("^")) if error.location else ""
+    """ERR as of 2.5; before, it has one field, which says where and what, and the words stand in MSA-3."""
     name = _TEXTS_0357[error.number]
+    if is_old:
+        place = [*error.location.split("^"), "", "", ""][:3]
+        what = signs.subcomponent.join((str(error.number), name, "HL70357"))
+        return segment("ERR", {1: signs.component.join((*place, what))}, signs)
+    at = signs.component.join(signs.written(part) for part in error.location.split("^")) if error.location else ""
     fields = {
         2: at,
         3: signs.component.join((str(error.number), name, "HL70357")),
         4: severity,
         8: signs.written(error.text),
     }
-    if is_old:
-        place = [*error.location.split("^"), "", "", ""][:3]
-        fields[1] = signs.component.join((*place, signs.subcomponent.join((str(error.number), name, "HL70357"))))
     return segment("ERR", fields, signs)

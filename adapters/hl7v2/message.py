@@ -48,6 +48,8 @@ _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _HEX = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
 _BREAK = re.compile(r"\.(br|sp|in|ti|sk|ce)\s*[+-]?\d*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_VERSION = re.compile(r"2\.([1-9])(?:\.(\d))?(?![\d.])")
+USUAL_VERSION = (2, 5)
 _SILENT = re.compile(r"[HN]|\.(fi|nf)|[CM][0-9A-Fa-f]{4,6}|Z.*")
 
 
@@ -219,6 +221,10 @@ class Message:
         return self.header.text(9, 1).upper(), self.header.text(9, 2).upper()
 
     @property
+    def version(self) -> tuple[int, ...]:
+        return spoken_version(self.header.text(12))
+
+    @property
     def control_id(self) -> str:
         return self.header.text(10)
 
@@ -274,6 +280,12 @@ class Message:
         if _BREAK.fullmatch(code):
             return "\n"
         return "" if _SILENT.fullmatch(code) else found.group()
+
+
+def spoken_version(told: str) -> tuple[int, ...]:
+    """MSH-12 as numbers, (2, 3, 1); the usual one where it names none that there is."""
+    found = _VERSION.match(told)
+    return (2, *(int(part) for part in found.groups() if part)) if found else USUAL_VERSION
 
 
 def echoed(raw: str) -> str:

@@ -149,10 +149,10 @@ def _address(fields: Iterable[Field]) -> Address | None:
 
 
 def written_patient(
-    place: int, numbers: Iterable[PatientIdentifier], about: Demographics, receiver: Receiver, signs: Delimiters
+    place: int, numbers: Iterable[PatientIdentifier], about: Demographics, receiver: Receiver, asked: Message
 ) -> str:
-    """A PID of an answer."""
-    address = about.address
+    """A PID of the answer to a message."""
+    signs, address = asked.delimiters, about.address
     lines = (
         (address.text, "", address.commune, address.province, address.postal_code, address.country) if address else ()
     )
@@ -164,10 +164,16 @@ def written_patient(
         7: str(about.birth_date or "").replace("-", ""),
         8: _WRITTEN_GENDERS[about.gender],
         11: signs.component.join(signs.written(part or "") for part in lines).rstrip(signs.component),
-        13: signs.repetition.join(map(signs.written, about.phones)),
+        13: signs.repetition.join(_written_phone(phone, asked) for phone in about.phones),
         30: "Y" if about.deceased else "",
     }
     return segment("PID", fields, signs)
+
+
+def _written_phone(phone: str, asked: Message) -> str:
+    """XTN: the number stands first; from 2.6 on, where that part is gone, last, and with the kind of equipment."""
+    signs, number = asked.delimiters, asked.delimiters.written(phone)
+    return number if asked.version < (2, 6) else signs.component.join(("", "", "PH", *[""] * 8, number))
 
 
 def segment(name: str, fields: dict[int, str], signs: Delimiters) -> str:

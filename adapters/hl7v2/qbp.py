@@ -30,6 +30,8 @@ MOST = 100
 Condition = Callable[[SourceRecord], bool]
 _PARAMETER = re.compile(r"@?PID\.(\d{1,2})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?", re.IGNORECASE)
 _POINTER = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_MATCHES = {"5": "NA", "7": "DB", "13": "PH"}
+"""What was asked for, as the reason of a match (QRI-2, table 0392)."""
 _GENDERS = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown", "N": "unknown"}
 
 
@@ -192,20 +194,33 @@ def _pointer(message: Message) -> str | None:
 
 
 def reply_demographics(results: Sequence[Page[SourceRecord]], message: Message, receiver: Receiver) -> Reply:
-    """A PID for each patient; DSC where there are more."""
+    """A PID and a QRI for each patient; DSC where there are more."""
     page, signs = results[0], message.delimiters
     qpd = message.one("QPD")
     domains = {system for _, system in _targets(qpd, 8, message, receiver)}
     shown = [(record, _of(record, domains)) for record in page.items]
     pids = [
-        written_patient(place, numbers, record.demographics, receiver, signs)
+        written_patient(place, numbers, record.demographics, receiver, message)
         for place, (record, numbers) in enumerate(((r, n) for r, n in shown if n), 1)
     ]
+    qri = _qri(qpd, message)
     count = str(page.total) if page.total is not None else ""
-    segments = [_qak(message, "OK" if pids else "NF", count, str(len(pids))), echoed(qpd.raw), *pids]
+    segments = [_qak(message, "OK" if pids else "NF", count, str(len(pids))), echoed(qpd.raw)]
+    segments += [each for pid in pids for each in (pid, qri)]
     if page.next is not None:
         segments.append(segment("DSC", {1: signs.written(page.next.id), 2: "I"}, signs))
-    return Reply(("RSP", "K22", "RSP_K21"), tuple(segments))
+    return Reply(_kind(message), tuple(segments))
+
+
+def _qri(qpd: Segment, message: Message) -> str:
+    """By what each patient was found: all that was asked for. RSP_K21 requires the segment, and none of its fields."""
+    asked = {_MATCHES[field] for (field, _, _), _, _ in _parameters(qpd, message) if field in _MATCHES}
+    return segment("QRI", {2: message.delimiters.repetition.join(sorted(asked))}, message.delimiters)
+
+
+def _kind(message: Message) -> tuple[str, str, str]:
+    """MSH-9 of the answer to Q22: in 2.5 it has the structure of K21, as IHE's PDQ says; before and after, its own."""
+    return ("RSP", "K22", "RSP_K21" if message.version[:2] == (2, 5) else "RSP_K22")
 
 
 def _of(record: SourceRecord, domains: set[str]) -> tuple[PatientIdentifier, ...]:
@@ -247,9 +262,9 @@ def _qak(message: Message, status: str, hits: str = "", shown: str = "") -> str:
 
 def refuse(error: Exception, message: Message) -> tuple[Reply, str]:
     """The answer that carries an error, and where it is: ERR-2."""
-    kinds = {"Q22": ("RSP", "K22", "RSP_K21"), "Q23": ("RSP", "K23", "RSP_K23")}
+    kind = ("RSP", "K23", "RSP_K23") if message.kind[1] == "Q23" else _kind(message)
     qpds = [echoed(qpd.raw) for qpd in message.all("QPD")][:1]
-    return Reply(kinds.get(message.kind[1], kinds["Q22"]), (_qak(message, "AE"), *qpds)), _location(error, message)
+    return Reply(kind, (_qak(message, "AE"), *qpds)), _location(error, message)
 
 
 def _location(error: Exception, message: Message) -> str:

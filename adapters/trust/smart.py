@@ -224,7 +224,10 @@ class AccessTokens:
 
 
 def smart_configuration(base: str, *, scopes: Iterable[str]) -> Mapping[str, Any]:
-    """`/.well-known/smart-configuration`. Source: SMART App Launch 2.2, conformance."""
+    """`/.well-known/smart-configuration`, without an issuer, which is one of OpenID Connect there.
+
+    Source: SMART App Launch 2.2, conformance.
+    """
     return {
         **_metadata(base, scopes),
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
@@ -234,12 +237,13 @@ def smart_configuration(base: str, *, scopes: Iterable[str]) -> Mapping[str, Any
 
 def authorization_server(base: str, *, scopes: Iterable[str]) -> Mapping[str, Any]:
     """`/.well-known/oauth-authorization-server`. Sources: RFC 8414, IHE IUA ITI-103."""
-    return {**_metadata(base, scopes), "response_types_supported": [], "access_token_format": "ihe-jwt"}
+    # a list has to be there and may not be empty: there is no authorization endpoint, and "none" is what gives nothing
+    responses = {"response_types_supported": ["none"]}
+    return {"issuer": base, **_metadata(base, scopes), **responses, "access_token_format": "ihe-jwt"}
 
 
 def _metadata(base: str, scopes: Iterable[str]) -> dict[str, Any]:
     return {
-        "issuer": base,
         "jwks_uri": f"{base}/.well-known/jwks.json",
         "token_endpoint": f"{base}/oauth/token",
         "grant_types_supported": ["client_credentials"],

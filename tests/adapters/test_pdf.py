@@ -13,6 +13,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from adapters.pdf import Bullets, Facts, Grid, Heading, Ink, Paragraph, Signatures, write_pdf
+from tests.conformance.pdf import faults, is_whole
 
 TRUETYPE = b"\x00\x01\x00\x00"
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
@@ -30,7 +31,9 @@ BLOCKS = (
 
 
 def _paper(*blocks: object, footer: str = "") -> bytes:
-    return write_pdf(blocks, title="Thử", language="vi", created=NOW, footer=footer)  # type: ignore[arg-type]
+    made = write_pdf(blocks, title="Thử", language="vi", created=NOW, footer=footer)  # type: ignore[arg-type]
+    assert is_whole(made)
+    return made
 
 
 def _letters(pdf: bytes) -> set[int]:
@@ -114,3 +117,14 @@ def test_what_was_drawn_to_sign_is_drawn_again() -> None:
     assert drawn(_paper(Signatures(people))) == 0
     assert drawn(_paper(Signatures(people, (ink, None)))) == 1
     assert drawn(_paper(Signatures(people, (ink, ink)))) == 2
+
+
+def test_the_judge_of_these_papers_sees_what_is_wrong() -> None:
+    good = _paper(*BLOCKS)
+    for old, new in (
+        (b"endstream", b"endstreax"),
+        (b"/Type /Page", b"/Type /Pagx"),
+        (b"startxref\n", b"startxref\n1"),
+    ):
+        assert faults(good.replace(old, new, 1)), old
+    assert faults(good[:-400]) and faults(b"%PDF-1.7 signed")

@@ -13,9 +13,10 @@ from adapters.trust.certificates import Credential
 from tests.conformance.client import Client
 from tests.conformance.soap import SoapClient
 from tests.databases import postgres, sqlite_template
+from tests.house.conftest import hospital
 from tests.lab import Lab, database, lab, lab_authority
 
-__all__ = ["database", "lab", "lab_authority", "postgres", "sqlite_template"]
+__all__ = ["database", "hospital", "lab", "lab_authority", "postgres", "sqlite_template"]
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def clients(
         return f"sqlite:///{home / 'node.db'}"
 
     lab = Lab(tmp_path, lab_authority, new_database)
-    yield lambda *names: tuple(Client(one) for one in lab.hospitals(*names))
+    yield lambda *names, **limits: tuple(Client(one) for one in lab.hospitals(*names, **limits))
     lab.close()
 
 

@@ -167,6 +167,8 @@ class Table:
             return SYSTEM_TYPES[element["base"]["path"]]
         if code in ("BackboneElement", "Element"):
             return str(element["path"])
+        if code in RESOURCES.split():  # R4 has Bundle.entry.response.outcome as any resource; that package narrows it
+            return "Resource"
         self.wanted.append(code)
         targets = [url.removeprefix(STRUCTURE_DEFINITION) for url in each.get("targetProfile", [])]
         if code == "Reference" and targets and "Resource" not in targets:

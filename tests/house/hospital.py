@@ -18,6 +18,7 @@ from registry.documents import DocumentEntry, DocumentStatus
 from registry.identifiers import FacilityCode, PatientIdentifier
 from registry.people import SourceRecord
 from registry.searches import DocumentSearch
+from tests.conformance.hl7v2 import refuse_faulty
 
 OID = "2.25.4711.1"
 SYSTEM = f"urn:oid:{OID}"
@@ -47,7 +48,10 @@ def written(text: str, charset: str = "utf-8") -> bytes:
 
 
 class Hospital:
-    """What tests look at: messages in, answers out, and what the node then knows."""
+    """What tests look at: messages in, answers out, and what the node then knows.
+
+    Every answer is held against the standard before a test sees it.
+    """
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -59,7 +63,10 @@ class Hospital:
         return read_message(handled.answers[0])
 
     def handled(self, text: str | bytes) -> Handled:
-        return handle(self.house, written(text) if isinstance(text, str) else text)
+        handled = handle(self.house, written(text) if isinstance(text, str) else text)
+        for answer in handled.answers:
+            refuse_faulty(answer)
+        return handled
 
     def record(self, number: str) -> SourceRecord | None:
         with self.house.storage.read() as unit:

@@ -14,6 +14,7 @@ from adapters.store.people import Client
 from adapters.trust.jwk import public_jwk
 from consent.requesters import Role
 from registry.coded import SERVICE_CODE
+from tests.conformance.cds_hooks import judged
 from tests.lab import Hospital
 from tests.papers import Person
 from tests.stand_in_edge import Reply, ask
@@ -62,10 +63,10 @@ def call(
 
 
 def calls(hospital: Hospital, body: Mapping[str, Any], *, language: str = "vi", path: str = "") -> Reply:
-    """With an access token of the node."""
+    """With an access token of the node; every answer is held against the standard."""
     headers = {"Content-Type": "application/json", "Accept-Language": language}
     where = path or f"/cds-services/{body['hook']}"
-    return hospital.sends("POST", where, body=json.dumps(body).encode(), headers=headers)
+    return judged(hospital.sends("POST", where, body=json.dumps(body).encode(), headers=headers), where)
 
 
 def cards(reply: Reply) -> list[dict[str, Any]]:
@@ -98,4 +99,4 @@ class Ehr:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token or self.token(body['hook'])}"}
         target = f"/cds-services/{body['hook']}"
         content = json.dumps(body).encode()
-        return ask(self.hospital.application, "house", "POST", target, headers=headers, body=content)
+        return judged(ask(self.hospital.application, "house", "POST", target, headers=headers, body=content), target)

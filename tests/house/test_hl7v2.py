@@ -351,7 +351,8 @@ def test_a_pdf_of_megabytes_arrives_whole(hospital: Hospital) -> None:
 def test_who_is_this_patient_is_answered_with_the_patient(hospital: Hospital) -> None:
     hospital.tell(sample("adt_a04"))
     answer = hospital.tell(sample("qbp_q22"))
-    assert answer.header.field(9) == "RSP^K22^RSP_K21" and answer.segments[-1].name == "PID"
+    assert answer.header.field(9) == "RSP^K22^RSP_K21" and [one.name for one in answer.segments[-2:]] == ["PID", "QRI"]
+    assert answer.one("QRI").field(2) == "DB~NA", "found by name and date of birth"
     assert (answer.one("QAK").text(1), answer.one("QAK").text(2), answer.one("QAK").text(4)) == ("T1", "OK", "1")
     assert answer.one("PID").field(5) == "Nguyễn^An^Thị^^^^L"
     assert code(hospital.tell(sample("qbp_q22", **{"19900501": "19910501"}))) == "AA"
@@ -446,7 +447,7 @@ def test_a_sender_that_is_not_listed_is_rejected(tmp_path: Path) -> None:
 def test_training_messages_do_not_reach_patients(hospital: Hospital) -> None:
     real = Hospital(replace(hospital.house, settings=replace(hospital.house.settings, lab=False)))
     answer = real.tell(sample("adt_a04", **{"|P|2.3.1|": "|T|2.3.1|"}))
-    assert (code(answer), answer.one("ERR").text(3)) == ("AR", "202")
+    assert (code(answer), answer.one("ERR").text(1, 4, 1)) == ("AR", "202")
 
 
 def test_messages_in_the_drop_folder_are_published_and_the_refused_one_is_explained(hospital: Hospital) -> None:

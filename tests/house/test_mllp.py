@@ -24,6 +24,7 @@ from hie_node.operations import readiness
 from hie_node.setting_tables import Hl7Sender, Mllp, UnsafeSettings
 from hie_node.settings import Settings, load
 from registry.feeds import FeedSearch
+from tests.conformance.hl7v2 import refuse_faulty
 from tests.house.hospital import Hospital, code, make_house
 from tests.house.test_hl7v2 import sample
 from tests.processes import PATIENCE, ended, forked, free_port, is_answered
@@ -94,7 +95,8 @@ class Sender:
             data = self.sock.recv(65536)
             assert data, "the connection was closed without an answer"
             self._waiting += [each for each in self._framer.feed(data) if isinstance(each, bytes)]
-        return read_message(self._waiting.pop(0))
+        refuse_faulty(answer := self._waiting.pop(0))
+        return read_message(answer)
 
     def ask(self, data: bytes) -> Message:
         self.send(framed(data))

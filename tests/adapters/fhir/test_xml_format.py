@@ -206,3 +206,15 @@ def resources(draw: st.DrawFn, depth: int = 2) -> Resource:
 def test_every_resource_survives_xml_and_json(resource: Resource) -> None:
     assert parse_xml(to_xml(resource)) == resource
     assert parse_json(to_json(resource)) == resource
+
+
+def test_the_outcome_beside_an_entry_is_a_resource_with_its_own_element() -> None:
+    issue = {"severity": "warning", "code": "informational"}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction-response",
+        "entry": [{"response": {"status": "201 Created", "outcome": outcome}}],
+    }
+    assert b"<outcome><OperationOutcome><issue>" in to_xml(bundle)
+    assert parse_xml(to_xml(bundle)) == bundle
