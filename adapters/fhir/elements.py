@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
-from adapters.fhir.search_values import interval
+from adapters.fhir.search_values import beginning
 from registry.coded import CodedValue
 from registry.identifiers import URI_SYSTEM, HomeCommunityId, PatientIdentifier
 from registry.people import Address, BirthDate, Demographics, HumanName
@@ -47,7 +47,7 @@ def instant(moment: datetime | None) -> str | None:
 
 def read_moment(text: str | None) -> datetime | None:
     """Where a date, dateTime or instant begins, aware; a day is a day in Viet Nam."""
-    return interval(text)[0] if text else None
+    return beginning(text) if text else None
 
 
 def period(start: datetime | None, stop: datetime | None) -> Element:
