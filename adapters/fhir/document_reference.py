@@ -12,8 +12,9 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from adapters.fhir import Resource
@@ -75,28 +76,20 @@ def document_reference(
     names  what the communities are called
     """
     is_remote = entry.home is not None and entry.home != home
-    custodian = entry.home or home
     known = filled(
         resourceType="DocumentReference",
         id=entry.id,
         meta=meta(entry.version, entry.updated, MINIMAL),
-        contained=_contained(entry),
         extension=values_extension(entry),
         masterIdentifier=unique_id_identifier(entry.unique_id),
         identifier=[entry_uuid_identifier(entry.entry_uuid)] if entry.entry_uuid else None,  # a peer may know none
         status=entry.status.value,
-        type=concept(entry.type),
-        category=concepts(entry.categories),
         subject=reference(None if is_remote else f"Patient/{entry.record_id}", to_identifier=identifier(entry.patient)),
-        date=instant(entry.date),
-        author=[reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
-        authenticator=reference("#authenticator") if entry.authenticator else None,
-        custodian=organization_reference(custodian, names.get(custodian)),
         relatesTo=[_relates_to(each) for each in entry.relations],
-        description=entry.description,
         securityLabel=concepts(entry.sensitivity or (NORMAL,)),
         content=[_content(entry, base)],
         context=_context(entry),
+        **_worded(entry, home, names),
     )
     return drop_unreferenced(_with_kept(known, entry.extra, is_remote=is_remote))
 
@@ -136,7 +129,8 @@ def read_document_reference(
     number, described = read_source_patient(context.get("sourcePatientInfo"), contained)
     start, stop = read_period(context.get("period"))
     authors = (read_author(each, contained) for each in resource.get("author", ()))
-    entry = DocumentEntry(
+    made = partial(
+        DocumentEntry,
         id=filing.entry_id,
         entry_uuid=read_entry_uuid(resource) or filing.entry_uuid,
         unique_id=read_unique_id(resource),
@@ -168,9 +162,9 @@ def read_document_reference(
         # of its own documents this node knows itself
         has_values=filing.community is not None and has_values(resource),
     )
-    plain = document_reference(entry, base="", home=home)
-    kept = keep(_described(resource), _described(plain))
-    return replace(entry, extra=kept) if kept else entry
+    entry = made()
+    kept = keep(_described(resource), _described_alone(entry, home))
+    return made(extra=kept) if kept else entry
 
 
 def read_attachment(resource: Resource, *, sha1: str, size: int, content_hash: str) -> Attachment:
@@ -234,6 +228,21 @@ def relation_target(element: Element) -> str:
 # ---- writing ----
 
 
+def _worded(entry: DocumentEntry, home: HomeCommunityId, names: Mapping[HomeCommunityId, str]) -> Element:
+    """The elements that a sender may word as it likes, whole, as far as the noun knows them."""
+    custodian = entry.home or home
+    return filled(
+        contained=_contained(entry),
+        type=concept(entry.type),
+        category=concepts(entry.categories),
+        date=instant(entry.date),
+        author=[reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
+        authenticator=reference("#authenticator") if entry.authenticator else None,
+        custodian=organization_reference(custodian, names.get(custodian)),
+        description=entry.description,
+    )
+
+
 def _contained(entry: DocumentEntry) -> list[Resource]:
     patient = contained_patient(entry.source_patient, entry.source_demographics, "source-patient")
     authors = [contained_author(author, f"author-{number}") for number, author in enumerate(entry.authors, 1)]
@@ -242,20 +251,28 @@ def _contained(entry: DocumentEntry) -> list[Resource]:
 
 
 def _content(entry: DocumentEntry, base: str) -> Element:
+    attachment, worded = entry.attachment, _worded_content(entry)
+    told = {
+        "contentType": attachment.content_type,
+        "url": f"{base}/Binary/{entry.id}",
+        "size": attachment.size,
+        "hash": b64encode(bytes.fromhex(attachment.hash)).decode(),
+    }
+    return {**worded, "attachment": {**told, **worded["attachment"]}}
+
+
+def _worded_content(entry: DocumentEntry) -> Element:
     attachment = entry.attachment
-    told = filled(
-        contentType=attachment.content_type,
-        language=attachment.language,
-        url=f"{base}/Binary/{entry.id}",
-        size=attachment.size,
-        hash=b64encode(bytes.fromhex(attachment.hash)).decode(),
-        title=attachment.title,
-        creation=attachment.creation,
-    )
-    return filled(attachment=told, format=coding(entry.format) if entry.format else None)
+    told = filled(language=attachment.language, title=attachment.title, creation=attachment.creation)
+    return {"attachment": told, "format": coding(entry.format)} if entry.format else {"attachment": told}
 
 
 def _context(entry: DocumentEntry) -> Element:
+    related = [reference(to_identifier=identifier(each)) for each in entry.references]
+    return {**_worded_context(entry), "related": related} if related else _worded_context(entry)
+
+
+def _worded_context(entry: DocumentEntry) -> Element:
     has_source = contained_patient(entry.source_patient, entry.source_demographics, "") is not None
     return filled(
         encounter=[reference(to_identifier=identifier(each)) for each in entry.encounters],
@@ -264,7 +281,6 @@ def _context(entry: DocumentEntry) -> Element:
         facilityType=concept(entry.facility_type),
         practiceSetting=concept(entry.practice_setting),
         sourcePatientInfo=reference("#source-patient") if has_source else None,
-        related=[reference(to_identifier=identifier(each)) for each in entry.references],
     )
 
 
@@ -312,6 +328,13 @@ def _described(resource: Resource) -> Resource:
     rest["context"] = {**context, "related": [each for each in context.get("related", ()) if not _is_plain(each)]}
     rest["context"] = without(rest["context"])
     return without(rest)
+
+
+def _described_alone(entry: DocumentEntry, home: HomeCommunityId) -> Resource:
+    """What `_described` gives of the noun's own resource, where nothing is kept: without writing all of that."""
+    worded = _worded(entry, home, NO_NAMES)
+    worded |= {"meta": {"profile": [MINIMAL]}, "content": [_worded_content(entry)]}
+    return worded | filled(context=_worded_context(entry))
 
 
 def _read_labels(labels: Iterable[Element]) -> tuple[CodedValue, ...]:

@@ -176,6 +176,8 @@ class _Reader:
             entry_id=self._ids[entry.full_url],
             target=lambda element: self._target(element, f"{entry.at}.relatesTo.target"),
         )
+        if not entry.condition:
+            return submitted
         return replace(submitted, unless=document_condition(self._request, entry.condition))
 
     def _folder(self, entry: Entry) -> Folder:
