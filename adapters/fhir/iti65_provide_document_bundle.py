@@ -37,6 +37,7 @@ from adapters.fhir.reading import checked, given_bundle, refusal
 from adapters.fhir.subjects import Subject, one_patient, read_subject
 from adapters.fhir.submitted import read_bytes, submitted_document
 from adapters.fhir.writing import meta, respond
+from adapters.ids import ordered_id
 from adapters.transactions import HOUSE, Transaction
 from adapters.wire import WireRequest, WireResponse
 from registry.commands import Provided, ProvideSubmission
@@ -130,7 +131,7 @@ class _Reader:
 
     def __init__(self, bundle: ProvidedBundle, mention: PatientMention, record_id: str, request: WireRequest) -> None:
         self._bundle, self._mention, self._record_id, self._request = bundle, mention, record_id, request
-        self._ids = {entry.full_url: str(uuid4()) for entry in bundle.of("document")}
+        self._ids = {entry.full_url: ordered_id() for entry in bundle.of("document")}
         self._new = {url: f"DocumentReference/{new}" for url, new in self._ids.items()}
         self._named_plainly = all(_UUID_URL.fullmatch(url) for url in self._new)
         self._own = frozenset(self._ids.values())
