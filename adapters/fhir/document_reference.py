@@ -11,11 +11,11 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from adapters.fhir import Resource
 from adapters.fhir.authors import (
@@ -76,6 +76,7 @@ def document_reference(
     names  what the communities are called
     """
     is_remote = entry.home is not None and entry.home != home
+    custodian = entry.home or home
     known = filled(
         resourceType="DocumentReference",
         id=entry.id,
@@ -89,7 +90,8 @@ def document_reference(
         securityLabel=concepts(entry.sensitivity or (NORMAL,)),
         content=[_content(entry, base)],
         context=_context(entry),
-        **_worded(entry, home, names),
+        custodian=organization_reference(custodian, names.get(custodian)),
+        **_said(_WORDED, entry, _WORDED),
     )
     return drop_unreferenced(_with_kept(known, entry.extra, is_remote=is_remote))
 
@@ -126,7 +128,7 @@ def read_document_reference(
     target  finds the registry id behind a relatesTo.target
     """
     contained, context = contained_by_id(resource), resource.get("context", {})
-    number, described = read_source_patient(context.get("sourcePatientInfo"), contained)
+    number, demographics = read_source_patient(context.get("sourcePatientInfo"), contained)
     start, stop = read_period(context.get("period"))
     authors = (read_author(each, contained) for each in resource.get("author", ()))
     made = partial(
@@ -154,7 +156,7 @@ def read_document_reference(
         encounters=tuple(number for number in map(_related_number, context.get("encounter", ())) if number),
         relations=_read_relations(resource, target or relation_target),
         source_patient=number,
-        source_demographics=described,
+        source_demographics=demographics,
         status=_read_status(resource["status"]),
         home=filing.community,
         version=filing.version,
@@ -163,7 +165,8 @@ def read_document_reference(
         has_values=filing.community is not None and has_values(resource),
     )
     entry = made()
-    kept = keep(_described(resource), _described_alone(entry, home))
+    described = _described(resource)
+    kept = keep(described, _described_alone(entry, described, home))
     return made(extra=kept) if kept else entry
 
 
@@ -228,19 +231,9 @@ def relation_target(element: Element) -> str:
 # ---- writing ----
 
 
-def _worded(entry: DocumentEntry, home: HomeCommunityId, names: Mapping[HomeCommunityId, str]) -> Element:
-    """The elements that a sender may word as it likes, whole, as far as the noun knows them."""
-    custodian = entry.home or home
-    return filled(
-        contained=_contained(entry),
-        type=concept(entry.type),
-        category=concepts(entry.categories),
-        date=instant(entry.date),
-        author=[reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
-        authenticator=reference("#authenticator") if entry.authenticator else None,
-        custodian=organization_reference(custodian, names.get(custodian)),
-        description=entry.description,
-    )
+def _said(words: Words, entry: DocumentEntry, names: Collection[str]) -> Element:
+    """What the noun says, or says nothing, in those elements that have one of the names."""
+    return {name: word(entry) for name, word in words.items() if name in names}
 
 
 def _contained(entry: DocumentEntry) -> list[Resource]:
@@ -258,7 +251,8 @@ def _content(entry: DocumentEntry, base: str) -> Element:
         "size": attachment.size,
         "hash": b64encode(bytes.fromhex(attachment.hash)).decode(),
     }
-    return {**worded, "attachment": {**told, **worded["attachment"]}}
+    worded["attachment"] = told | worded["attachment"]
+    return worded
 
 
 def _worded_content(entry: DocumentEntry) -> Element:
@@ -269,19 +263,33 @@ def _worded_content(entry: DocumentEntry) -> Element:
 
 def _context(entry: DocumentEntry) -> Element:
     related = [reference(to_identifier=identifier(each)) for each in entry.references]
-    return {**_worded_context(entry), "related": related} if related else _worded_context(entry)
+    return filled(**_said(_WORDED_IN_CONTEXT, entry, _WORDED_IN_CONTEXT), related=related)
 
 
-def _worded_context(entry: DocumentEntry) -> Element:
+def _source_patient(entry: DocumentEntry) -> Element | None:
     has_source = contained_patient(entry.source_patient, entry.source_demographics, "") is not None
-    return filled(
-        encounter=[reference(to_identifier=identifier(each)) for each in entry.encounters],
-        event=concepts(entry.events),
-        period=period(entry.start, entry.stop),
-        facilityType=concept(entry.facility_type),
-        practiceSetting=concept(entry.practice_setting),
-        sourcePatientInfo=reference("#source-patient") if has_source else None,
-    )
+    return reference("#source-patient") if has_source else None
+
+
+Words: TypeAlias = Mapping[str, Callable[[DocumentEntry], Any]]
+_WORDED: Words = {
+    "contained": _contained,
+    "type": lambda entry: concept(entry.type),
+    "category": lambda entry: concepts(entry.categories),
+    "date": lambda entry: instant(entry.date),
+    "author": lambda entry: [reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
+    "authenticator": lambda entry: reference("#authenticator") if entry.authenticator else None,
+    "description": lambda entry: entry.description,
+}
+"""Elements that a sender may word as it likes, as far as the noun knows them."""
+_WORDED_IN_CONTEXT: Words = {
+    "encounter": lambda entry: [reference(to_identifier=identifier(each)) for each in entry.encounters],
+    "event": lambda entry: concepts(entry.events),
+    "period": lambda entry: period(entry.start, entry.stop),
+    "facilityType": lambda entry: concept(entry.facility_type),
+    "practiceSetting": lambda entry: concept(entry.practice_setting),
+    "sourcePatientInfo": _source_patient,
+}
 
 
 def _relates_to(relation: Relation) -> Element:
@@ -330,11 +338,15 @@ def _described(resource: Resource) -> Resource:
     return without(rest)
 
 
-def _described_alone(entry: DocumentEntry, home: HomeCommunityId) -> Resource:
-    """What `_described` gives of the noun's own resource, where nothing is kept: without writing all of that."""
-    worded = _worded(entry, home, NO_NAMES)
-    worded |= {"meta": {"profile": [MINIMAL]}, "content": [_worded_content(entry)]}
-    return worded | filled(context=_worded_context(entry))
+def _described_alone(entry: DocumentEntry, described: Resource, home: HomeCommunityId) -> Resource:
+    """The same part as the noun itself would be written, without what its sender did not speak of."""
+    return filled(
+        meta={"profile": [MINIMAL]},
+        custodian=organization_reference(entry.home or home),
+        content=[_worded_content(entry)],
+        context=filled(**_said(_WORDED_IN_CONTEXT, entry, described.get("context", {}))),
+        **_said(_WORDED, entry, described),
+    )
 
 
 def _read_labels(labels: Iterable[Element]) -> tuple[CodedValue, ...]:

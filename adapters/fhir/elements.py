@@ -82,7 +82,10 @@ def read_coding(element: Mapping[str, Any] | None) -> CodedValue | None:
 
 def read_concept(element: Mapping[str, Any] | None) -> CodedValue | None:
     """Its first code; None for a concept that is only text."""
-    return first(read_coding(each) for each in (element or {}).get("coding", ()))
+    for each in (element or {}).get("coding", ()):
+        if value := read_coding(each):
+            return value
+    return None
 
 
 def read_concepts(elements: Iterable[Mapping[str, Any]] | None) -> tuple[CodedValue, ...]:
