@@ -109,13 +109,13 @@ class ClosedLists:
         return lru_cache(maxsize=_REMEMBERED)(self._looked_up)
 
     def _looked_up(self, text: str) -> bool:
-        words = _words(text)
-        distinct = set(map(_fold_word, set(words)))
+        # a text repeats itself: each of its words is looked at once
+        distinct = set(map(_fold_word, _words(" ".join(set(text.split())))))
         whole, beginnings = self._first_words
         # most texts have no word that one of the phrases begins with, and are not searched
         if whole.isdisjoint(distinct) and not (beginnings and any(word.startswith(beginnings) for word in distinct)):
             return False
-        return self._phrase.search(" ".join(map(_fold_word, words))) is not None
+        return self._phrase.search(_fold(text)) is not None
 
 
 def _any_of(patterns: Iterable[str], *, before: str = "", after: str = "") -> re.Pattern[str]:

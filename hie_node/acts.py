@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from adapters.ids import ordered_id
 from adapters.store.unit import UnitOfWork
 from adapters.trust.peer_tokens import new_token_id
 from consent.consents import Consent, Provision, labels_of
@@ -185,7 +186,7 @@ class Act:
     def row(self, *, complete: bool = True, bytes_sent: int | None = None) -> Disclosure:
         """The act as it is written down."""
         return Disclosure(
-            id=new_id(),
+            id=ordered_id(),
             recorded=self.now,
             direction=self._direction(),
             action=self.action,

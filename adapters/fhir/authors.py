@@ -81,7 +81,8 @@ def read_source_patient(
     element: Element | None, contained: Mapping[str, Resource]
 ) -> tuple[PatientIdentifier | None, Demographics | None]:
     """Identifier and description of the patient at the source, as far as the document carries them."""
-    element = element or {}
+    if not element:
+        return None, None
     whole = contained.get(element.get("reference", "").removeprefix("#"), {})
     number = first(map(read_identifier, [*whole.get("identifier", ()), element.get("identifier")]))
     described = read_demographics(whole)

@@ -10,7 +10,9 @@ Source: HL7 FHIR R4, 2.1.0 and 2.6.2.2, https://hl7.org/fhir/R4/validation.html
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import zip_longest
 from typing import Any, TypeAlias
 
@@ -85,82 +87,43 @@ class _Examination:
             self.found(at, "structure", "a resource needs a resourceType")
         elif is_known_resource(kind):
             outside, self.values_needed = self.values_needed, self.values_needed and not _is_document(value)
-            self.members(value, structure_of(kind), at)
+            self.members(value, _plan(kind), at)
             self.values_needed = outside
         else:
             self.found(at, "not-supported", "this resource type is not known here")
 
-    def members(self, value: Any, structure: Structure, at: Place) -> None:
+    def members(self, value: Any, plan: _Plan, at: Place) -> None:
         if not isinstance(value, dict):
             self.found(at, "structure", f"expected an object, found {kind_of(value)}")
             return
         if not value:
             self.found(at, "structure", "an object may not be empty")
             return
-        fields = structure.fields
-        chosen: dict[str, str] = {}
+        looks = plan.looks
         for name, inner in value.items():
-            field = fields.get(name)
-            if field is None:
-                field = self._under_another_name(name, inner, value, structure, at)
-                if field is None:
-                    continue
-            elif field.type in CHECKS:
-                if field.element.many:
-                    self.primitives(inner, value.get("_" + name), field, (at, field.element.name))
-                else:
-                    self.value(inner, field, (at, field.element.name))
+            look = looks.get(name)
+            if look is None:
+                self.unknown(name, inner, plan.structure, at)
             else:
-                self.complex(inner, field, (at, field.element.name))
-            if field.element.choice and chosen.setdefault(field.element.name, field.name) != field.name:
-                self.found((at, field.element.name), "structure", f"only one of {field.element.name}[x] may be given")
-        for element in structure.required:
-            if element.name not in value and not _is_present(element, value, by_extension=not self.values_needed):
-                self.found((at, element.name), "required", "this element is required")
+                look(self, inner, value, at)
+        for name, element in plan.required:
+            if name not in value and not _is_present(element, value, by_extension=not self.values_needed):
+                self.found((at, name), "required", "this element is required")
 
-    def _under_another_name(
-        self, name: str, inner: Any, value: dict[str, Any], structure: Structure, at: Place
-    ) -> Field | None:
-        """`_birthDate` beside or instead of `birthDate`, resourceType, or a name that R4 does not have."""
-        field = structure.fields.get(name[1:]) if name.startswith("_") else None
-        if field is not None and field.type in CHECKS and not field.element.xml_attribute:
-            self.extras(inner, field, (at, field.element.name), alone=field.name not in value)
-            return field
-        if name != "resourceType" or not structure.is_resource:
-            shown = name if _NAME.fullmatch(name) else "(unnamed)"
-            self._unknown(shown, name, inner, structure, at)
-        return None
-
-    def _unknown(self, shown: str, name: str, value: Any, structure: Structure, at: Place) -> None:
+    def unknown(self, name: str, value: Any, structure: Structure, at: Place) -> None:
+        """A name that R4 does not have."""
         for element in structure.elements:
             if element.choice and name.startswith(element.name):
                 self.found((at, element.name), "structure", f"{element.name}[x] may not be of this type")
                 return
         if name.startswith("_"):
-            self.found((at, shown), "structure", "only a primitive element has something beside it")
+            self.found((at, _shown(name)), "structure", "only a primitive element has something beside it")
             return
         if not _could_be_an_element(value):
-            self.found((at, shown), "structure", "no element of FHIR is empty, or an array of arrays")
+            self.found((at, _shown(name)), "structure", "no element of FHIR is empty, or an array of arrays")
             return
         text = "R4 does not have this element; it is kept and not understood"
-        self.found((at, shown), "structure", text, "warning")
-
-    def complex(self, value: Any, field: Field, at: Place) -> None:
-        if not field.element.many:
-            self.one(value, field, at)
-        elif self.is_array(value, at):
-            for index, each in enumerate(value):
-                self.one(each, field, (at, index))
-        if field.name == "modifierExtension":
-            self.modifiers(value, at)
-
-    def one(self, value: Any, field: Field, at: Place) -> None:
-        if field.type == ANY_RESOURCE:
-            self.resource(value, at)
-            return
-        self.members(value, structure_of(field.type), at)
-        if field.element.targets and field.type == "Reference" and isinstance(value, dict):
-            self.target(value, field.element.targets, at)
+        self.found((at, _shown(name)), "structure", text, "warning")
 
     def primitives(self, value: Any, extras: Any, field: Field, at: Place) -> None:
         if self.is_array(value, at):
@@ -193,7 +156,7 @@ class _Examination:
 
     def beside(self, value: Any, at: Place) -> None:
         """No version of FHIR has anything but an id and extensions beside a primitive."""
-        self.members(value, structure_of("Element"), at)
+        self.members(value, _plan("Element"), at)
         if isinstance(value, dict) and not value.keys() <= _BESIDE:
             self.found(at, "structure", "only an id and extensions may stand beside a value")
 
@@ -205,6 +168,8 @@ class _Examination:
         return isinstance(value, list)
 
     def target(self, reference: dict[str, Any], targets: frozenset[str], at: Place) -> None:
+        if "reference" not in reference and "type" not in reference:
+            return
         kinds = {_type_of(reference.get("reference")), _named_type(reference.get("type"))} - {None}
         if not kinds <= targets:
             self.found(at, "structure", f"expected a reference to {', '.join(sorted(targets))}")
@@ -213,6 +178,131 @@ class _Examination:
         for index, each in enumerate(extensions if isinstance(extensions, list) else ()):
             if isinstance(each, dict) and each.get("url") not in self.known_modifiers:
                 self.found((at, index), "extension", "this modifier extension is not understood here")
+
+
+# ---- one look for each element, made when its type is first met ----
+
+_Look: TypeAlias = Callable[[_Examination, Any, dict[str, Any], Place], None]
+"""Of the value of an element, in the object that it stands in and at the place of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How an object of one type is looked at: by the names that its members may have, and those that it needs."""
+
+    structure: Structure
+    looks: Mapping[str, _Look]
+    required: tuple[tuple[str, Element], ...]
+
+
+@cache
+def _plan(kind: str) -> _Plan:
+    structure = structure_of(kind)
+    looks: dict[str, _Look] = {"resourceType": _at_nothing} if structure.is_resource else {}
+    for name, field in structure.fields.items():
+        alone = partial(_alone, field) if field.element.choice else _as_it_is
+        looks[name] = alone(_look(field))
+        if field.type in CHECKS and not field.element.xml_attribute:
+            looks["_" + name] = alone(_at_extras(field))
+    return _Plan(structure, looks, tuple((element.name, element) for element in structure.required))
+
+
+def _look(field: Field) -> _Look:
+    if field.type in CHECKS:
+        return _at_values(field) if field.element.many else _at_value(field)
+    return _at_each(field) if field.element.many else _at_one(field)
+
+
+def _alone(field: Field, look: _Look) -> _Look:
+    """Of a choice of types one may be given, by its value or by what stands beside that."""
+    stem, names = field.element.name, field.element.names()
+    given = {name: name for name, _ in names} | {"_" + name: name for name, kind in names if kind in CHECKS}
+
+    def alone(examination: _Examination, value: Any, around: dict[str, Any], at: Place) -> None:
+        look(examination, value, around, at)
+        if next(given[name] for name in around if name in given) != field.name:
+            examination.found((at, stem), "structure", f"only one of {stem}[x] may be given")
+
+    return alone
+
+
+def _as_it_is(look: _Look) -> _Look:
+    return look
+
+
+def _at_nothing(examination: _Examination, value: Any, around: dict[str, Any], at: Place) -> None:
+    """The type of a resource, by which it was found."""
+
+
+def _at_value(field: Field) -> _Look:
+    name, check_value, codes = field.element.name, CHECKS[field.type], field.element.codes
+
+    def look(examination: _Examination, value: Any, _: dict[str, Any], at: Place) -> None:
+        if check_value(value) or (codes is not None and value not in codes):
+            examination.value(value, field, (at, name))
+
+    return look
+
+
+def _at_values(field: Field) -> _Look:
+    def look(examination: _Examination, value: Any, around: dict[str, Any], at: Place) -> None:
+        examination.primitives(value, around.get("_" + field.name), field, (at, field.element.name))
+
+    return look
+
+
+def _at_extras(field: Field) -> _Look:
+    def look(examination: _Examination, value: Any, around: dict[str, Any], at: Place) -> None:
+        examination.extras(value, field, (at, field.element.name), alone=field.name not in around)
+
+    return look
+
+
+def _at_one(field: Field) -> _Look:
+    name, one = field.element.name, _one(field)
+
+    def look(examination: _Examination, value: Any, _: dict[str, Any], at: Place) -> None:
+        one(examination, value, (at, name))
+
+    return look
+
+
+def _at_each(field: Field) -> _Look:
+    name, one = field.element.name, _one(field)
+
+    def look(examination: _Examination, value: Any, _: dict[str, Any], at: Place) -> None:
+        place = (at, name)
+        if examination.is_array(value, place):
+            for index, each in enumerate(value):
+                one(examination, each, (place, index))
+        if name == "modifierExtension":
+            examination.modifiers(value, place)
+
+    return look
+
+
+def _one(field: Field) -> Callable[[_Examination, Any, Place], None]:
+    """At one complex value. The plan of its type is asked for then, since types hold themselves."""
+    kind, targets = field.type, field.element.targets
+
+    def at_one(examination: _Examination, value: Any, at: Place) -> None:
+        examination.members(value, _plan(kind), at)
+
+    def at_reference(examination: _Examination, value: Any, at: Place) -> None:
+        examination.members(value, _plan(kind), at)
+        if isinstance(value, dict):
+            examination.target(value, targets, at)
+
+    if kind == ANY_RESOURCE:
+        return _Examination.resource
+    return at_reference if targets and kind == "Reference" else at_one
+
+
+# ---- single questions ----
+
+
+def _shown(name: str) -> str:
+    return name if _NAME.fullmatch(name) else "(unnamed)"
 
 
 def _could_be_an_element(value: Any) -> bool:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from adapters.fhir import Resource
 from adapters.fhir.authors import (
@@ -80,23 +81,17 @@ def document_reference(
         resourceType="DocumentReference",
         id=entry.id,
         meta=meta(entry.version, entry.updated, MINIMAL),
-        contained=_contained(entry),
         extension=values_extension(entry),
         masterIdentifier=unique_id_identifier(entry.unique_id),
         identifier=[entry_uuid_identifier(entry.entry_uuid)] if entry.entry_uuid else None,  # a peer may know none
         status=entry.status.value,
-        type=concept(entry.type),
-        category=concepts(entry.categories),
         subject=reference(None if is_remote else f"Patient/{entry.record_id}", to_identifier=identifier(entry.patient)),
-        date=instant(entry.date),
-        author=[reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
-        authenticator=reference("#authenticator") if entry.authenticator else None,
-        custodian=organization_reference(custodian, names.get(custodian)),
         relatesTo=[_relates_to(each) for each in entry.relations],
-        description=entry.description,
         securityLabel=concepts(entry.sensitivity or (NORMAL,)),
         content=[_content(entry, base)],
         context=_context(entry),
+        custodian=organization_reference(custodian, names.get(custodian)),
+        **_said(_WORDED, entry, _WORDED),
     )
     return drop_unreferenced(_with_kept(known, entry.extra, is_remote=is_remote))
 
@@ -133,10 +128,11 @@ def read_document_reference(
     target  finds the registry id behind a relatesTo.target
     """
     contained, context = contained_by_id(resource), resource.get("context", {})
-    number, described = read_source_patient(context.get("sourcePatientInfo"), contained)
+    number, demographics = read_source_patient(context.get("sourcePatientInfo"), contained)
     start, stop = read_period(context.get("period"))
     authors = (read_author(each, contained) for each in resource.get("author", ()))
-    entry = DocumentEntry(
+    made = partial(
+        DocumentEntry,
         id=filing.entry_id,
         entry_uuid=read_entry_uuid(resource) or filing.entry_uuid,
         unique_id=read_unique_id(resource),
@@ -160,7 +156,7 @@ def read_document_reference(
         encounters=tuple(number for number in map(_related_number, context.get("encounter", ())) if number),
         relations=_read_relations(resource, target or relation_target),
         source_patient=number,
-        source_demographics=described,
+        source_demographics=demographics,
         status=_read_status(resource["status"]),
         home=filing.community,
         version=filing.version,
@@ -168,9 +164,10 @@ def read_document_reference(
         # of its own documents this node knows itself
         has_values=filing.community is not None and has_values(resource),
     )
-    plain = document_reference(entry, base="", home=home)
-    kept = keep(_described(resource), _described(plain))
-    return replace(entry, extra=kept) if kept else entry
+    entry = made()
+    described = _described(resource)
+    kept = keep(described, _described_alone(entry, described, home))
+    return made(extra=kept) if kept else entry
 
 
 def read_attachment(resource: Resource, *, sha1: str, size: int, content_hash: str) -> Attachment:
@@ -234,6 +231,11 @@ def relation_target(element: Element) -> str:
 # ---- writing ----
 
 
+def _said(words: Words, entry: DocumentEntry, names: Collection[str]) -> Element:
+    """What the noun says, or says nothing, in those elements that have one of the names."""
+    return {name: word(entry) for name, word in words.items() if name in names}
+
+
 def _contained(entry: DocumentEntry) -> list[Resource]:
     patient = contained_patient(entry.source_patient, entry.source_demographics, "source-patient")
     authors = [contained_author(author, f"author-{number}") for number, author in enumerate(entry.authors, 1)]
@@ -242,30 +244,52 @@ def _contained(entry: DocumentEntry) -> list[Resource]:
 
 
 def _content(entry: DocumentEntry, base: str) -> Element:
+    attachment, worded = entry.attachment, _worded_content(entry)
+    told = {
+        "contentType": attachment.content_type,
+        "url": f"{base}/Binary/{entry.id}",
+        "size": attachment.size,
+        "hash": b64encode(bytes.fromhex(attachment.hash)).decode(),
+    }
+    worded["attachment"] = told | worded["attachment"]
+    return worded
+
+
+def _worded_content(entry: DocumentEntry) -> Element:
     attachment = entry.attachment
-    told = filled(
-        contentType=attachment.content_type,
-        language=attachment.language,
-        url=f"{base}/Binary/{entry.id}",
-        size=attachment.size,
-        hash=b64encode(bytes.fromhex(attachment.hash)).decode(),
-        title=attachment.title,
-        creation=attachment.creation,
-    )
-    return filled(attachment=told, format=coding(entry.format) if entry.format else None)
+    told = filled(language=attachment.language, title=attachment.title, creation=attachment.creation)
+    return {"attachment": told, "format": coding(entry.format)} if entry.format else {"attachment": told}
 
 
 def _context(entry: DocumentEntry) -> Element:
+    related = [reference(to_identifier=identifier(each)) for each in entry.references]
+    return filled(**_said(_WORDED_IN_CONTEXT, entry, _WORDED_IN_CONTEXT), related=related)
+
+
+def _source_patient(entry: DocumentEntry) -> Element | None:
     has_source = contained_patient(entry.source_patient, entry.source_demographics, "") is not None
-    return filled(
-        encounter=[reference(to_identifier=identifier(each)) for each in entry.encounters],
-        event=concepts(entry.events),
-        period=period(entry.start, entry.stop),
-        facilityType=concept(entry.facility_type),
-        practiceSetting=concept(entry.practice_setting),
-        sourcePatientInfo=reference("#source-patient") if has_source else None,
-        related=[reference(to_identifier=identifier(each)) for each in entry.references],
-    )
+    return reference("#source-patient") if has_source else None
+
+
+Words: TypeAlias = Mapping[str, Callable[[DocumentEntry], Any]]
+_WORDED: Words = {
+    "contained": _contained,
+    "type": lambda entry: concept(entry.type),
+    "category": lambda entry: concepts(entry.categories),
+    "date": lambda entry: instant(entry.date),
+    "author": lambda entry: [reference(f"#author-{number}") for number, _ in enumerate(entry.authors, 1)],
+    "authenticator": lambda entry: reference("#authenticator") if entry.authenticator else None,
+    "description": lambda entry: entry.description,
+}
+"""Elements that a sender may word as it likes, as far as the noun knows them."""
+_WORDED_IN_CONTEXT: Words = {
+    "encounter": lambda entry: [reference(to_identifier=identifier(each)) for each in entry.encounters],
+    "event": lambda entry: concepts(entry.events),
+    "period": lambda entry: period(entry.start, entry.stop),
+    "facilityType": lambda entry: concept(entry.facility_type),
+    "practiceSetting": lambda entry: concept(entry.practice_setting),
+    "sourcePatientInfo": _source_patient,
+}
 
 
 def _relates_to(relation: Relation) -> Element:
@@ -312,6 +336,17 @@ def _described(resource: Resource) -> Resource:
     rest["context"] = {**context, "related": [each for each in context.get("related", ()) if not _is_plain(each)]}
     rest["context"] = without(rest["context"])
     return without(rest)
+
+
+def _described_alone(entry: DocumentEntry, described: Resource, home: HomeCommunityId) -> Resource:
+    """The same part as the noun itself would be written, without what its sender did not speak of."""
+    return filled(
+        meta={"profile": [MINIMAL]},
+        custodian=organization_reference(entry.home or home),
+        content=[_worded_content(entry)],
+        context=filled(**_said(_WORDED_IN_CONTEXT, entry, described.get("context", {}))),
+        **_said(_WORDED, entry, described),
+    )
 
 
 def _read_labels(labels: Iterable[Element]) -> tuple[CodedValue, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
-from adapters.fhir.search_values import interval
+from adapters.fhir.search_values import beginning
 from registry.coded import CodedValue
 from registry.identifiers import URI_SYSTEM, HomeCommunityId, PatientIdentifier
 from registry.people import Address, BirthDate, Demographics, HumanName
@@ -47,7 +47,7 @@ def instant(moment: datetime | None) -> str | None:
 
 def read_moment(text: str | None) -> datetime | None:
     """Where a date, dateTime or instant begins, aware; a day is a day in Viet Nam."""
-    return interval(text)[0] if text else None
+    return beginning(text) if text else None
 
 
 def period(start: datetime | None, stop: datetime | None) -> Element:
@@ -82,7 +82,10 @@ def read_coding(element: Mapping[str, Any] | None) -> CodedValue | None:
 
 def read_concept(element: Mapping[str, Any] | None) -> CodedValue | None:
     """Its first code; None for a concept that is only text."""
-    return first(read_coding(each) for each in (element or {}).get("coding", ()))
+    for each in (element or {}).get("coding", ()):
+        if value := read_coding(each):
+            return value
+    return None
 
 
 def read_concepts(elements: Iterable[Mapping[str, Any]] | None) -> tuple[CodedValue, ...]:

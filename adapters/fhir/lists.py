@@ -41,6 +41,8 @@ DESIGNATION_TYPE = MHD_STRUCTURE + "ihe-designationType"
 SOURCE_ID = MHD_STRUCTURE + "ihe-sourceId"
 INTENDED_RECIPIENT = MHD_STRUCTURE + "ihe-intendedRecipient"
 AUTHOR_ORG = MHD_STRUCTURE + "ihe-authorOrg"
+_SET_PROFILE = MHD_STRUCTURE + "IHE.MHD.Minimal.SubmissionSet"
+_FOLDER_PROFILE = MHD_STRUCTURE + "IHE.MHD.Minimal.Folder"
 FOLDER_ID = "folder-"
 """Ids of folders begin so: a member of a submission set is a document, or, by this, a folder."""
 
@@ -79,7 +81,8 @@ def read_submission_set(
         intended_recipients=tuple(_recipients(resource, contained)),
         members=tuple(members),
     )
-    return replace(made, extra=keep(_described(resource, uuid), _described(_set_list(made), uuid)))
+    known = _worded_set(made) | {"meta": {"profile": [_SET_PROFILE]}}
+    return replace(made, extra=keep(_described(resource, uuid), known))
 
 
 def read_folder(
@@ -98,7 +101,8 @@ def read_folder(
         codes=tuple(_designations(resource)),
         members=tuple(members),
     )
-    return replace(made, extra=keep(_described(resource, uuid), _described(_folder_list(made), uuid)))
+    known = _worded_folder(made) | {"meta": {"profile": [_FOLDER_PROFILE]}}
+    return replace(made, extra=keep(_described(resource, uuid), known))
 
 
 def kind_of_list(resource: Resource) -> str | None:
@@ -111,6 +115,17 @@ def kind_of_list(resource: Resource) -> str | None:
 
 
 def _set_list(item: SubmissionSet) -> Resource:
+    version = meta(item.version, item.updated or item.submitted, _SET_PROFILE)
+    return _list(item, _worded_set(item), version=version, date=instant(item.submitted))
+
+
+def _folder_list(item: Folder) -> Resource:
+    version = meta(item.version, item.updated, _FOLDER_PROFILE)
+    return _list(item, _worded_folder(item), version=version, date=instant(item.updated))
+
+
+def _worded_set(item: SubmissionSet) -> Element:
+    """What a sender may word as it likes, as far as the noun knows it."""
     author = item.authors[0] if item.authors else None
     extensions: list[Element] = [{"url": SOURCE_ID, "valueIdentifier": {"value": item.source_id}}]
     if item.content_type:
@@ -118,28 +133,26 @@ def _set_list(item: SubmissionSet) -> Resource:
     extensions += [
         {"url": INTENDED_RECIPIENT, "valueReference": reference(display=each)} for each in item.intended_recipients
     ]
-    return _list(
-        item,
-        "submissionset",
-        meta=meta(item.version, item.updated or item.submitted, MHD_STRUCTURE + "IHE.MHD.Minimal.SubmissionSet"),
+    return filled(
         contained=[contained_author(author, "author-1")] if author else None,
         extension=extensions,
-        date=instant(item.submitted),
+        mode="working",
+        title=item.title,
+        code={"coding": [{"system": LIST_TYPES, "code": "submissionset"}]},
         source=reference("#author-1") if author else None,
     )
 
 
-def _folder_list(item: Folder) -> Resource:
-    return _list(
-        item,
-        "folder",
-        meta=meta(item.version, item.updated, MHD_STRUCTURE + "IHE.MHD.Minimal.Folder"),
+def _worded_folder(item: Folder) -> Element:
+    return filled(
         extension=[{"url": DESIGNATION_TYPE, "valueCodeableConcept": each} for each in concepts(item.codes)],
-        date=instant(item.updated),
+        mode="working",
+        title=item.title,
+        code={"coding": [{"system": LIST_TYPES, "code": "folder"}]},
     )
 
 
-def _list(item: SubmissionSet | Folder, kind: str, **elements: object) -> Resource:
+def _list(item: SubmissionSet | Folder, worded: Element, *, version: Element, date: str | None) -> Resource:
     subject = reference(
         f"Patient/{item.record_id}" if item.record_id else None,
         to_identifier=identifier(item.patient) if item.patient else None,
@@ -147,14 +160,13 @@ def _list(item: SubmissionSet | Folder, kind: str, **elements: object) -> Resour
     return filled(
         resourceType="List",
         id=item.id,
+        meta=version,
         identifier=[unique_id_identifier(item.unique_id), entry_uuid_identifier(item.entry_uuid)],
         status="current" if item.status is DocumentStatus.CURRENT else "retired",
-        mode="working",
-        title=item.title,
-        code={"coding": [{"system": LIST_TYPES, "code": kind}]},
         subject=subject,
+        date=date,
         entry=[{"item": reference(f"{_kind_of_member(each)}/{each}")} for each in item.members],
-        **elements,
+        **worded,
     )
 
 

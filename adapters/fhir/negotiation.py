@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from adapters.fhir.issues import NotAcceptable, UnsupportedMediaType
@@ -67,6 +68,7 @@ class MediaType:
         return float(text) if _QUALITY.fullmatch(text) else 0.0
 
 
+@lru_cache(maxsize=32)
 def response_format(accept: str | None, _format: str | None) -> Format:
     """The format of the answer; JSON where both are equally welcome. Raises NotAcceptable."""
     if _format:

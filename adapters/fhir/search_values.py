@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Literal, TypeAlias, cast
@@ -35,6 +36,10 @@ _DATE = re.compile(
     r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
     r"(?:T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
     r"(?P<zone>Z|[+ -][0-9]{2}:[0-9]{2})?)?)?)?"
+)
+_TO_THE_SECOND = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 )
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -211,6 +216,14 @@ def interval(text: str, *, zone: tzinfo = VIET_NAM) -> tuple[datetime, datetime]
     if found is None or found["prefix"]:
         raise BadRequest("This is no date of FHIR.")
     return _bounds(found, zone)
+
+
+def beginning(text: str) -> datetime:
+    """The first of the two; most moments have a second and a time zone, which Python reads many times faster."""
+    if _TO_THE_SECOND.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    return interval(text)[0]
 
 
 def _bounds(found: re.Match[str], zone: tzinfo) -> tuple[datetime, datetime]:

@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha1, sha256
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from adapters.fhir import Resource
 from adapters.fhir.document_reference import (
@@ -25,6 +25,7 @@ from adapters.fhir.elements import Element
 from adapters.fhir.inside import look_inside
 from adapters.fhir.issues import ContentTooLarge, Issue, Unprocessable
 from adapters.fhir.json_format import to_json
+from adapters.ids import ordered_id
 from consent.closed_lists import sensitivity
 from registry.documents import DocumentEntry
 from registry.errors import NonIdenticalHash, NonIdenticalSize
@@ -62,7 +63,7 @@ def submitted_document(
     if announced_hash is not None and announced_hash != digest:
         raise NonIdenticalHash(unique_id, registered=announced_hash, received=digest)
     filing = Filing(
-        entry_id=entry_id or str(uuid4()),
+        entry_id=entry_id or ordered_id(),
         # not the fullUrl: it is a name within one message, and some senders use the same in each
         entry_uuid=uuid5(NAMESPACE_URL, unique_id).urn,
         patient=patient,

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -132,8 +133,9 @@ def meta_now() -> Resource:
     return {"lastUpdated": meta_time(datetime.now(UTC))}
 
 
+@lru_cache(maxsize=64)
 def meta_time(moment: datetime) -> str:
-    """An instant to the millisecond."""
+    """An instant to the millisecond. What came in one message is of one moment."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from uuid import uuid4
 
 from adapters.dicom.manifest import read_manifest
+from adapters.ids import ordered_id
 from adapters.soap import names
 from adapters.soap.ebrim import RimObject, read_objects
 from adapters.soap.errors import MetadataFault
@@ -76,7 +76,7 @@ class _Reader:
         self._sets = [one for one in packages if one.node == names.SUBMISSION_SET_NODE]
         self._folders = [one for one in packages if one.node == names.FOLDER_NODE]
         self._associations = [one for one in objects if one.kind == "Association"]
-        self._ids = {one.id: str(uuid4()) for one in self._documents}
+        self._ids = {one.id: ordered_id() for one in self._documents}
 
     def submission(self) -> Submission:
         if len(self._sets) != 1:

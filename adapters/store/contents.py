@@ -18,7 +18,7 @@ import shutil
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -116,14 +116,11 @@ class FolderContentStore:
             raise
         return stored
 
-    def keep(self, unit: UnitOfWork, owner: str, content: SmallContent) -> StoredContent:
-        """Store small content with the unit: durable once that is, and absent if it is not."""
-        key = self._keys.within(unit, owner)
-        digest = content.stored.content_hash
-        header = Header(key.id, new_prefix(), digest, content.stored.size)
-        sealed = b"".join(seal_chunks(key, header.prefix, ((content.body, True),)))
-        unit.small_contents.put(owner, digest, header.sealed(key) + sealed)
-        return content.stored
+    def keep(self, unit: UnitOfWork, owner: str, contents: Sequence[SmallContent]) -> None:
+        """Store small contents with the unit: durable once that is, and absent if it is not."""
+        if contents:
+            key = self._keys.within(unit, owner)
+            unit.small_contents.put(owner, {each.stored.content_hash: _sealed(key, each) for each in contents})
 
     @contextmanager
     def batch(self, *, of: str = "") -> Iterator[None]:
@@ -334,6 +331,11 @@ class _Batch:
         self._pool.shutdown(cancel_futures=True)
         for path in self._pending:
             path.unlink(missing_ok=True)
+
+
+def _sealed(key: PatientKey, content: SmallContent) -> bytes:
+    header = Header(key.id, new_prefix(), content.stored.content_hash, content.stored.size)
+    return header.sealed(key) + b"".join(seal_chunks(key, header.prefix, ((content.body, True),)))
 
 
 def _write(path: Path, key: PatientKey, chunks: Iterable[bytes], *, with_sha1: bool) -> StoredContent:

@@ -97,6 +97,14 @@ def upsert(connection: Session, table: Table, values: Values) -> None:
     connection.execute(_upsert(table, connection.dialect.name, frozenset(values)), values)
 
 
+def upsert_all(connection: Session, table: Table, rows: Sequence[Values]) -> None:
+    """The same with many rows of the same columns, at least one."""
+    if len(rows) == 1:
+        upsert(connection, table, rows[0])
+    else:
+        connection.execute(_upsert(table, connection.dialect.name, frozenset(rows[0])), rows)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """A table whose nouns are listed newest first, by (`when`, id) keyset and in chunks.

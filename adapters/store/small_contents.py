@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import bindparam, delete, select
 
-from adapters.store.rows import Part, upsert
+from adapters.store.rows import Part, upsert_all
 from adapters.store.schema import small_content
 
 _SEALED = select(small_content.c.sealed).where(
@@ -21,9 +23,10 @@ class SmallContents(Part):
 
     __slots__ = ()
 
-    def put(self, owner: str, content_hash: str, sealed: bytes) -> None:
-        """Add, or put in the place of what may be damaged or under a key that was destroyed."""
-        upsert(self._connection, small_content, {"owner": owner, "content_hash": content_hash, "sealed": sealed})
+    def put(self, owner: str, contents: Mapping[str, bytes]) -> None:
+        """Add each by its hash, or put it in the place of what may be damaged or under a key that was destroyed."""
+        rows = [{"owner": owner, "content_hash": digest, "sealed": sealed} for digest, sealed in contents.items()]
+        upsert_all(self._connection, small_content, rows)
 
     def sealed(self, owner: str, content_hash: str) -> bytes | None:
         row = self._connection.execute(_SEALED, {"owner": owner, "content_hash": content_hash}).first()

@@ -80,11 +80,9 @@ def _publish_small(act: Act, submission: Submission, contents: Sequence[SmallCon
         still = {id(document) for document in taken.documents}
         both = [one for one in zip(contents, submission.documents, strict=True) if id(one[1]) in still]
         met = already_there(act, unit, taken.documents, record)
-        stored = [
-            content.stored if place in met else act.house.contents.keep(unit, record.id, content)
-            for place, (content, _) in enumerate(both)
-        ]
-        return _index(act, unit, taken, record, stored)
+        news = [content for place, (content, _) in enumerate(both) if place not in met]
+        act.house.contents.keep(unit, record.id, news)
+        return _index(act, unit, taken, record, [content.stored for content, _ in both])
 
 
 def _owner(act: Act, submission: Submission) -> tuple[Submission, str, bool]:

@@ -83,6 +83,13 @@ def test_brackets_inside_a_text_are_not_depth() -> None:
     assert parse_json(b'{"resourceType":"A","x":"%b\\""}' % (b"[" * 1000))["x"] == "[" * 1000 + '"'
 
 
+def test_a_text_ends_at_a_quote_after_whole_escapes_only() -> None:
+    inside = b'{"resourceType":"A","x":"\\\\","y":"\\\\\\"' + b"[" * 1000 + b'"}'
+    assert parse_json(inside) == {"resourceType": "A", "x": "\\", "y": '\\"' + "[" * 1000}
+    outside = b'{"resourceType":"A","x":"\\\\","y":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    assert "nested" in refused(outside)
+
+
 def test_sixty_four_levels_are_read() -> None:
     body = b'{"resourceType":"A","x":' + b"[" * 63 + b"]" * 63 + b"}"
     assert parse_json(body)["resourceType"] == "A"

@@ -13,6 +13,7 @@ from adapters.fhir.search_values import (
     ReferenceValue,
     StringValue,
     TokenValue,
+    beginning,
     fold,
     interval,
     parse_query,
@@ -118,6 +119,7 @@ def test_a_token_with_too_little_or_too_much_is_refused(text: str) -> None:
         ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00", "2017-01-01T00:00:01"),
         ("0001", "0001-01-01T00:00:00", "0001-12-31T17:00:00"),
         ("9999-12", "9999-11-30T17:00:00", "9999-12-31T23:59:59.999999"),
+        ("0001-01-01T00:00:00+07:00", "0001-01-01T00:00:00", "0001-01-01T00:00:00"),
     ],
 )
 def test_a_date_is_an_interval_in_vietnamese_time(text: str, low: str, high: str) -> None:
@@ -125,6 +127,7 @@ def test_a_date_is_an_interval_in_vietnamese_time(text: str, low: str, high: str
     value = DateValue.parse(text)
     assert (value.prefix, value.low, value.high) == ("eq", *expected)
     assert interval(text) == expected
+    assert beginning(text) == expected[0] and beginning(text).tzinfo is UTC
 
 
 def test_another_zone_can_be_given() -> None:
@@ -149,6 +152,8 @@ def test_another_zone_can_be_given() -> None:
         "2024 ",
         "2024-01-01T10:00:61Z",
         "2024-01-01T10:00:00+15:00",
+        "2024-01-01T24:00:00Z",
+        "2024-02-30T10:00:00Z",
         "٢٠٢٤",
         "2024-01-01T10",
         "9" * 8000,
@@ -158,6 +163,8 @@ def test_another_zone_can_be_given() -> None:
 def test_a_date_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         DateValue.parse(text)
+    with pytest.raises(BadRequest):
+        beginning(text)
 
 
 def day(number: int) -> datetime:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.store.contents import FolderContentStore
+from adapters.store.contents import FolderContentStore, small
 from adapters.store.keys import PatientKeys
 from adapters.store.sealed_file import CHUNK, HEADER, ContentDamaged
 from adapters.store.unit import Storage
@@ -49,6 +49,26 @@ def test_content_of_any_size_reads_back(contents: ContentStore, size: int, piece
     assert stored.sha1 == hashlib.sha1(content).hexdigest()
     assert stored.size == size
     assert b"".join(contents.open(LAN, stored.content_hash)) == content
+
+
+def test_small_contents_of_one_message_are_there_with_their_unit_or_not_at_all(
+    storage: Storage, tmp_path: Path
+) -> None:
+    contents = FolderContentStore(tmp_path / "contents", PatientKeys(storage, KEY))
+    reports = [small([text]) for text in (b"first", b"second", b"first", b"")]
+    kept = [one for one in reports if one is not None]
+    with pytest.raises(ZeroDivisionError), storage.begin() as unit:
+        contents.keep(unit, LAN, kept)
+        raise ZeroDivisionError
+    assert not any(contents.exists(LAN, one.stored.content_hash) for one in kept)
+    for _ in range(2):  # the same message again puts the same in its place
+        with storage.begin() as unit:
+            contents.keep(unit, LAN, kept)
+            contents.keep(unit, DUC, kept[:1])
+            contents.keep(unit, DUC, [])
+    assert [read(contents, one.stored.content_hash) for one in kept] == [b"first", b"second", b"first", b""]
+    assert read(contents, kept[0].stored.content_hash, DUC) == b"first"
+    assert not contents.exists(DUC, kept[1].stored.content_hash)
 
 
 @pytest.mark.parametrize("start", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK, len(REPORT) - 1, len(REPORT), len(REPORT) + 9])
