@@ -25,7 +25,7 @@ IN_A_ROW = 64 << 10
 MOST_REPLAYED = 10_000
 MOST_LINES = 50
 MOST_NAME = 200
-INSURANCE, HL7, CDA = "insurance", "hl7v2", "cda"
+INSURANCE, HL7, CDA, FHIR, SOAP = "insurance", "hl7v2", "cda", "fhir", "soap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,21 @@ def replay(house: House, item: FeedItem, caller: Caller) -> FeedItem:
     Meant for a process that can be killed (`hie_node/reading_again.py`).
     """
     read: Callable[[House, FeedItem, Caller], Became] | None = _READERS.get(item.feed.partition(" ")[0])
-    if read is None:
-        where = "send the study again" if item.objects else "its files lie in drop/refused; put them into drop again"
-        raise Unreadable("item of a feed", f"{item.feed}: {where}")
+    if read is None or not item.owner:
+        raise Unreadable("item of a feed", f"{item.feed}: {_where_it_is(item)}")
     became = read(house, item, caller)
     with house.storage.begin() as unit:
         return write(unit, replace(item, replayed=house.now()), None, became)
+
+
+def _where_it_is(item: FeedItem) -> str:
+    if item.objects:
+        return "send the study again"
+    if item.outcome != REFUSED:
+        return "it was accepted, and nothing is kept beside what it brought"
+    if " " in item.feed:
+        return "it was not kept; its sender has to send it again"
+    return "its files lie in drop/refused; put them into drop again"
 
 
 def refused(house: House, feed: str, *, since: datetime) -> list[str]:
@@ -162,7 +171,19 @@ def _clinical_document_again(house: House, item: FeedItem, caller: Caller) -> Be
     return publishing.clinical_document(house, b"".join(original(house, item)), caller)
 
 
-_READERS = {INSURANCE: _insurance_again, HL7: _message_again, CDA: _clinical_document_again}
+def _submission_again(house: House, item: FeedItem, caller: Caller) -> Became:
+    from hie_node import submission_feeds
+
+    return submission_feeds.again(house, item, caller)
+
+
+_READERS = {
+    INSURANCE: _insurance_again,
+    HL7: _message_again,
+    CDA: _clinical_document_again,
+    FHIR: _submission_again,
+    SOAP: _submission_again,
+}
 
 
 @dataclass(frozen=True, slots=True)

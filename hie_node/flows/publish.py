@@ -188,7 +188,9 @@ def _index(
     if submission.visit:
         warnings += submission.visit.deviations
     found = frozenset(entry.id for entry in met.values())
-    return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings, found)
+    entries = tuple(one.entry for one in judged)
+    act.provided = Provided(_outcome(judged), entries, submission_set, folders, warnings, found)
+    return act.provided
 
 
 def _keep_visit(act: Act, unit: UnitOfWork, visit: Visit, record: SourceRecord) -> None:
