@@ -145,10 +145,15 @@ def published(house: House, entry: Path) -> list[Published]:
     except (StorageUnavailable, MemoryError):
         raise
     except Exception as error:
-        reference = secrets.token_hex(6)
-        log.fault("drop folder", error, reference)
-        reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
-        return [Published(entry, "unknown", "refused", reason=reason)]
+        return [fault_in(entry, error)]
+
+
+def fault_in(entry: Path, error: Exception) -> Published:
+    """A fault of ours while it was read; in the log only its place is written down."""
+    reference = secrets.token_hex(6)
+    log.fault("files", error, reference)
+    reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
+    return Published(entry, "unknown", "refused", reason=reason)
 
 
 def _measure(entry: Path) -> tuple[int, int]:
