@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from adapters.insurance.rows import Deviations, Row
+from adapters.insurance.tables import tables
 from adapters.insurance.values import Moment, read_birth_date, read_moment
 from registry.local_time import VIET_NAM
 
@@ -36,18 +38,19 @@ AS_WRITTEN = "(sau ngày nhận tệp, không dùng)"
 
 
 def without_times_to_come(
-    tables: Mapping[str, tuple[Row, ...]], now: datetime, strange: Deviations
+    dossier: Mapping[str, tuple[Row, ...]], now: datetime, strange: Deviations
 ) -> dict[str, tuple[Row, ...]]:
     """The tables, with times that lie ahead made into words."""
     until = (now + TOLERANCE).astimezone(VIET_NAM)
-    return {table: _checked(rows, table, until, strange) for table, rows in tables.items()}
+    return {table: _checked(rows, table, until, strange) for table, rows in dossier.items()}
 
 
 def _checked(rows: tuple[Row, ...], table: str, until: datetime, strange: Deviations) -> tuple[Row, ...]:
     written = f"{until:%Y%m%d%H%M%S}"
+    columns = _columns(table)
     found: dict[int, dict[str, str]] = {}
     for place, row in enumerate(rows):
-        for column in HAPPENED:
+        for column in columns:
             # digits compare as times do; only what seems to lie ahead is looked at
             if (text := row.get(column)) and text > written[: len(text)] and (moment := _ahead(text, until)):
                 found.setdefault(place, {})[column] = f"{moment.spoken} {AS_WRITTEN}"
@@ -55,6 +58,12 @@ def _checked(rows: tuple[Row, ...], table: str, until: datetime, strange: Deviat
     if not found:
         return rows
     return tuple({**row, **found[place]} if place in found else row for place, row in enumerate(rows))
+
+
+@lru_cache(maxsize=64)
+def _columns(name: str) -> tuple[str, ...]:
+    table = tables().get(name)
+    return tuple(column for column in HAPPENED if table is None or column in table.columns)
 
 
 def _ahead(text: str, until: datetime) -> Moment | None:
