@@ -45,6 +45,12 @@ HL7_TOGETHER = 50
 HL7_FILE = 256 << 20
 """Bytes of a file of HL7 messages, which is read as a whole."""
 
+DEEPEST = 32
+"""Folders within folders, as no sender has them."""
+
+UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
+
 Progress = Callable[[Path], None]
 
 
@@ -98,20 +104,44 @@ def publish_paths(
                 on_file(file)
 
 
-def portions(paths: Iterable[Path]) -> Iterator[Portion]:
+def portions(paths: Iterable[Path], *, depth: int = 0) -> Iterator[Portion]:
     """What lies below these paths, each looked at when the one before it is done."""
     for path in paths:
-        if path.is_symlink() or not path.is_dir():
+        if not is_folder(path):
             yield from _of_files([path])
             continue
+        if depth > DEEPEST:
+            yield Portion("unknown", (path,), f"folders are nested deeper than {DEEPEST}")
+            continue
         try:
-            children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+            children = sorted(child for child in path.iterdir() if not is_litter(child))
         except OSError as error:
             yield _unopened(path, error)
             continue
-        folders = [child for child in children if child.is_dir() and not child.is_symlink()]
-        yield from _of_files([child for child in children if child not in folders])
-        yield from portions(folders)
+        for child in filter(is_unfinished, children):
+            yield Portion("unknown", (child,), "its name says that it is not finished, or is to be hidden")
+        finished = [child for child in children if not is_unfinished(child)]
+        folders = {child for child in finished if is_folder(child)}
+        yield from _of_files([child for child in finished if child not in folders])
+        yield from portions(sorted(folders), depth=depth + 1)
+
+
+def is_folder(path: Path) -> bool:
+    """Of its own; a link could lead anywhere. What cannot be looked at is told so where it is opened."""
+    try:
+        return path.is_dir() and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def is_unfinished(path: Path) -> bool:
+    """As programs name what they still write."""
+    return path.name.startswith(".") or path.suffix in UNFINISHED
+
+
+def is_litter(path: Path) -> bool:
+    """What desktops leave in every folder that somebody looked into."""
+    return path.name in LITTER or path.name.startswith("._")
 
 
 def _of_files(files: Sequence[Path]) -> Iterator[Portion]:
@@ -209,6 +239,7 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
     reasons = {
         "sidecar": "the document that it describes is not beside it",
         "fhir": "post it to the FHIR door instead",
+        "packed": "packed (zip, gzip or alike); nothing is unpacked here, put the files themselves here",
         "link or device": "a link, a pipe or a device; put the file itself here",
     }
     return Published(file, kind, "refused", reason=reasons.get(kind, "not a kind of file that can be published"))

@@ -48,8 +48,8 @@ from registry.searches import PatientSearch
 
 _NUMBER_WEIGHT = 8
 MOST_KEYS = 200
-"""Keys under which one description is looked for. Nobody has as many; a program that hangs a number for every visit on its
-patient must not make every registration wait."""
+"""Keys under which one description is looked for. Nobody has as many; a program that hangs a number for every visit on
+its patient must not make every registration wait."""
 
 _PAGE = 200
 _SIZE = select(func.max(source_record.c.number))
