@@ -24,7 +24,7 @@ IN_A_ROW = 64 << 10
 
 MOST_REPLAYED = 10_000
 MOST_LINES = 50
-MOST_NAME = 200
+MOST_NAME, MOST_TEXT = 200, 1000
 INSURANCE, HL7, CDA, FHIR, SOAP = "insurance", "hl7v2", "cda", "fhir", "soap"
 
 
@@ -76,8 +76,8 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
         item,
         outcome=became.outcome,
         documents=became.documents,
-        reasons=became.reasons[:MOST_LINES],
-        deviations=dict(Counter(became.notes).most_common(MOST_LINES)),
+        reasons=tuple(_line(reason) for reason in became.reasons[:MOST_LINES]),
+        deviations={_line(note): number for note, number in Counter(became.notes).most_common(MOST_LINES)},
         same_as=earlier.name if earlier else "",
         gaps=became.gaps or (item.gaps if became.outcome == "unchanged" else ()),
     )
@@ -87,11 +87,20 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
 
 def new_item(house: House, feed: str, name: str, kept: Kept | None = None) -> FeedItem:
     """An item of which nothing became yet. A name is one line, whoever chose it."""
-    shown = "".join(sign if sign.isprintable() else "?" for sign in name)[:MOST_NAME]
+    shown = _printed(name)[:MOST_NAME]
     item = FeedItem(new_id(), feed, shown, house.now(), "", "", 0)
     if kept is None:
         return item
     return replace(item, digest=kept.digest, size=kept.size, owner=kept.owner, kept_as=kept.content_hash)
+
+
+def _line(text: str) -> str:
+    return _printed(text)[:MOST_TEXT]
+
+
+def _printed(text: str) -> str:
+    """In one line, and of letters that every database takes."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def original(house: House, item: FeedItem) -> Iterator[bytes]:

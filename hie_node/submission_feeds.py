@@ -164,7 +164,7 @@ def _once_more(house: House, before: FeedItem, item: FeedItem, note: str, reason
     notes = before.deviations | {note: before.deviations.get(note, 0) + 1}
     now = replace(before, received=item.received, outcome=REFUSED, deviations=notes)
     with house.storage.begin() as unit:
-        unit.feeds.save(replace(now, reasons=reasons[: feeds.MOST_LINES] or before.reasons))
+        unit.feeds.save(now if not reasons else replace(now, reasons=reasons[: feeds.MOST_LINES]))
 
 
 def _rest_of_the_day(house: House, item: FeedItem) -> FeedItem:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 
 from adapters.store.codec import dump
-from tests.conformance.client import Client, Resource, own_name
+from hie_node import feeds
+from hie_node.flows.publish import DATED_AHEAD
+from tests.conformance.client import Client, Resource, own_name, provided, stored
 from tests.conformance.soap import Document, SoapClient, Submission
 from tests.house.hospital import Hospital
 from tests.house.test_insurance import VISIT
@@ -72,3 +75,18 @@ def test_a_whole_report_in_the_column_of_a_name_is_no_title(lab: Lab) -> None:
     assert len(str(report.attachment.title)) == 255
     assert "không tiêm " * 1000 in Hospital(node.house).text(report), "the text has all of it"
     assert sum(len(dump(one)) for one in node.holds()) < 20_000
+
+
+def test_a_document_of_next_year_is_not_the_newest_and_its_sender_is_told(client: Client) -> None:
+    client.registers("BN13")
+    now = client.hospital.house.now()
+    true, wrong = (provided(client.subject("BN13"), profile="Minimal") for _ in range(2))
+    for message, at in ((true, now - timedelta(days=3)), (wrong, now + timedelta(days=300))):
+        message["entry"][1]["resource"]["context"] = {"period": {"start": at.isoformat(timespec="seconds")}}
+    ids = [stored(client("POST", "/fhir", one)).partition("/")[2] for one in (true, wrong)]
+    found = client.get("/fhir/DocumentReference", **{"patient.identifier": f"{client.system}|BN13"})
+    assert found.ids == ids, "the one whose time is not known comes last"
+    told = found.resources[1]["context"]["period"]["start"]
+    assert told.startswith(str((now + timedelta(days=300)).year)), "what its sender said stays as it was given"
+    (sender,) = feeds.senders(client.hospital.house, since=now - timedelta(hours=1))
+    assert sender.deviations[DATED_AHEAD] == 1

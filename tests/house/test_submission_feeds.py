@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -267,3 +268,23 @@ def test_a_fault_of_ours_is_found_by_its_reference(client: Client, monkeypatch: 
     assert re.search(r"reference [0-9a-f]{12}", item.reasons[-1]) and "BN7" not in " ".join(item.reasons)
     monkeypatch.undo()
     assert again(client.hospital, item).outcome == "stored"
+
+
+def test_a_senders_own_number_stands_in_the_line_and_forges_none(client: Client) -> None:
+    assert client("POST", "/fhir", bundle(client), X_Request_Id="abc-1").status == 422
+    assert refused(client.hospital).name == "ITI-65 abc-1"
+    odd = "x" * 3000 + "\x85\x1b"
+    assert client("POST", "/fhir", bundle(client), X_Request_Id=odd).status == 422
+    names = {one.name for one in items(client.hospital, REFUSED)}
+    assert names == {"ITI-65 abc-1", f"ITI-65 {'x' * 100}"}
+
+
+def test_replays_side_by_side_make_one_document(client: Client) -> None:
+    assert client("POST", "/fhir", bundle(client)).status == 422
+    client.registers("BN7")
+    item = refused(client.hospital)
+    with ThreadPoolExecutor(4) as at_once:
+        became = list(at_once.map(lambda _: again(client.hospital, item).outcome, range(4)))
+    assert set(became) <= {"stored", "unchanged"}
+    found = client.get("/fhir/DocumentReference", **{"patient.identifier": f"{client.system}|BN7"})
+    assert len(found.ids) == 1
