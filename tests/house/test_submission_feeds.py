@@ -288,3 +288,21 @@ def test_replays_side_by_side_make_one_document(client: Client) -> None:
     assert set(became) <= {"stored", "unchanged"}
     found = client.get("/fhir/DocumentReference", **{"patient.identifier": f"{client.system}|BN7"})
     assert len(found.ids) == 1
+
+
+def test_a_removal_of_nobody_does_not_remove_who_was_registered_since(client: Client) -> None:
+    target = "/fhir/Patient?" + urlencode({"identifier": f"{client.system}|BN7"})
+    assert client("DELETE", target).status == 404
+    item = refused(client.hospital)
+    client.hospital.lab.clock.moves(by=timedelta(seconds=1))
+    assert client.registers("BN7").status == 201
+    assert again(client.hospital, item).outcome == "unchanged"
+    assert client.get("/fhir/Patient", identifier=f"{client.system}|BN7").resources[0]["active"] is True
+
+
+def test_who_replays_is_on_record_and_not_the_system_that_sent(client: Client) -> None:
+    assert client("POST", "/fhir", bundle(client)).status == 422
+    client.registers("BN7")
+    again(client.hospital, refused(client.hospital))
+    (row,) = client.hospital.rows(direction="published")
+    assert (row.requester.subject, row.transaction, len(row.items)) == ("administrator", "ITI-65", 1)
