@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from typer.testing import CliRunner
 
 from consent.requesters import Role
 from hie_node import feeds, submission_feeds
+from hie_node.cli import app
 from hie_node.publishing import publisher
 from registry.errors import Unreadable
 from registry.feeds import REFUSED, FeedItem, FeedSearch
@@ -306,3 +308,13 @@ def test_who_replays_is_on_record_and_not_the_system_that_sent(client: Client) -
     again(client.hospital, refused(client.hospital))
     (row,) = client.hospital.rows(direction="published")
     assert (row.requester.subject, row.transaction, len(row.items)) == ("administrator", "ITI-65", 1)
+
+
+def test_the_command_reads_it_again_where_it_can_be_killed(client: Client) -> None:
+    assert client("POST", "/fhir", bundle(client)).status == 422
+    client.registers("BN7")
+    house = client.hospital.house
+    house.storage.close()  # nothing of it is open at a fork
+    found = CliRunner().invoke(app, ["--home", str(house.settings.home), "feeds", "replay", "--feed", "fhir"])
+    assert (found.exit_code, found.output.splitlines()[-1]) == (0, "1 read again, 0 refused again"), found.output
+    assert [one.outcome for one in items(client.hospital) if one.name == "ITI-65"] == ["stored"]
