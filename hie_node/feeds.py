@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act, Caller
@@ -76,7 +77,7 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
         item,
         outcome=became.outcome,
         documents=became.documents,
-        reasons=tuple(_line(reason) for reason in became.reasons[:MOST_LINES]),
+        reasons=lines(became.reasons),
         deviations={_line(note): number for note, number in Counter(became.notes).most_common(MOST_LINES)},
         same_as=earlier.name if earlier else "",
         gaps=became.gaps or (item.gaps if became.outcome == "unchanged" else ()),
@@ -92,6 +93,11 @@ def new_item(house: House, feed: str, name: str, kept: Kept | None = None) -> Fe
     if kept is None:
         return item
     return replace(item, digest=kept.digest, size=kept.size, owner=kept.owner, kept_as=kept.content_hash)
+
+
+def lines(reasons: Iterable[str]) -> tuple[str, ...]:
+    """As many, and as long, as an item tells."""
+    return tuple(_line(reason) for reason in islice(reasons, MOST_LINES))
 
 
 def _line(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from uuid import NAMESPACE_OID, uuid5
 
 from adapters.catalogue import TRANSACTIONS
-from adapters.fhir import outcome
+from adapters.fhir import batch, outcome
 from adapters.soap import faults
 from adapters.soap.envelope import open_message
 from adapters.soap.messages import transaction_of
@@ -164,7 +164,7 @@ def _once_more(house: House, before: FeedItem, item: FeedItem, note: str, reason
     notes = before.deviations | {note: before.deviations.get(note, 0) + 1}
     now = replace(before, received=item.received, outcome=REFUSED, deviations=notes)
     with house.storage.begin() as unit:
-        unit.feeds.save(now if not reasons else replace(now, reasons=reasons[: feeds.MOST_LINES]))
+        unit.feeds.save(replace(now, reasons=feeds.lines(reasons) or before.reasons))
 
 
 def _rest_of_the_day(house: House, item: FeedItem) -> FeedItem:
@@ -220,6 +220,8 @@ def _one_line(value: str) -> str:
 
 def again(house: House, item: FeedItem, caller: Caller) -> feeds.Became:
     """What becomes of it now, in the name of whoever has it read again, as of every file. Raises StorageUnavailable."""
+    if item.name.partition(" ")[0] == batch.TRANSACTION.name:
+        return feeds.Became(REFUSED, reasons=("a batch is sent again by its sender, entry by entry or whole",))
     request = _request(house, b"".join(feeds.original(house, item)))
     transaction = _at_its_address(request)
     try:

@@ -218,6 +218,9 @@ def test_the_entries_of_a_batch_have_lines_of_their_own(client: Client) -> None:
     assert item.name == "ITI-105"
     head = original(client.hospital, item).partition(b"\r\n\r\n")[0]
     assert b"\r\nX-Other" not in head
+    assert client("POST", "/fhir", batch | {"entry": [entry] * 101}).status == 413
+    (whole,) = (one for one in items(client.hospital, REFUSED) if one.name == "batch")
+    assert "sent again by its sender" in again(client.hospital, whole).reasons[0]
 
 
 def test_a_program_that_tries_all_night_has_one_line_a_day(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
