@@ -20,6 +20,8 @@ HOUSE_AND_PEER: frozenset[Door] = frozenset({"house", "peer"})
 NETWORK: frozenset[Door] = frozenset({"network"})
 PEER: frozenset[Door] = frozenset({"peer"})
 EVERYWHERE: frozenset[Door] = frozenset({"house", "network", "peer"})
+UNEXPECTED = 500
+"""What each language answers to an error that is in no table."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FIRST_BYTES = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
-_ENCODINGS = frozenset(("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be", "cp1258", "cp1252", "iso8859-1"))
+_CODE_PAGES = frozenset(("ascii", "cp1258", "cp1252", "iso8859-1"))
+_ENCODINGS = _CODE_PAGES | {"utf-8", "utf-16", "utf-16-le", "utf-16-be"}
 
 _DECLARATION = re.compile(
     r"""\s*+<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["'][^>]{0,100}>"""
@@ -152,7 +153,8 @@ def stream_xml(
 
     is_part  asked for each element outside of parts as it begins, with its depth (the root has 1); it may raise
     max_part bytes of one part, elements of one part are at most `max_elements`
-    remark   hears what is overlooked: a declared encoding that the bytes refute, zeros after the end; else neither is
+    remark   hears what is overlooked: a declared encoding that the bytes refute, white space before the beginning and
+             zeros after the end; else none of it is
     """
     guard = _Guard(max_attributes)
     parser, progress = _new_parser(huge=True), _Parts(is_part, max_part, max_depth, max_elements)
@@ -311,8 +313,12 @@ def _encoding_of(body: bytes, remark: Remark | None) -> tuple[str, bytes]:
     """The encoding by byte order mark, first bytes and declaration, and the body without its mark.
 
     Where the first bytes refute the declaration, and somebody hears the remark, they are believed: .NET declares UTF-16
-    of a text that is then written as UTF-8. What is not UTF-8 then is refused by its decoder.
+    of a text that is then written as UTF-8, and a template declares a code page that its program does not write. What
+    is not UTF-8 then is refused by its decoder.
     """
+    if remark is not None and body[:1].isspace() and (stripped := body.lstrip()).startswith(b"<?xml"):
+        remark("white space stands before its beginning; overlooked")
+        body = stripped
     family = ""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
@@ -325,6 +331,9 @@ def _encoding_of(body: bytes, remark: Remark | None) -> tuple[str, bytes]:
         return family or "utf-8", body
     if not family:
         if not declared.startswith("utf-16"):
+            if remark is not None and declared in _CODE_PAGES and _is_utf8(body):
+                remark(f"{declared} is declared, but the bytes are UTF-8; read as UTF-8")
+                return "utf-8", body
             return declared, body
         if remark is None:
             raise EncodingRefused("UTF-16 is declared, but the bytes are not UTF-16", line=1)
@@ -335,6 +344,15 @@ def _encoding_of(body: bytes, remark: Remark | None) -> tuple[str, bytes]:
             raise EncodingRefused(f"{declared} is declared, but the first bytes say {family}", line=1)
         remark(f"{declared} is declared, but the first bytes say {family}; they are believed")
     return family, body
+
+
+def _is_utf8(beginning: bytes) -> bool:
+    """Whether its letters beyond ASCII can only be that; the last one may be cut."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return not text.isascii()
 
 
 def _declared_encoding(start: str) -> str:

@@ -26,6 +26,7 @@ from hie_node.house import House, new_id
 from registry.answered import Answered
 from registry.answers import CommunityOutcome
 from registry.coded import CodedValue
+from registry.commands import Provided
 from registry.documents import DocumentEntry
 from registry.errors import Gone, NotFound, NotUnique, RegistryError
 from registry.identifiers import HomeCommunityId, PatientIdentifier
@@ -66,6 +67,7 @@ class Act:
               token that came, at the asking hospital that of the tokens it sends
     heard  what became of each hospital that was asked; kept with the record of the answers
     also   what becomes durable together with the effect, and only with it
+    provided  what publishing did, known before its unit ends
     only_records  the records of the one patient that the caller's token is for, once a unit is open
     """
 
@@ -88,6 +90,7 @@ class Act:
     token_spent: bool = False
     also: Callable[[UnitOfWork], None] | None = None
     only_records: frozenset[str] = frozenset()
+    provided: Provided | None = None
     recorded: bool = field(default=False, init=False)
     _by_labels: dict[tuple[datetime, tuple[CodedValue, ...]], Decision] = field(default_factory=dict, init=False)
 
@@ -149,6 +152,7 @@ class Act:
             patient=None,
             record_id=None,
             also=None,
+            provided=None,
         )
 
     def _spend_token(self, unit: UnitOfWork) -> None:

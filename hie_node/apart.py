@@ -293,11 +293,12 @@ class Apart:
     def ask(self, task: dict[str, Any], content: bytes = b"") -> Answer:
         """Once more where its worker ended, since that can come through no fault of the task. Raises WorkerEnded."""
         try:
-            return self._asked(task, content)
+            return self.ask_once(task, content)
         except WorkerEnded:
-            return self._asked(task, content)
+            return self.ask_once(task, content)
 
-    def _asked(self, task: dict[str, Any], content: bytes) -> Answer:
+    def ask_once(self, task: dict[str, Any], content: bytes = b"") -> Answer:
+        """Raises WorkerEnded."""
         worker = self._usual()
         try:
             with worker.line() as line:

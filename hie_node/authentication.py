@@ -108,15 +108,17 @@ def at_the_peer_door(
     return Caller(token.requester, "peer", token.expires, receipts, token.basis.residual if token.basis else ())
 
 
-def introduced(house: House, request: WireRequest) -> None:
+def introduced(house: House, request: WireRequest) -> tuple[Caller, Scopes] | None:
     """Before a SOAP envelope is read: a token that holds, or a connection of a hospital in the network.
 
-    At the house door a message without a token may still say who sends it, by an assertion inside. Raises TokenRefused.
+    At the house door a message without a token may still say who sends it, by an assertion inside: then it is nobody
+    yet. Raises TokenRefused.
     """
     if request.door == "peer":
         connected_community(house, request.headers)
     elif request.header("authorization"):
-        at_the_house_door(house, request.headers)
+        return at_the_house_door(house, request.headers)
+    return None
 
 
 def connected_community(house: House, headers: Mapping[str, str]) -> Peer:

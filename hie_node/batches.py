@@ -19,10 +19,10 @@ from adapters.fhir.reading import parse_resource
 from adapters.transactions import Transaction
 from adapters.wire import WireRequest, WireResponse, query_pairs
 from consent.errors import TokenRefused
-from hie_node import log, metrics
+from hie_node import log, metrics, submission_feeds
 from hie_node.authentication import at_the_house_door
 from hie_node.house import House
-from hie_node.pipeline import handle, refused
+from hie_node.pipeline import handle, note_refused, refused
 from registry.errors import Unreadable
 
 _NO_SUCH = "There is no such interaction here."
@@ -49,19 +49,24 @@ def handle_bundle(
     bundles  the transactions that are Bundles of a type
     single   what an entry of a batch can ask for
     """
-    started, caller, why = time.perf_counter(), None, ""
+    started, caller, why, is_read = time.perf_counter(), None, "", False
     first = next(one for one in bundles if one.bundle == "transaction")
     batch = next(one for one in bundles if one.bundle == "batch")
     try:
-        caller, _ = at_the_house_door(house, request.headers)
+        caller, scopes = at_the_house_door(house, request.headers)
+        request = submission_feeds.heard(request)
         bundle = parse_resource(request, "Bundle", house.settings.limits.fhir_body)
-        request = replace(request, kept={"bundle": bundle})
+        is_read, request = True, replace(request, kept={"bundle": bundle})
         if bundle.get("type") != "batch":
             return handle(house, first, request)
         answer = _carried_out(house, batch, single, request)
     except Exception as error:
         answer = refused(batch, request, error)
         why = error.reason if isinstance(error, TokenRefused) else ""
+        if caller is not None and scopes.cover(*first.scope):
+            # a batch is no submission as a whole; what could not be read may have been one
+            name = batch.name if is_read else submission_feeds.UNREAD
+            note_refused(house, first, request, caller=caller, error=error, answer=answer, name=name)
     seconds = time.perf_counter() - started
     metrics.observe(batch.name, request.door, answer.status, seconds)
     log.request(batch.name, request.door, answer.status, seconds, caller.requester if caller else None, why)

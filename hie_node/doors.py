@@ -22,14 +22,14 @@ from adapters.dicom.errors import PROBLEM
 from adapters.fhir import outcome
 from adapters.fhir.issues import FhirError, Issue
 from adapters.fhir.issues import NotFound as NoSuchInteraction
-from adapters.transactions import Transaction
+from adapters.transactions import UNEXPECTED, Transaction
 from adapters.wire import WireRequest, WireResponse, query_pairs
 from hie_node import cross_origin, log, operations, tokens_door
 from hie_node.batches import handle_bundle
 from hie_node.edge.refusals import speaks_fhir
 from hie_node.house import House
 from hie_node.page_tokens import seal_page
-from hie_node.pipeline import UNEXPECTED, handle, handle_message
+from hie_node.pipeline import handle, handle_message
 from hie_node.web import door as pages
 from hie_node.web.front import error_page
 from registry.errors import Unreadable

@@ -12,24 +12,35 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hie_node import log, metrics
 from hie_node.house import House
-from hie_node.publishing import Published, is_plain, printable, publish_paths
+from hie_node.publishing import (
+    DEEPEST,
+    Published,
+    is_folder,
+    is_litter,
+    is_plain,
+    is_unfinished,
+    printable,
+    publish_paths,
+)
 from registry.errors import StorageUnavailable
 
 OWN = frozenset({"done", "refused", "rejected"})
 """Folders of ours: published, could not be used, and what a registrar said is nobody's here."""
-UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 LONGEST_STEM = 60
 """Characters of a name that get an ending of ours: a name may have 255 bytes, and a letter four of them."""
 
 STILL_WRITTEN = 3600.0
 """Seconds after a file was taken in which it is watched: a slow sender writes on in what was moved under its hands."""
+
+WAIT_UNFINISHED = 900.0
+"""Seconds after the last change for which a folder waits where a name in it says that something is still written."""
 
 WAIT_FOR_SIDECAR = 60.0
 """Seconds that a document may lie without its sidecar, and the other way round, before it is refused."""
@@ -63,7 +74,7 @@ class DropFolder:
         self._bring_back()
         now_there: dict[Path, tuple[int, int]] = {}
         for entry in sorted(self._root.iterdir()):
-            if entry.name in OWN or entry.name.startswith(".") or entry.suffix in UNFINISHED:
+            if entry.name in OWN or is_unfinished(entry):
                 continue
             with contextlib.suppress(FileNotFoundError):
                 now_there[entry] = _measure(entry)
@@ -75,7 +86,9 @@ class DropFolder:
         self._clear_out()
 
     def _waits(self, entry: Path) -> bool:
-        """A document and its sidecar may arrive one after the other."""
+        """A document and its sidecar may arrive one after the other, and a folder file by file."""
+        if _is_still_written(entry):
+            return True
         partners = {".pdf": [".json"], ".txt": [".json"], ".json": [".pdf", ".txt"]}.get(entry.suffix.lower())
         if partners is None or not is_plain(entry) or any(entry.with_suffix(ending).is_file() for ending in partners):
             return False
@@ -145,17 +158,52 @@ def published(house: House, entry: Path) -> list[Published]:
     except (StorageUnavailable, MemoryError):
         raise
     except Exception as error:
-        reference = secrets.token_hex(6)
-        log.fault("drop folder", error, reference)
-        reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
-        return [Published(entry, "unknown", "refused", reason=reason)]
+        return [fault_in(entry, error)]
+
+
+def fault_in(entry: Path, error: Exception) -> Published:
+    """A fault of ours while it was read; in the log only its place is written down."""
+    reference = secrets.token_hex(6)
+    log.fault("files", error, reference)
+    reason = f"could not be published, through no fault of the file; reference {reference} of the node's log"
+    return Published(entry, "unknown", "refused", reason=reason)
 
 
 def _measure(entry: Path) -> tuple[int, int]:
-    """Bytes and newest change of a file, or of all below a folder."""
-    inside = entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ()
-    stats = [path.lstat() for path in (entry, *inside)]
+    """Bytes and newest change of a file, or of all below a folder. Raises FileNotFoundError."""
+    stats = [found for path in _below(entry) if (found := _looked_at(path)) is not None]
     return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+
+
+def _looked_at(path: Path) -> os.stat_result | None:
+    """None where a path is longer than can be said, or nobody may look: that is told when it is opened."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+
+
+def _below(entry: Path) -> Iterator[Path]:
+    """The entry and what lies in it, as deep as it is published; a folder that cannot be opened is told so there."""
+    waiting = [(entry, 0)]
+    while waiting:
+        path, depth = waiting.pop()
+        yield path
+        if depth <= DEEPEST and is_folder(path):
+            with contextlib.suppress(PermissionError, NotADirectoryError):
+                waiting += [(child, depth + 1) for child in path.iterdir()]
+
+
+def _is_still_written(entry: Path) -> bool:
+    """Or changes under our eyes."""
+    inside = (path for path in _below(entry) if path != entry and not is_litter(path) and is_unfinished(path))
+    try:
+        changed = max((found.st_mtime for path in inside if (found := _looked_at(path))), default=0.0)
+    except FileNotFoundError:
+        return True
+    return time.time() - changed < WAIT_UNFINISHED
 
 
 def _move(path: Path, folder: Path) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 
 from adapters.store.unit import UnitOfWork
 from hie_node.acts import Act, Caller
@@ -24,8 +25,8 @@ IN_A_ROW = 64 << 10
 
 MOST_REPLAYED = 10_000
 MOST_LINES = 50
-MOST_NAME = 200
-INSURANCE, HL7, CDA = "insurance", "hl7v2", "cda"
+MOST_NAME, MOST_TEXT = 200, 1000
+INSURANCE, HL7, CDA, FHIR, SOAP = "insurance", "hl7v2", "cda", "fhir", "soap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
         item,
         outcome=became.outcome,
         documents=became.documents,
-        reasons=became.reasons[:MOST_LINES],
-        deviations=dict(Counter(became.notes).most_common(MOST_LINES)),
+        reasons=lines(became.reasons),
+        deviations={_line(note): number for note, number in Counter(became.notes).most_common(MOST_LINES)},
         same_as=earlier.name if earlier else "",
         gaps=became.gaps or (item.gaps if became.outcome == "unchanged" else ()),
     )
@@ -87,11 +88,25 @@ def write(unit: UnitOfWork, item: FeedItem, kept: Kept | None, became: Became) -
 
 def new_item(house: House, feed: str, name: str, kept: Kept | None = None) -> FeedItem:
     """An item of which nothing became yet. A name is one line, whoever chose it."""
-    shown = "".join(sign if sign.isprintable() else "?" for sign in name)[:MOST_NAME]
+    shown = _printed(name)[:MOST_NAME]
     item = FeedItem(new_id(), feed, shown, house.now(), "", "", 0)
     if kept is None:
         return item
     return replace(item, digest=kept.digest, size=kept.size, owner=kept.owner, kept_as=kept.content_hash)
+
+
+def lines(reasons: Iterable[str]) -> tuple[str, ...]:
+    """As many, and as long, as an item tells."""
+    return tuple(_line(reason) for reason in islice(reasons, MOST_LINES))
+
+
+def _line(text: str) -> str:
+    return _printed(text)[:MOST_TEXT]
+
+
+def _printed(text: str) -> str:
+    """In one line, and of letters that every database takes."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def original(house: House, item: FeedItem) -> Iterator[bytes]:
@@ -128,12 +143,21 @@ def replay(house: House, item: FeedItem, caller: Caller) -> FeedItem:
     Meant for a process that can be killed (`hie_node/reading_again.py`).
     """
     read: Callable[[House, FeedItem, Caller], Became] | None = _READERS.get(item.feed.partition(" ")[0])
-    if read is None:
-        where = "send the study again" if item.objects else "its files lie in drop/refused; put them into drop again"
-        raise Unreadable("item of a feed", f"{item.feed}: {where}")
+    if read is None or not item.owner:
+        raise Unreadable("item of a feed", f"{item.feed}: {_where_it_is(item)}")
     became = read(house, item, caller)
     with house.storage.begin() as unit:
         return write(unit, replace(item, replayed=house.now()), None, became)
+
+
+def _where_it_is(item: FeedItem) -> str:
+    if item.objects:
+        return "send the study again"
+    if item.outcome != REFUSED:
+        return "it was accepted, and nothing is kept beside what it brought"
+    if " " in item.feed:
+        return "it was not kept; its sender has to send it again"
+    return "its files lie in drop/refused; put them into drop again"
 
 
 def refused(house: House, feed: str, *, since: datetime) -> list[str]:
@@ -162,7 +186,19 @@ def _clinical_document_again(house: House, item: FeedItem, caller: Caller) -> Be
     return publishing.clinical_document(house, b"".join(original(house, item)), caller)
 
 
-_READERS = {INSURANCE: _insurance_again, HL7: _message_again, CDA: _clinical_document_again}
+def _submission_again(house: House, item: FeedItem, caller: Caller) -> Became:
+    from hie_node import submission_feeds
+
+    return submission_feeds.again(house, item, caller)
+
+
+_READERS = {
+    INSURANCE: _insurance_again,
+    HL7: _message_again,
+    CDA: _clinical_document_again,
+    FHIR: _submission_again,
+    SOAP: _submission_again,
+}
 
 
 @dataclass(frozen=True, slots=True)

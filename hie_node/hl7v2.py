@@ -33,9 +33,9 @@ from hie_node.apart import pulse
 from hie_node.flows.anew import grouped_anew, one_group, was_in_the_way
 from hie_node.flows.table import flow_for
 from hie_node.house import House
+from hie_node.overtaken import STALE, still_news
 from registry.code_maps import CodeGap, gaps
-from registry.commands import FeedPatient, MergePatients, ProvideSubmission
-from registry.documents import DocumentStatus
+from registry.commands import ProvideSubmission
 from registry.errors import RegistryError, StorageUnavailable
 from registry.feeds import REFUSED, FeedItem
 from registry.vietnamese import composed
@@ -226,7 +226,7 @@ def _answered(house: House, found: Understood, data: bytes, replayed: FeedItem |
         return Handled(tuple(told), ACCEPTED, _event(message), commands=len(results))
     identity = (_sender(message), message.control_id[:255], _digest(data))
     again = replayed is None and _had_effect(house, identity)
-    commands = [] if again else _still_news(house, read.commands, replayed)
+    commands = [] if again else still_news(house, read.commands, replayed)
     notes = (*message.deviations, *read.notes, *((STALE,) if len(commands) < len(read.commands) and not again else ()))
     told = answers(sender_of(message, data), ACCEPTED, now=here.now, notes=notes)
     brought = [each for one in commands if isinstance(one, ProvideSubmission) for each in one.submission.documents]
@@ -234,37 +234,6 @@ def _answered(house: House, found: Understood, data: bytes, replayed: FeedItem |
     handled = Handled(tuple(told), ACCEPTED, _event(message), again, len(commands), notes, len(brought), missing)
     _carry_out(house, message, exchange, commands, _last_step(house, message, data, handled, identity, replayed))
     return handled
-
-
-STALE = "replayed: a later message of this patient was accepted since; nothing was changed by this one"
-
-
-def _still_news(house: House, commands: Sequence[object], replayed: FeedItem | None) -> list[object]:
-    """Of a message that is read again, what no later message has overtaken."""
-    if replayed is None:
-        return list(commands)
-    with house.storage.read() as unit:
-        return [each for each in commands if not _is_overtaken(unit, each, replayed)]
-
-
-def _is_overtaken(unit: UnitOfWork, command: object, replayed: FeedItem) -> bool:
-    if isinstance(command, ProvideSubmission):
-        submission = command.submission
-        hashes = {one.source_key: one.entry.attachment.hash for one in submission.documents if one.source_key}
-        return any(
-            (entry := unit.documents.by_source_key(key)) is not None
-            and entry.updated is not None
-            and entry.updated > replayed.received
-            and (entry.attachment.hash != hashes.get(key) or entry.status is not DocumentStatus.CURRENT)
-            for key in (*hashes, *submission.withdrawn)
-        )
-    if not isinstance(command, FeedPatient | MergePatients):
-        return replayed.outcome != REFUSED
-    if isinstance(command, MergePatients) and replayed.outcome != REFUSED:
-        return True
-    # of two numbers that become one, the sender has spoken of the one that ends as if it did not
-    known = unit.patients.record(command.subsumed if isinstance(command, MergePatients) else command.identifier)
-    return known is not None and known.updated is not None and known.updated > replayed.received
 
 
 def as_meant(house: House, message: Message, mappings: tuple[SenderMapping, ...]) -> tuple[Message, Receiver]:

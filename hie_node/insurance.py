@@ -89,7 +89,13 @@ class ReadFile:
 def publish_file(house: House, chunks: Iterable[bytes], caller: Caller) -> ReadFile:
     """One dossier that is refused does not stop the others; a file that breaks off keeps what came before."""
     settings, done = house.settings, ReadFile()
-    receiver = Receiver(settings.facility_code, settings.patient_id_system, settings.home_community_id, house.code_maps)
+    receiver = Receiver(
+        settings.facility_code,
+        settings.patient_id_system,
+        settings.home_community_id,
+        house.code_maps,
+        house.now(),
+    )
     pieces = iter_submissions(chunks, receiver)
     number = 0
     with _rarely_collecting():

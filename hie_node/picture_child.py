@@ -132,7 +132,8 @@ def _answer(pictures: Any, told: dict[str, Any], content: bytes) -> tuple[dict[s
             return {"ok": True}, pictures.plain(content)
         return {"ok": True}, pictures.drawn(content, _wish(told["wish"]))
     except pictures.CannotBeDrawn as error:
-        return {"ok": False, "why": str(error), "empty": isinstance(error, pictures.HoldsNoPicture)}, b""
+        empty, absent = isinstance(error, pictures.HoldsNoPicture), isinstance(error, pictures.NoSuchFrame)
+        return {"ok": False, "why": str(error), "empty": empty, "absent": absent}, b""
     except Exception as error:
         # any byte may stand in a file; its kind is enough for the log, its text may name somebody
         return {"ok": False, "why": f"cannot be read ({type(error).__name__})"}, b""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hie_node.picture_child import SECONDS, receive, send, wish_as_json
-from registry.errors import NotDrawable, StorageUnavailable
+from registry.errors import NotDrawable, NotFound, StorageUnavailable
 from registry.studies import PictureWish
 
 AT_ONCE = 8
@@ -48,7 +48,7 @@ class Pencil:
         return self._asked({"do": "plain"}, content)
 
     def drawn(self, content: bytes, wish: PictureWish) -> bytes:
-        """One frame as a picture; raises NotDrawable."""
+        """One frame as a picture; raises NotDrawable, and NotFound where the object has fewer."""
         return self._asked({"do": "drawn", "wish": wish_as_json(wish)}, content)
 
     def _asked(self, task: dict[str, Any], content: bytes) -> bytes:
@@ -59,6 +59,8 @@ class Pencil:
             raise NotDrawable("its decoding was ended: too much time or memory") from error
         if answer is None:
             raise NotDrawable("its decoding was ended: too much time or memory")
+        if answer[0].get("absent"):
+            raise NotFound("frame")
         if not answer[0]["ok"]:
             raise NotDrawable(str(answer[0]["why"]), is_empty=bool(answer[0].get("empty")))
         return answer[1]

@@ -22,13 +22,14 @@ from adapters.interpreter import waiting
 from adapters.soap import faults
 from adapters.soap.envelope import open_message
 from adapters.soap.messages import transaction_of
-from adapters.transactions import Transaction
+from adapters.transactions import UNEXPECTED, Transaction
+from adapters.trust.scopes import Scopes
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
 from consent.errors import QuotaReached, ScopeMissing, TokenRefused
 from consent.reasons import Reason
 from consent.requesters import Requester, Role
-from hie_node import image_feeds, log, metrics
+from hie_node import image_feeds, log, metrics, submission_feeds
 from hie_node.acts import Act, Caller
 from hie_node.authentication import (
     at_a_cds_service,
@@ -51,9 +52,6 @@ REFERENCE_HEADER = "Fault-Reference"
 """With a fault of ours: by it the administrator finds the line in the log."""
 
 UNKNOWN_ASKER = 401
-UNEXPECTED = 500
-"""What each language answers to an error that is in no table."""
-
 _ITEM_BY_ITEM = frozenset({"fhir", "dicomweb"})
 """Where every answer is decided item by item, so that a token for one patient can be enforced."""
 
@@ -65,6 +63,8 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     started = time.perf_counter()
     caller: Caller | None = None
     why, shown = "", False
+    if submission_feeds.is_submission(transaction):
+        request = submission_feeds.heard(request)
     try:
         request, caller = _authenticated(house, transaction, request)
         request = _with_form(house, transaction, request)
@@ -72,6 +72,8 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
     except Exception as error:
         response = refused(transaction, request, error)
         why = error.reason if isinstance(error, TokenRefused) else ""
+        if caller is not None and submission_feeds.is_submission(transaction):
+            note_refused(house, transaction, request, caller=caller, error=error, answer=response)
     if request.door == "peer" and not shown and response.status != UNKNOWN_ASKER:
         _even_out(started, house.settings.limits.refusal_pace)
     seconds = time.perf_counter() - started
@@ -86,8 +88,10 @@ def handle_message(house: House, offered: Sequence[Transaction], request: WireRe
     Whoever shows neither a token nor a certificate of the network is told so before any of it is parsed.
     """
     started = time.perf_counter()
+    sender: tuple[Caller, Scopes] | None = None
     try:
-        introduced(house, request)
+        sender = introduced(house, request)
+        request = submission_feeds.heard(request)
         message = open_message(request)
         request = replace(request, kept={"message": message})
         transaction = transaction_of(message, offered)
@@ -95,11 +99,45 @@ def handle_message(house: House, offered: Sequence[Transaction], request: WireRe
         answer = faults.fault(error, request)
         if answer.status == UNEXPECTED:
             log.fault("SOAP", error, secrets.token_hex(6))
+        _note_unread(house, offered, request, sender=sender, error=error, answer=answer)
         seconds = time.perf_counter() - started
         metrics.observe("SOAP", request.door, answer.status, seconds)
         log.request("SOAP", request.door, answer.status, seconds, None, "")
         return answer
     return handle(house, transaction, request)
+
+
+def note_refused(
+    house: House,
+    transaction: Transaction,
+    request: WireRequest,
+    *,
+    caller: Caller,
+    error: Exception,
+    answer: WireResponse,
+    name: str = "",
+) -> None:
+    """In the log of feeds, after its unit was undone."""
+    reference = next((value for header, value in answer.headers if header == REFERENCE_HEADER), "")
+    submission_feeds.note_refused(
+        house, transaction, request, caller=caller, error=error, reference=reference, name=name
+    )
+
+
+def _note_unread(
+    house: House,
+    offered: Sequence[Transaction],
+    request: WireRequest,
+    *,
+    sender: tuple[Caller, Scopes] | None,
+    error: Exception,
+    answer: WireResponse,
+) -> None:
+    """A message of whoever may submit at this address, and that nobody could tell a submission from a question."""
+    submission = next((one for one in offered if submission_feeds.is_submission(one)), None)
+    if sender is None or submission is None or not sender[1].cover(*submission.scope):
+        return
+    note_refused(house, submission, request, caller=sender[0], error=error, answer=answer, name=submission_feeds.UNREAD)
 
 
 def _authenticated(house: House, transaction: Transaction, request: WireRequest) -> tuple[WireRequest, Caller]:
@@ -163,6 +201,8 @@ def _answered(
         raise ScopeMissing
     command = _decoded(house, transaction, request, caller)
     act = Act(house, caller, transaction.name, _ACTIONS[transaction.scope[1]], query=_query(transaction, request))
+    if submission_feeds.is_submission(transaction):
+        act.also = partial(submission_feeds.note_accepted, act, transaction, request)
     if transaction.discloses and act.action in ("R", "E") and house.quotas.stops(caller.requester, act.now):
         _stop_at_the_quota(act)
     flow = flow_for(command, network=request.door == "network")

@@ -45,6 +45,12 @@ HL7_TOGETHER = 50
 HL7_FILE = 256 << 20
 """Bytes of a file of HL7 messages, which is read as a whole."""
 
+DEEPEST = 32
+"""Folders within folders, as no sender has them."""
+
+UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
+
 Progress = Callable[[Path], None]
 
 
@@ -74,28 +80,97 @@ def publisher(house: House, who: str) -> Caller:
     return Caller(requester, "house")
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What is published in one go: one file, or images that lie together.
+
+    kind    of each of its files
+    unread  why it could not even be opened
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+    unread: str = ""
+
+
 def publish_paths(
     house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None
 ) -> Iterator[Published]:
     """Everything below these paths, in the order of names; a document waits for its sidecar, a sidecar is not one."""
-    tell = on_file or (lambda path: None)
+    for portion in portions(paths):
+        yield publish_portion(house, portion, who)
+        if on_file is not None:
+            for file in portion.files:
+                on_file(file)
+
+
+def portions(paths: Iterable[Path], *, depth: int = 0) -> Iterator[Portion]:
+    """What lies below these paths, each looked at when the one before it is done."""
     for path in paths:
-        yield from _publish(house, path, who, tell)
+        if not is_folder(path):
+            yield from _of_files([path])
+            continue
+        if depth > DEEPEST:
+            yield Portion("unknown", (path,), f"folders are nested deeper than {DEEPEST}")
+            continue
+        try:
+            children = sorted(child for child in path.iterdir() if not is_litter(child))
+        except OSError as error:
+            yield _unopened(path, error)
+            continue
+        for child in filter(is_unfinished, children):
+            yield Portion("unknown", (child,), "its name says that it is not finished, or is to be hidden")
+        finished = [child for child in children if not is_unfinished(child)]
+        folders = {child for child in finished if is_folder(child)}
+        yield from _of_files([child for child in finished if child not in folders])
+        yield from portions(sorted(folders), depth=depth + 1)
 
 
-def _publish(house: House, path: Path, who: str, tell: Progress) -> Iterator[Published]:
-    if path.is_symlink() or not path.is_dir():
-        yield from _files(house, [path], who, tell)
-        return
+def is_folder(path: Path) -> bool:
+    """Of its own; a link could lead anywhere. What cannot be looked at is told so where it is opened."""
     try:
-        children = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    except OSError as error:
-        yield _unreadable(path, error)
-        return
-    folders = [child for child in children if child.is_dir() and not child.is_symlink()]
-    yield from _files(house, [child for child in children if child not in folders], who, tell)
-    for folder in folders:
-        yield from _publish(house, folder, who, tell)
+        return path.is_dir() and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def is_unfinished(path: Path) -> bool:
+    """As programs name what they still write."""
+    return path.name.startswith(".") or path.suffix in UNFINISHED
+
+
+def is_litter(path: Path) -> bool:
+    """What desktops leave in every folder that somebody looked into."""
+    return path.name in LITTER or path.name.startswith("._")
+
+
+def _of_files(files: Sequence[Path]) -> Iterator[Portion]:
+    images: list[Path] = []
+    for file in files:
+        try:
+            kind = file_kind(file)
+        except OSError as error:
+            yield _unopened(file, error)
+            continue
+        if kind == "dicom":
+            images.append(file)
+        elif not (kind == "sidecar" and _document_of(file)):
+            yield Portion(kind, (file,))
+    for start in range(0, len(images), BATCH):
+        yield Portion("dicom", tuple(images[start : start + BATCH]))
+
+
+def _unopened(path: Path, error: OSError) -> Portion:
+    return Portion("unknown", (path,), f"cannot be read: {error.strerror}")
+
+
+def publish_portion(house: House, portion: Portion, who: str) -> Published:
+    """What became of it. Raises StorageUnavailable."""
+    if portion.unread:
+        return Published(portion.files[0], portion.kind, "refused", reason=portion.unread)
+    if portion.kind == "dicom":
+        return _noted(house, _instances(house, portion.files, who))
+    return _noted(house, _one_file(house, portion.files[0], portion.kind, who))
 
 
 def is_plain(file: Path) -> bool:
@@ -106,30 +181,6 @@ def is_plain(file: Path) -> bool:
 def printable(name: str) -> str:
     """A file name in one line, whatever is in it."""
     return "".join(c if c.isprintable() else "?" for c in name)
-
-
-def _unreadable(path: Path, error: OSError) -> Published:
-    return Published(path, "unknown", "refused", reason=f"cannot be read: {error.strerror}")
-
-
-def _files(house: House, files: Sequence[Path], who: str, tell: Progress) -> Iterator[Published]:
-    images: list[Path] = []
-    for file in files:
-        try:
-            kind = file_kind(file)
-        except OSError as error:
-            yield _unreadable(file, error)
-            continue
-        if kind == "dicom":
-            images.append(file)
-        elif not (kind == "sidecar" and _document_of(file)):
-            yield _noted(house, _one_file(house, file, kind, who))
-            tell(file)
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        yield _noted(house, _instances(house, batch, who))
-        for file in batch:
-            tell(file)
 
 
 def _noted(house: House, result: Published) -> Published:
@@ -182,12 +233,13 @@ def _one_file(house: House, file: Path, kind: str, who: str) -> Published:
     except (RegistryError, ConsentError) as refusal:
         return Published(file, kind, "refused", reason=str(refusal))
     except OSError as error:
-        return _unreadable(file, error)
+        return Published(file, "unknown", "refused", reason=f"cannot be read: {error.strerror}")
     if kind == "unknown" and not file.stat().st_size:
         return Published(file, kind, "refused", reason="the file is empty")
     reasons = {
         "sidecar": "the document that it describes is not beside it",
         "fhir": "post it to the FHIR door instead",
+        "packed": "packed (zip, gzip or alike); nothing is unpacked here, put the files themselves here",
         "link or device": "a link, a pipe or a device; put the file itself here",
     }
     return Published(file, kind, "refused", reason=reasons.get(kind, "not a kind of file that can be published"))

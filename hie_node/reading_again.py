@@ -32,7 +32,11 @@ from registry.feeds import REFUSED, FeedItem
 AGAIN = Bounds(cpu_seconds=40.0, seconds=3600.0, memory=4 << 30)
 """Four times what the live door gives a message; both attempts fit in the time that the edge waits for a page."""
 
-_TOO_MUCH = {feeds.INSURANCE: TOO_MUCH, feeds.HL7: f"AE 207 {BeyondBounds()}", feeds.CDA: str(BeyondBounds())}
+_TOO_MUCH = {
+    feeds.INSURANCE: TOO_MUCH,
+    feeds.HL7: f"AE 207 {BeyondBounds()}",
+    **dict.fromkeys((feeds.CDA, feeds.FHIR, feeds.SOAP), str(BeyondBounds())),
+}
 _mappings = lru_cache(1)(read_mappings)
 
 

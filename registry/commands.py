@@ -244,10 +244,10 @@ class RetrieveStudy:
 
 @dataclass(frozen=True, slots=True)
 class DrawImage:
-    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage, or DrawnImages for `every`.
+    """WADO-RS rendered and thumbnail: one frame as a picture. Answered with DrawnImage, or DrawnImages for several.
 
     Without an instance the one in the middle of the series is meant, without a series the first that has images; with
-    `every` all images of the series or study.
+    `every` all images of the series or study. `frames` are several of the one instance, in the order of the answer.
     """
 
     study_instance_uid: str
@@ -255,6 +255,7 @@ class DrawImage:
     series_instance_uid: str | None = None
     sop_instance_uid: str | None = None
     every: bool = False
+    frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -81,6 +81,10 @@ class Attachment:
             raise InvalidValue("size", expected="a number of bytes")
         if not _SHA1.fullmatch(self.hash):
             raise InvalidValue("hash", expected="40 lower-case hex digits")
+
+
+FAST_CLOCK = timedelta(days=1)
+"""How far a sender's clock, or its idea of midnight, may be before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +164,19 @@ class DocumentEntry:
 
     @property
     def performed(self) -> datetime | None:
-        """When what it describes happened, as far as known: for sorting newest first."""
-        return self.start or self.date
+        """When what it describes happened, as far as known: for sorting newest first.
+
+        What lies ahead of the day it came is a slip of somebody's hand, and would stand before every true one.
+        """
+        return next((at for at in (self.start, self.date) if at is not None and not self._lies_ahead(at)), None)
+
+    @property
+    def is_dated_ahead(self) -> bool:
+        """Whether a time of what has happened lies after the day it came."""
+        return any(at is not None and self._lies_ahead(at) for at in (self.start, self.date))
+
+    def _lies_ahead(self, at: datetime) -> bool:
+        return self.updated is not None and at > self.updated + FAST_CLOCK
 
 
 @dataclass(frozen=True, slots=True)

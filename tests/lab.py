@@ -371,13 +371,14 @@ class Hospital:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         who: Requester | None = None,
+        scope: str = ALL,
     ) -> Reply:
         """Through the house door, with an access token of this node."""
         token = issue_access_token(
             self.house.keys,
             who or replace(self.requester(Role.SYSTEM), subject="his"),
-            scope=ALL,
-            allowed=granted(ALL),
+            scope=scope,
+            allowed=granted(scope),
             base=self.house.settings.house.url,
             now=self.house.now(),
         )

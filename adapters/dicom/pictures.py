@@ -41,6 +41,10 @@ class HoldsNoPicture(CannotBeDrawn):
     """It is no image at all."""
 
 
+class NoSuchFrame(CannotBeDrawn):
+    """It has fewer."""
+
+
 def plain(content: bytes) -> bytes:
     """The same object with its pixels unpacked, as Explicit VR Little Endian; raises CannotBeDrawn."""
     dataset = _read(content)
@@ -61,7 +65,7 @@ def drawn(content: bytes, wish: PictureWish) -> bytes:
     """One frame as JPEG or PNG, in the window that is wished for or that the object names; raises CannotBeDrawn."""
     dataset = _read(content)
     if not 1 <= wish.frame <= int(dataset.get("NumberOfFrames") or 1):
-        raise CannotBeDrawn("no such frame")
+        raise NoSuchFrame("no such frame")
     pixels, found = _unpacked(dataset, wish.frame - 1)
     size = (int(found["columns"]), int(found["rows"]))
     kind = found["photometric_interpretation"]

@@ -23,7 +23,7 @@ from registry.errors import InvalidValue, NotFound
 from registry.identifiers import check_uid
 
 FRAMES_LIMIT = 1_000
-_FRAME_LIST = re.compile(r"[1-9]\d{0,6}(,[1-9]\d{0,6})*", re.ASCII)
+FRAME_LIST = re.compile(r"[1-9]\d{0,6}(,[1-9]\d{0,6})*", re.ASCII)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _PIXEL_DATA = 0x7FE00010
 _NO_STORE = ("Cache-Control", "no-store")
@@ -33,7 +33,7 @@ def decode(request: WireRequest) -> RetrieveFrames:
     """Raises InvalidValue for a list of frames or a tag of another form."""
     params = request.params
     listed, tag = params.get("frames", ""), params.get("tag", "")
-    if "frames" in params and (not _FRAME_LIST.fullmatch(listed) or listed.count(",") >= FRAMES_LIMIT):
+    if "frames" in params and (not FRAME_LIST.fullmatch(listed) or listed.count(",") >= FRAMES_LIMIT):
         raise InvalidValue("frames", expected=f"numbers from 1 on, separated by commas, at most {FRAMES_LIMIT}")
     if "tag" in params and not _TAG.fullmatch(tag):
         raise InvalidValue("bulkdata", expected="a tag of eight hexadecimal digits")

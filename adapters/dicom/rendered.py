@@ -1,7 +1,8 @@
 """WADO-RS rendered and thumbnail: a frame as a picture for a report, a phone or a poor line; not for a diagnosis.
 
 Of a study or series all images come, one part each (`multipart/related; type="image/jpeg"`), in the order of their
-numbers; who accepts a bare picture only gets the one in the middle.
+numbers; who accepts a bare picture only gets the one in the middle. Of an object with many frames the first is drawn,
+one by its number, or those of a list, one part each.
 
 Drawn at the node of whoever looks, from the bytes that the holder sends as they are stored: a peer is never asked to
 decode anything. Parameters that are not understood are refused.
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from adapters.dicom.errors import BadParameter, NotAcceptable, problem
 from adapters.dicom.multipart import Writer
 from adapters.dicom.negotiation import RELATED, ranges
+from adapters.dicom.rad107_frames import FRAME_LIST, FRAMES_LIMIT
 from adapters.transactions import HOUSE_AND_NETWORK, Transaction
 from adapters.wire import WireRequest, WireResponse
 from registry.commands import DrawImage, DrawnImage, DrawnImages
@@ -32,14 +34,18 @@ def decode(request: WireRequest) -> DrawImage:
     """Raises BadParameter or NotAcceptable before anything is looked up."""
     thumbnail = request.path.rstrip("/").endswith("/thumbnail")
     series, instance = request.params.get("series"), request.params.get("instance")
-    one = thumbnail or bool(instance)
+    frames = _frames(request, several=not thumbnail)
+    one = thumbnail or (bool(instance) and len(frames) == 1)
     kind, every = (_kind(request), False) if one else _kind_of_several(request)
+    if len(frames) > 1 and not every:
+        raise NotAcceptable(f'{RELATED}; type="{KINDS[0]}"')
     return DrawImage(
         study_instance_uid=check_uid(request.params["study"], "Study Instance UID"),
         series_instance_uid=check_uid(series, "Series Instance UID") if series else None,
         sop_instance_uid=check_uid(instance, "SOP Instance UID") if instance else None,
-        wish=_wish(request, kind, thumbnail=thumbnail),
-        every=every,
+        wish=_wish(request, kind, frames[0], thumbnail=thumbnail),
+        every=every and len(frames) == 1,
+        frames=frames if len(frames) > 1 else (),
     )
 
 
@@ -66,19 +72,25 @@ def _flowing(writer: Writer, result: DrawnImages) -> Iterator[bytes]:
             close()
 
 
-def _wish(request: WireRequest, kind: str, *, thumbnail: bool) -> PictureWish:
+def _frames(request: WireRequest, *, several: bool) -> tuple[int, ...]:
+    """The first, where none is named."""
+    listed = request.params.get("frame", "1")
+    if not FRAME_LIST.fullmatch(listed) or listed.count(",") >= (FRAMES_LIMIT if several else 1):
+        told = f"numbers from 1, with commas between, at most {FRAMES_LIMIT}" if several else "a number from 1"
+        raise BadParameter("frame", told)
+    return tuple(map(int, listed.split(",")))
+
+
+def _wish(request: WireRequest, kind: str, frame: int, *, thumbnail: bool) -> PictureWish:
     given: dict[str, str] = {}
     known = ("viewport",) if thumbnail else ("viewport", "window", "quality")
     for name, value in request.query:
         if name not in known or name in given:
             raise BadParameter(name, f"one of {', '.join(known)}, once")
         given[name] = value
-    frame = request.params.get("frame", "1")
-    if not (frame.isascii() and frame.isdigit() and 1 <= int(frame[:9]) <= 10**6):
-        raise BadParameter("frame", "a number from 1")
     viewport = _viewport(given["viewport"]) if "viewport" in given else None
     return PictureWish(
-        frame=int(frame[:9]),
+        frame=frame,
         media_type=kind,
         viewport=viewport or (THUMBNAIL if thumbnail else None),
         window=_window(given["window"]) if "window" in given else None,
@@ -159,7 +171,7 @@ TRANSACTIONS = (
     _transaction("/studies/<study>/rendered", "Retrieve the images of a study as pictures"),
     _transaction(f"{_SERIES}/rendered", "Retrieve the images of a series as pictures"),
     _transaction(f"{_INSTANCE}/rendered", "Retrieve an instance as a picture"),
-    _transaction(f"{_INSTANCE}/frames/<frame>/rendered", "Retrieve a frame as a picture"),
+    _transaction(f"{_INSTANCE}/frames/<frame>/rendered", "Retrieve frames as pictures"),
     _transaction("/studies/<study>/thumbnail", "Retrieve a small picture of a study"),
     _transaction(f"{_SERIES}/thumbnail", "Retrieve a small picture of a series"),
     _transaction(f"{_INSTANCE}/thumbnail", "Retrieve a small picture of an instance"),

@@ -10,7 +10,7 @@ from typing import Literal
 from adapters.dicom.headless import begins_an_image
 from adapters.insurance.tables import names_by_tag
 
-Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "cda", "unknown"]
+Kind = Literal["insurance", "dicom", "sidecar", "document", "fhir", "hl7", "cda", "packed", "unknown"]
 
 FIRST_BYTES = 4096
 """How many bytes are enough to tell."""
@@ -23,6 +23,8 @@ _BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)([^>]*)")
 _RESOURCE = re.compile(r'"resourceType"\s*:')
 _HL7 = re.compile(rb"(?:\xef\xbb\xbf)?[\x0b\s]*(?:MSH|FHS|BHS)[^\w\s]")
+_PACKED = (b"PK\x03\x04", b"\x1f\x8b\x08", b"Rar!", b"7z\xbc\xaf\x27\x1c", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+"""How zip, gzip, rar, 7-Zip, bzip2, xz and Zstandard begin."""
 _ENVELOPES = frozenset({"GIAMDINHHS", "HOSO", "FILEHOSO"})
 
 
@@ -36,6 +38,8 @@ def kind_of(path: str, first_bytes: bytes) -> Kind:
         return "document"
     if _HL7.match(first_bytes):
         return "hl7"
+    if first_bytes.startswith(_PACKED):
+        return "packed"
     text = _decoded(first_bytes)
     if text.startswith("<"):
         return _kind_of_xml(text)

@@ -117,12 +117,12 @@ def report_documents(reports: Iterable[Report], origin: Origin, strange: Deviati
     """A document for each report."""
     for report in reports:
         _tell_of_its_time(report, strange)
-        service = CodedValue(report.code, SERVICE_CODE, report.name or None)
+        service = CodedValue(report.code, SERVICE_CODE, report.title or None)
         facts = _Facts(
             "XML4",
             report.code,
             report.number,
-            report.name or "Kết quả chẩn đoán hình ảnh",
+            report.title or "Kết quả chẩn đoán hình ảnh",
             report.type,
             IMAGING_REPORT,
             _TEXT_REPORT,
@@ -219,10 +219,10 @@ def _finding(report: Report) -> Finding:
     """A report as a fact, unless its words are for a person to read first."""
     said = report.result.get("KET_LUAN", "")
     told = "" if document_sensitivity((said,)) else said
-    codes = (report.type, CodedValue(report.code, SERVICE_CODE, report.name or None))
+    codes = (report.type, CodedValue(report.code, SERVICE_CODE, report.title or None))
     performed, resulted = report.performed, report.resulted
     return Finding(
-        report.name or report.code,
+        report.title or report.code,
         told,
         codes,
         performed.at if performed and not performed.day_only else None,

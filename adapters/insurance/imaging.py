@@ -25,6 +25,7 @@ _MODALITY_WORDS = (
     ("CT", ("cat lop vi tinh", "clvt", "ct scanner", "ct scan")),
 )
 _LONGEST_NAME = 1024
+LONGEST_TITLE = 255
 _MACHINES = {"CL": "CT", "MRI": "MR"}
 
 
@@ -53,6 +54,11 @@ class Report:
         known = by_service_code(self.code)
         told = (self.service or {}).get("TEN_DICH_VU") or self.result.get("TEN_CHI_SO")
         return told or (known.name if known else "")
+
+    @property
+    def title(self) -> str:
+        """As an index shows it: a whole report can stand in the column of its name."""
+        return self.name[:LONGEST_TITLE]
 
     @property
     def performed(self) -> Moment | None:

@@ -5,7 +5,10 @@ A newborn under its mother's name, a parent's number on a child: nothing is corr
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from adapters.insurance.rows import Deviations, Row
+from adapters.insurance.to_come import is_born_ahead
 from adapters.insurance.values import read_birth_date, read_gender, read_list
 from registry.encodings import readable
 from registry.errors import InvalidValue, Unreadable
@@ -16,13 +19,15 @@ from registry.submissions import PatientMention
 _DIED = frozenset({"5", "8"})
 
 
-def read_patient(row: Row, table: str, *, patient_id_system: str, where: str, strange: Deviations) -> PatientMention:
+def read_patient(
+    row: Row, table: str, *, patient_id_system: str, where: str, strange: Deviations, now: datetime | None = None
+) -> PatientMention:
     """Raises Unreadable without a usable MA_BN: there is no other way to be sure whose visit it is."""
     try:
         identifier = PatientIdentifier(patient_id_system, row.get("MA_BN", ""))
     except InvalidValue:
         raise Unreadable(where, f"{table}, MA_BN: expected the patient number of this hospital") from None
-    return PatientMention(identifier, _numbers(row, table, strange), _demographics(row, table, strange))
+    return PatientMention(identifier, _numbers(row, table, strange), _demographics(row, table, strange, now))
 
 
 def _numbers(row: Row, table: str, strange: Deviations) -> tuple[PatientIdentifier, ...]:
@@ -44,10 +49,10 @@ def _numbers(row: Row, table: str, strange: Deviations) -> tuple[PatientIdentifi
     return tuple(found.values())
 
 
-def _demographics(row: Row, table: str, strange: Deviations) -> Demographics:
+def _demographics(row: Row, table: str, strange: Deviations, now: datetime | None) -> Demographics:
     return Demographics(
         name=_name(row.get("HO_TEN", ""), table, strange),
-        birth_date=_birth_date(row.get("NGAY_SINH", ""), table, strange),
+        birth_date=_birth_date(row.get("NGAY_SINH", ""), table, strange, now),
         gender=_gender(row.get("GIOI_TINH", ""), table, strange),
         phones=read_list(row.get("DIEN_THOAI", "")),
         address=_address(row),
@@ -69,7 +74,10 @@ def _name(text: str, table: str, strange: Deviations) -> HumanName | None:
     return name
 
 
-def _birth_date(text: str, table: str, strange: Deviations) -> BirthDate | None:
+def _birth_date(text: str, table: str, strange: Deviations, now: datetime | None) -> BirthDate | None:
+    if now is not None and is_born_ahead(text, now):
+        strange.note(table, "NGAY_SINH lies after the day the file came; the birth date counts as unknown")
+        return None
     birth_date = read_birth_date(text)
     if birth_date is None:
         strange.note(table, "NGAY_SINH is no date that exists; the birth date counts as unknown")

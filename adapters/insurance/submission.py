@@ -26,6 +26,7 @@ from adapters.insurance.envelope import FILE, Dossier, DossierFault, Heads, read
 from adapters.insurance.imaging import Report, imaging_reports
 from adapters.insurance.patient import read_patient
 from adapters.insurance.rows import Deviations, Row
+from adapters.insurance.to_come import without_times_to_come
 from adapters.insurance.values import read_moment
 from adapters.insurance.wording import REFERRAL_REASONS, has_text
 from registry.clinical import Result
@@ -47,12 +48,16 @@ _KINDS = {"03": "inpatient", "04": "inpatient", "09": "inpatient"}
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The hospital that reads the file: whose visits it may publish, under which names, and its maps of codes."""
+    """The hospital that reads the file: whose visits it may publish, under which names, and its maps of codes.
+
+    now  when the file is read: nothing in it can have happened later; None where nobody looks at a clock
+    """
 
     facility: FacilityCode
     patient_id_system: str
     home: HomeCommunityId
     maps: CodeMaps = NO_MAPS
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,12 @@ def _submission(dossier: Dossier, heads: Heads, receiver: Receiver) -> Submissio
     if not told and not heads.facility:
         raise Unreadable(where, "expected the facility in MACSKCB or MA_CSKCB, found none")
     strange = Deviations()
-    patient = read_patient(head, table, patient_id_system=receiver.patient_id_system, where=where, strange=strange)
+    if receiver.now is not None:
+        dossier = replace(dossier, tables=without_times_to_come(dossier.tables, receiver.now, strange))
+        head = dossier.rows(table)[0]
+    patient = read_patient(
+        head, table, patient_id_system=receiver.patient_id_system, where=where, strange=strange, now=receiver.now
+    )
     labels = dossier_sensitivity(dossier)
     origin = Origin(receiver.home, receiver.facility, patient, head.get("MA_LK", ""), _diagnoses(head), labels)
     imaging = imaging_reports(dossier.rows("XML4"), dossier.rows("XML3"))

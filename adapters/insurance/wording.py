@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from adapters.insurance.forms import OUTCOMES
 from adapters.insurance.imaging import Report, performed_elsewhere
 from adapters.insurance.rows import Row
-from adapters.insurance.values import read_moment, spoken_day, spoken_time
+from adapters.insurance.to_come import spoken
+from adapters.insurance.values import spoken_day, spoken_time
 from registry.clinical import Medication, Service
 from registry.identifiers import FacilityCode
 from registry.submissions import Visit
@@ -42,8 +43,9 @@ _REFERRAL_SECTIONS = (
 
 def report_text(report: Report, facility: FacilityCode) -> str:
     """The report as it is published."""
-    performed, resulted = report.performed, report.resulted
-    when = performed.spoken if performed else _NOT_WRITTEN
+    performed = report.performed
+    when = spoken((report.service or {}).get("NGAY_TH_YL", "")) or _NOT_WRITTEN
+    resulted = spoken(report.result.get("NGAY_KQ", "")) or spoken((report.service or {}).get("NGAY_KQ", ""))
     elsewhere = performed_elsewhere((report.service or report.result).get("MA_DICH_VU", ""))
     heads = [
         "KẾT QUẢ CHẨN ĐOÁN HÌNH ẢNH",
@@ -51,7 +53,7 @@ def report_text(report: Report, facility: FacilityCode) -> str:
         f"Thực hiện tại cơ sở: {elsewhere}" if elsewhere else "",
         f"Kỹ thuật thực hiện: {' '.join(filter(None, (report.code, report.name)))}",
         f"Thời điểm thực hiện: {when}" + (" (ước tính)" if performed and report.approximate else ""),
-        f"Thời điểm có kết quả: {resulted.spoken if resulted else _NOT_WRITTEN}",
+        f"Thời điểm có kết quả: {resulted or _NOT_WRITTEN}",
     ]
     sections = _report_sections(report.result)
     return "\n".join(filter(None, heads)) + "".join(f"\n\n{section}" for section in sections) + "\n"
@@ -102,8 +104,8 @@ def results_text(rows: Iterable[Row], facility: FacilityCode) -> str:
 def _result_line(row: Row) -> str:
     name = row.get("TEN_CHI_SO") or row.get("MA_CHI_SO") or row.get("MA_DICH_VU") or _NOT_WRITTEN
     value = " ".join(filter(None, (row.get("GIA_TRI"), row.get("DON_VI_DO"))))
-    moment = read_moment(row.get("NGAY_KQ", ""))
-    head = f"{name}: {value}".rstrip(": ") + (f" ({moment.spoken})" if moment else "")
+    when = spoken(row.get("NGAY_KQ", ""))
+    head = f"{name}: {value}".rstrip(": ") + (f" ({when})" if when else "")
     return "\n  ".join(filter(None, (head, row.get("MO_TA"), row.get("KET_LUAN"))))
 
 
@@ -128,9 +130,8 @@ def visit_text(head: Row, visit: Visit) -> str:
 
 def _moment_lines(head: Row) -> Iterable[str]:
     for label, column in (("Vào", "NGAY_VAO"), ("Ra", "NGAY_RA")):
-        moment = read_moment(head.get(column, ""))
-        if moment:
-            yield f"{label}: {moment.spoken}"
+        if when := spoken(head.get(column, "")):
+            yield f"{label}: {when}"
 
 
 def _line(label: str, text: str | None) -> str:

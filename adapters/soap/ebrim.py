@@ -36,6 +36,10 @@ class Classification:
         return next(iter(self.slots.get("codingScheme", ())), "")
 
 
+def _size_of(slots: Slots) -> int:
+    return sum(len(name) + sum(map(len, values)) for name, values in slots.items())
+
+
 @dataclass(slots=True)
 class RimObject:
     """One registry object.
@@ -54,6 +58,13 @@ class RimObject:
     classifications: tuple[Classification, ...]
     identifiers: Mapping[str, str]
     node: str = ""
+
+    @property
+    def size(self) -> int:
+        """Characters of what it says, nearly."""
+        told = sum(map(_size_of, (self.slots, *(one.slots for one in self.classifications))))
+        codes = sum(len(one.code) + len(one.display or "") for one in self.classifications)
+        return told + codes + len(self.name or "") + len(self.description or "")
 
     def value(self, slot: str) -> str | None:
         """The one value of a slot; None without it. Raises MetadataFault for several."""

@@ -27,6 +27,7 @@ FAULT_ACTION = WSA + "/fault"
 LONGEST_CONTEXT = 256
 ABSENT = "not known here"
 TRY_AGAIN = "try again later"
+OURS = "Something went wrong here."
 
 XDS_CODES: dict[type[Exception], str] = {
     registry.RegistryError: "XDSRegistryError",
@@ -142,7 +143,7 @@ def is_fault(error: Exception) -> bool:
 def fault(error: Exception, request: WireRequest) -> WireResponse:
     """The SOAP fault of an error; of one that no table has it says nothing but that it is ours."""
     kind = next((each for each in type(error).__mro__ if each in FAULTS), None)
-    code, subcode, status, reason = FAULTS[kind] if kind else ("Receiver", "", 500, "Something went wrong here.")
+    code, subcode, status, reason = FAULTS[kind] if kind else ("Receiver", "", 500, OURS)
     if isinstance(error, SoapFault):
         code, subcode, status, reason = error.code, error.subcode, error.status, error.reason
     # the prefix has to mean something where it stands
@@ -154,6 +155,15 @@ def fault(error: Exception, request: WireRequest) -> WireResponse:
     )
     headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
     return respond(request, FAULT_ACTION, body, status=status, headers=headers)
+
+
+def told(error: Exception) -> str:
+    """What is said of an error, in words alone."""
+    if not is_fault(error):
+        return error_line(error).told
+    if isinstance(error, SoapFault):
+        return error.reason
+    return next((FAULTS[each][3] for each in type(error).__mro__ if each in FAULTS), OURS)
 
 
 def error_list(lines: Sequence[ErrorLine]) -> str:

@@ -46,7 +46,7 @@ class Package:
     _spool: Spool | None = None
     _folder: str = ""
 
-    def part(self, content_id: str) -> Content | None:
+    def part(self, content_id: str) -> SpooledPart | None:
         """One part by its Content-ID; all that have not come yet are written to the spool first."""
         for one in self._rest:
             self._keep(one)
@@ -123,8 +123,16 @@ def content_id_of(part: Part) -> str:
 def content_of(element: XmlElement, package: Package) -> Content:
     """The bytes of a Document element: a part of the message, or base64 inside the envelope.
 
-    Raises MetadataFault("XDSMissingDocument") for a part that is not there.
+    Raises MetadataFault("XDSMissingDocument") for a part that is not there, and for one without a byte: nobody meant to
+    hand in a document that says nothing.
     """
+    content = _content_of(element, package)
+    if (content.length if isinstance(content, SpooledPart) else len(content.value)) == 0:
+        raise MetadataFault("a Document is empty", "XDSMissingDocument")
+    return content
+
+
+def _content_of(element: XmlElement, package: Package) -> Bytes | SpooledPart:
     include = element.find(named(XOP, "Include"))
     if include is None:
         return Bytes(_base64(element.text or ""))

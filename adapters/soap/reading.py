@@ -36,6 +36,10 @@ from registry.errors import InvalidValue
 from registry.identifiers import HomeCommunityId, PatientIdentifier
 from registry.people import Address, Demographics, Gender, HumanName
 
+MOST_METADATA = 256 * 1024
+"""Characters of one document's metadata, as over FHIR: each search shows all of it, and an asking hospital reads a few
+megabytes of an answer."""
+
 REFERENCES = "urn:ihe:iti:xds:2013:referenceIdList"
 NOT_KNOWN_HASH = "0" * 40
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
@@ -66,6 +70,8 @@ def read_document(
     on_demand  one that is made when it is retrieved: nothing may be said of its bytes (IHE ITI TF-3: Table 4.3.1.1-3)
     """
     _check_object_type(rim, on_demand=on_demand)
+    if rim.size > MOST_METADATA:
+        raise MetadataFault(f"{rim.label}: metadata of a document have at most {MOST_METADATA} characters")
     hash_, size = rim.value("hash"), rim.value("size")
     if hash_ is not None and not _SHA1.fullmatch(hash_):
         raise MetadataFault(f"{rim.label}: hash has to be a SHA-1 of 40 hex digits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, delete, func, select, true
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, literal_column, select, true
 
 from adapters.store.codec import dump, load
 from adapters.store.rows import Part, moment, upsert
@@ -22,6 +22,15 @@ _SAME = (
 )
 _FORGET = delete(feed_item).where(feed_item.c.received < bindparam("moment"))
 _OWNERS = select(feed_item.c.owner).where(feed_item.c.received < bindparam("moment")).distinct()
+_SIZE = {"sqlite": "json_extract(feed_item.body, '$.size')", "postgresql": "(feed_item.body::json ->> 'size')::bigint"}
+_KEPT = {
+    dialect: select(func.count(), func.sum(literal_column(size, BigInteger))).where(
+        feed_item.c.feed == bindparam("feed"),
+        feed_item.c.outcome == bindparam("outcome"),
+        feed_item.c.received >= bindparam("since"),
+    )
+    for dialect, size in _SIZE.items()
+}
 
 
 class FeedLog(Part):
@@ -76,6 +85,12 @@ class FeedLog(Part):
         for feed, outcome, number in found:
             counted.setdefault(feed, {})[outcome] = number
         return counted
+
+    def kept_since(self, feed: str, outcome: str, since: datetime) -> tuple[int, int]:
+        """How many items of a feed ended so, and the bytes that are kept of them."""
+        wanted = {"feed": feed, "outcome": outcome, "since": moment(since)}
+        number, size = self._connection.execute(_KEPT[self._connection.dialect.name], wanted).one()
+        return number, int(size or 0)
 
     def owners_before(self, moment_: datetime) -> list[str]:
         """Whose keys keep what came before."""

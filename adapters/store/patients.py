@@ -47,6 +47,10 @@ from registry.ports import Review
 from registry.searches import PatientSearch
 
 _NUMBER_WEIGHT = 8
+MOST_KEYS = 200
+"""Keys under which one description is looked for. Nobody has as many; a program that hangs a number for every visit on
+its patient must not make every registration wait."""
+
 _PAGE = 200
 _SIZE = select(func.max(source_record.c.number))
 
@@ -180,7 +184,7 @@ class StoredPatients(StoredApart):
 
     def candidates(self, wanted: PatientInQuestion, *, limit: int) -> tuple[Candidate, ...]:
         """The persons worth comparing, with all their records; those that share more, or a number, come first."""
-        keys = sorted(wanted_keys(wanted))
+        keys = sorted(sorted(wanted_keys(wanted), key=_by_what_it_tells)[:MOST_KEYS])
         if not keys:
             return ()
         values: Values = {f"key{place}": _hashed(key) for place, key in enumerate(keys)}
@@ -375,6 +379,14 @@ def _keys(record: SourceRecord) -> frozenset[int]:
 def _words(record: SourceRecord) -> frozenset[str]:
     name = record.demographics.name
     return frozenset(name.folded.split()) if name else frozenset()
+
+
+def _by_what_it_tells(key: str) -> tuple[int, str]:
+    """Names and dates, of which there are a few; then numbers that mean a person anywhere; then all others."""
+    kind = key.split("|", 2)
+    if kind[0] == "number":
+        return (1 if kind[1] != "local" else 2), key
+    return (3 if kind[0] == "phone" else 0), key
 
 
 def _weight(key: str) -> int:

@@ -34,17 +34,18 @@ def publish(
     paths: Annotated[list[Path], typer.Argument(help="Insurance XML, DICOM files and folders, PDF or text + sidecar.")],
     as_json: Json = False,
 ) -> None:
-    """Publish from what exists. The same file again changes nothing."""
+    """Publish from what exists. The same file again changes nothing; one that takes too much is refused by itself."""
     from rich.progress import Progress
 
-    from hie_node.publishing import publish_paths
+    from hie_node.file_worker import file_worker_of
 
     house = open_house()
     results: list[Published] = []
-    with Progress(transient=True, disable=as_json or not sys.stderr.isatty()) as progress:
-        task = progress.add_task("publishing", total=None)
+    # the worker comes first: what draws the progress is a thread
+    with file_worker_of(house) as worker, Progress(transient=True, disable=as_json or not sys.stderr.isatty()) as shown:
+        task = shown.add_task("publishing", total=None)
         caller = caller_of(house, None).requester.subject
-        for result in publish_paths(house, paths, who=caller, on_file=lambda _: progress.advance(task)):
+        for result in worker.publish_paths(house, paths, who=caller, on_file=lambda _: shown.advance(task)):
             results.append(result)
     totals = {name: sum(getattr(r, name) for r in results) for name in ("files", "documents", "studies", "instances")}
     outcomes = {o: sum(r.outcome == o for r in results) for o in ("stored", "replaced", "unchanged", "refused")}

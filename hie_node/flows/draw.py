@@ -31,6 +31,8 @@ def draw_image(act: Act, command: DrawImage) -> DrawnImage | DrawnImages:
     """WADO-RS rendered and thumbnail of this node's own images."""
     if command.every:
         return _draw_every(act, command, retrieve_study)
+    if command.frames:
+        return _draw_frames(act, command, retrieve_study)
     if command.sop_instance_uid is None:
         with act.house.storage.read() as unit:
             own = unit.studies.by_uid(command.study_instance_uid)
@@ -44,6 +46,8 @@ def draw_image_anywhere(act: Act, command: DrawImage) -> DrawnImage | DrawnImage
     """The same over the network; drawn here, so that no peer decodes what this node asks for."""
     if command.every:
         return _draw_every(act, command, fetch_study)
+    if command.frames:
+        return _draw_frames(act, command, fetch_study)
     if command.sop_instance_uid is None:
         command = _middle(read_study_by_uid(_before(act), command.study_instance_uid), command)
     return _draw(act, command, fetch_study)
@@ -78,12 +82,33 @@ def _middle(study: Study, command: DrawImage) -> DrawImage:
 
 
 def _draw(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImage:
+    content = _content(act, command, retrieve)
+    with pencil() as drawing:
+        return DrawnImage(command.wish.media_type, drawing.drawn(content, command.wish))
+
+
+def _content(act: Act, command: DrawImage, retrieve: Retrieve) -> bytes:
+    """The one object, which is fetched once however many of its frames are drawn."""
     wanted = RetrieveStudy(command.study_instance_uid, command.series_instance_uid, command.sop_instance_uid)
     content = b""
     for one in images_of(retrieve(act, wanted)):
         content = whole(one)
+    return content
+
+
+def _draw_frames(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImages:
+    """A list that names a frame too many is refused as a whole. Raises NotFound."""
+    content = _content(act, command, retrieve)
     with pencil() as drawing:
-        return DrawnImage(command.wish.media_type, drawing.drawn(content, command.wish))
+        drawing.drawn(content, replace(command.wish, frame=max(command.frames)))
+    pictures = (_frame(content, replace(command.wish, frame=frame)) for frame in command.frames)
+    return DrawnImages(command.wish.media_type, Begun(pictures))
+
+
+def _frame(content: bytes, wish: PictureWish) -> bytes:
+    """A fork for each, so that others have their turn between."""
+    with pencil() as drawing:
+        return drawing.drawn(content, wish)
 
 
 def _draw_every(act: Act, command: DrawImage, retrieve: Retrieve) -> DrawnImages:

@@ -40,6 +40,8 @@ from registry.ports import StoredContent
 from registry.searches import DocumentSearch
 from registry.submissions import WHOLE_VISIT, Submission, SubmittedDocument, Visit
 
+DATED_AHEAD = "a time of it lies after the day it came; kept as given, and not used to tell how new the document is"
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -183,10 +185,13 @@ def _index(
         keep_referral(act, unit, record, submission.referral)
     act.items += [one.entry.id for one in news]
     warnings = tuple(one.warning for one in judged if one.warning)
+    warnings += tuple(DATED_AHEAD for one in news if one.entry.is_dated_ahead)
     if submission.visit:
         warnings += submission.visit.deviations
     found = frozenset(entry.id for entry in met.values())
-    return Provided(_outcome(judged), tuple(one.entry for one in judged), submission_set, folders, warnings, found)
+    entries = tuple(one.entry for one in judged)
+    act.provided = Provided(_outcome(judged), entries, submission_set, folders, warnings, found)
+    return act.provided
 
 
 def _keep_visit(act: Act, unit: UnitOfWork, visit: Visit, record: SourceRecord) -> None:

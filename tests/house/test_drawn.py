@@ -232,3 +232,44 @@ def test_the_process_that_decodes_can_open_nothing_start_nothing_and_not_grow() 
         [sys.executable, "-c", _LOCKED], cwd=Path(__file__).parents[2], capture_output=True, timeout=60, check=False
     )
     assert done.stdout == b"locked", done.stderr
+
+
+def many_frames(scan: Scan, *, packed: bool = False) -> bytes:
+    """The three slices as one object of three frames."""
+    slices = [dcmread(BytesIO(content)) for _, content in sorted(scan.files("bac-ninh").items())]
+    made = slices[0]
+    made.PixelData = b"".join(one.PixelData for one in slices)
+    made.NumberOfFrames = len(slices)
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"{scan.uid}.8.{1 + packed}"
+    made.SeriesNumber, made.SeriesInstanceUID = 8, f"{scan.uid}.8"
+    if packed:
+        made.compress(RLELossless, generate_instance_uid=False)
+    written = BytesIO()
+    made.save_as(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as-it-is", "rle"])
+def test_each_frame_of_an_object_is_drawn_by_its_number(hospitals: tuple[Hospital, Hospital], packed: bool) -> None:
+    bac_ninh, bach_mai = hospitals
+    bac_ninh.publishes_files({"cine.dcm": many_frames(CT, packed=packed)})
+    bach_mai.records(written_request(LAN, to="bach-mai"))
+    bach_mai.finds_studies(LAN)
+    cine = f"/dicomweb/studies/{CT.uid}/series/{CT.uid}.8/instances/{CT.uid}.8.{1 + packed}"
+    for hospital, base in ((bac_ninh, cine), (bach_mai, f"/network{cine}")):
+        for number in (1, 2, 3):
+            answer = drawn(hospital, f"{base}/frames/{number}/rendered")
+            assert answer.status == 200, answer.body
+            assert Image.open(BytesIO(answer.body)).getpixel((16, 16)) == CT.grey(16, 16, number)
+            small = Image.open(BytesIO(drawn(hospital, f"{base}/frames/{number}/thumbnail").body))
+            assert abs(small.getpixel((66, 66)) - CT.grey(16, 16, number)) <= 3
+        first = Image.open(BytesIO(drawn(hospital, f"{base}/rendered").body))
+        assert first.getpixel((16, 16)) == CT.grey(16, 16, 1)
+        several = all_pictures(drawn(hospital, f"{base}/frames/3,1/rendered", SEVERAL))
+        assert [one.getpixel((16, 16)) for one in several] == [CT.grey(16, 16, n) for n in (3, 1)]
+        assert drawn(hospital, f"{base}/frames/1,2/rendered").status == 406, "several pictures are no one picture"
+        for absent in ("4", "1,4"):
+            assert drawn(hospital, f"{base}/frames/{absent}/rendered", "*/*").status == 404
+        for wrong in ("0", "x", "1,", "-1", "1,0", ",".join(["1"] * 1001)):
+            assert drawn(hospital, f"{base}/frames/{wrong}/rendered", "*/*").status == 400
+        assert drawn(hospital, f"{base}/frames/1,2/thumbnail").status == 400

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, BinaryIO
 
 import pytest
+from typer.testing import CliRunner
 
-from hie_node import jobs
+from hie_node import file_worker, jobs, publishing
 from hie_node.apart import Bounds
+from hie_node.cli import app
 from hie_node.drop_folder import DropFolder
-from hie_node.file_worker import FILES, TOO_MUCH, FileWorker, rear_readers
+from hie_node.file_worker import FILES, TOO_MUCH, FileWorker, file_worker_of, rear_readers
 from hie_node.house import House
 from hie_node.publishing import Published
 from hie_node.supervisor import Child, Supervisor
 from hie_node.workers import listen
 from registry.errors import StorageUnavailable
 from registry.feeds import FeedItem, FeedSearch
+from tests.adapters.dicom.files import ct_slice
 from tests.house.hospital import Hospital, make_house
 from tests.house.test_hl7_workers import LONG, SLOW
 from tests.house.test_hl7v2 import sample
@@ -41,6 +46,9 @@ class Drop:
 
     def takes(self, name: str, content: bytes) -> None:
         (self.root / name).write_bytes(content)
+        self.looks()
+
+    def looks(self) -> None:
         self._folder.look()
         self._folder.look()
 
@@ -79,6 +87,70 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_published(dro
     assert [(one.name, one.outcome, one.reasons) for one in drop.items()] == [("long.hl7", "refused", (TOO_MUCH,))]
     drop.takes("short.hl7", sample("oru_ct"))
     assert (drop.root / "done" / "short.hl7").exists() and len(Hospital(drop.house).documents("A1")) == 2
+
+
+def test_in_a_dropped_folder_too_the_other_files_are_published(drop_of: OpenDrop) -> None:
+    drop = drop_of(SLOW)
+    folder = drop.root / "thang11"
+    folder.mkdir()
+    for name, content in (("1.hl7", sample("adt_a04")), ("2.hl7", LONG), ("3.hl7", sample("oru_ct"))):
+        (folder / name).write_bytes(content)
+    drop.looks()
+    said = (drop.root / "refused" / "thang11.reason.txt").read_text("utf-8")
+    assert said == f"2.hl7: {TOO_MUCH}\n"
+    assert len(Hospital(drop.house).documents("A1")) == 2
+
+
+def test_what_a_command_publishes_is_read_where_it_can_be_killed(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house(tmp_path, database_url="" if database_url.startswith("sqlite") else database_url)
+    house.storage.close()
+    files = tmp_path / "files"
+    files.mkdir()
+    for name, content in (("1.hl7", sample("adt_a04")), ("2.hl7", LONG), ("3.hl7", sample("oru_ct"))):
+        (files / name).write_bytes(content)
+    monkeypatch.setattr(file_worker, "file_worker_of", partial(file_worker_of, bounds=SLOW))
+    found = CliRunner().invoke(app, ["--home", str(house.settings.home), "publish", str(files), "--json"])
+    told = json.loads(found.stdout)
+    assert found.exit_code == 1
+    assert [(Path(one["path"]).name, one["outcome"], one["reason"]) for one in told["results"]] == [
+        ("1.hl7", "stored", ""),
+        ("2.hl7", "refused", TOO_MUCH),
+        ("3.hl7", "stored", ""),
+    ]
+    with house.storage.read() as unit:
+        refused = list(unit.feeds.find(FeedSearch(outcome="refused")))
+    assert [(one.name, one.reasons) for one in refused] == [("2.hl7", (TOO_MUCH,))]
+    house.storage.close()
+
+
+def test_of_images_that_lie_together_only_the_one_that_ends_its_reader_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house(tmp_path)
+    house.storage.close()
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(1, 4):
+        (files / f"{number}.dcm").write_bytes(ct_slice(number))
+    read = publishing.read_instance
+
+    def ends(opened: BinaryIO, **how: Any) -> Any:
+        if "2.dcm" in opened.name:
+            os._exit(9)  # as the kernel ends what takes too much
+        return read(opened, **how)
+
+    monkeypatch.setattr(publishing, "read_instance", ends)
+    with file_worker_of(house) as worker:
+        done = list(worker.publish_paths(house, [files], who="cli:x"))
+    assert [(one.path.name, one.outcome, one.instances) for one in done] == [
+        ("1.dcm", "stored", 1),
+        ("2.dcm", "refused", 0),
+        ("3.dcm", "stored", 1),
+    ]
+    assert done[1].reason == TOO_MUCH
+    house.storage.close()
 
 
 def test_a_worker_that_is_killed_costs_no_file(drop_of: OpenDrop) -> None:

@@ -206,3 +206,51 @@ def test_what_only_looks_like_an_image_is_refused_and_nothing_of_it_is_kept(lab:
     )
     assert (done.outcome, done.instances) == ("refused", 0)
     assert bac_ninh.finds_own_studies(LAN).found == []
+
+
+def nested(drop: Path, name: str, depth: int) -> None:
+    """Folders within folders below a name, deeper than a path can say."""
+    (drop / "nested").mkdir()
+    at = os.open(drop / "nested", os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+
+
+@pytest.mark.parametrize(("name", "depth"), [("a", 1500), ("a" * 250, 20)], ids=["deep", "long"])
+def test_folders_that_nobody_can_walk_stand_in_nobodys_way(lab: Lab, name: str, depth: int) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    nested(drop, name, depth)
+    put_report(drop)
+    looks(node)
+    assert len(node.holds()) == 1
+    assert "nested deeper" in reason(drop, "nested") or "too long" in reason(drop, "nested")
+    os.system(f"rm -rf {drop / 'refused' / 'nested'}")
+
+
+def test_a_folder_waits_while_a_name_in_it_says_that_it_is_written(lab: Lab) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    (drop / "thang11").mkdir()
+    for name in (".DS_Store", ".BN1.pdf.x7Gh", "BN2.pdf.part"):
+        (drop / "thang11" / name).write_bytes(b"%PDF-1.4")
+    looks(node)
+    assert (drop / "thang11").exists()
+    for one in (drop / "thang11").iterdir():
+        os.utime(one, (0, 0))  # whoever wrote it has given up
+    looks(node)
+    said = reason(drop, "thang11")
+    assert said.count("not finished") == 2 and ".DS_Store" not in said
+
+
+@pytest.mark.parametrize("begins", [b"PK\x03\x04", b"\x1f\x8b\x08"], ids=["zip", "gzip"])
+def test_a_packed_file_is_told_to_be_unpacked(lab: Lab, begins: bytes) -> None:
+    node = lab.hospital("bac-ninh")
+    drop = node.house.settings.drop
+    (drop / "thang11.xml").write_bytes(begins + b"\0" * 100)
+    looks(node)
+    assert "put the files themselves" in reason(drop, "thang11.xml")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
+from hie_node import feeds
 from hie_node.publishing import Published, publish_paths
 from registry.documents import DocumentStatus
-from tests.house.hospital import Hospital
+from tests.house.hospital import Hospital, make_house
 
 VISIT = (Path(__file__).parents[1] / "samples" / "insurance" / "visit.xml").read_text("utf-8")
 HOSO = re.search("<HOSO>.*</HOSO>", VISIT, re.DOTALL)
@@ -91,3 +93,16 @@ def test_one_bad_dossier_among_many_costs_only_itself(hospital: Hospital, tmp_pa
     assert result.reason.startswith("dossier 8: ") and "dossier 9" not in result.reason
     assert hospital.documents("BN0008") == []
     assert all(hospital.documents(f"BN{number:04}") for number in range(1, 31) if number != 8)
+
+
+def test_a_result_of_next_year_is_not_the_newest_and_its_sender_is_told_of(tmp_path: Path, database_url: str) -> None:
+    house = make_house(tmp_path, database_url="" if database_url.startswith("sqlite") else database_url)
+    hospital, now = Hospital(house), house.now()
+    dropped(hospital, tmp_path, VISIT)
+    ahead = VISIT.replace("LK-1", "LK-2").replace("202611020845", f"{now.year + 1}11020845")
+    assert dropped(hospital, tmp_path, ahead.replace("202611020930", f"{now.year + 1}11020930"), "2.xml").documents
+    assert all(one.performed is None or one.performed <= now for one in hospital.documents(NUMBER, only_current=False))
+    (sender,) = feeds.senders(house, since=now - timedelta(hours=1))
+    assert sender.deviations["XML3: NGAY_TH_YL lies after the day the file came; not used as a time"] == 1
+    assert sender.deviations["XML4: NGAY_KQ lies after the day the file came; not used as a time"] == 1
+    house.storage.close()

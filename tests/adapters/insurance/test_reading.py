@@ -491,3 +491,20 @@ def test_every_document_says_which_visit_it_came_of() -> None:
     assert found.documents and {one.entry.encounters for one in found.documents} == {
         (PatientIdentifier("urn:hie-node:visit:27001", "LK-1"),)
     }
+
+
+@pytest.mark.parametrize("declared", ["windows-1258", "windows-1252", "iso-8859-1", "us-ascii"])
+def test_a_code_page_that_a_template_declares_is_not_believed_against_the_bytes(declared: str) -> None:
+    body = VISIT.replace('encoding="UTF-8"', f'encoding="{declared}"')
+    assert body != VISIT
+    assert only(body).patient == only(VISIT).patient
+    assert any("the bytes are UTF-8" in line for line in remarks(body))
+    really = VISIT.replace('encoding="UTF-8"', 'encoding="windows-1252"').replace("Nguyễn Thị Thử", "Nguyen Thi Thé")
+    name = only(re.sub("[^\x00-\xff]", "?", really).encode("cp1252")).patient.demographics.name
+    assert name is not None and name.text == "Nguyen Thi Thé"
+
+
+def test_blank_lines_before_its_beginning_are_overlooked_and_said() -> None:
+    body = "\r\n\r\n  " + VISIT
+    assert only(body).patient == only(VISIT).patient
+    assert remarks(body) == ("white space stands before its beginning; overlooked",)

@@ -21,6 +21,8 @@ from hie_node.web.door import PAGES
 from hie_node.web.wording import say
 from registry.directory import PeerState
 from registry.errors import StorageUnavailable
+from registry.feeds import FeedSearch
+from tests.conformance.client import Client, provided
 from tests.house.web.browser import PASSWORD, STAFF, Browser, Seen
 from tests.lab import Hospital
 from tests.papers import LAN, ct_report, written_request
@@ -352,3 +354,17 @@ def test_a_refused_message_is_listed_with_its_reason_and_read_again(admin: Brows
     assert "insurance" in page.text and "Tin bị từ chối" in page.text
     with reader_of(bach_mai.house):
         assert "đã đọc lại" in admin.fills(page, "/node/feeds/again").text
+
+
+def test_a_refused_submission_is_listed_by_its_system_and_read_again(admin: Browser, bach_mai: Hospital) -> None:
+    his = Client(bach_mai)
+    message = provided(his.subject("BN7"), profile="Minimal")
+    assert his("POST", "/fhir", message, X_Request_Id="<b>7</b>").status == 422
+    page = admin.opens("/node/feeds")
+    assert "FHIR his" in page.text and "BN7" not in page.text
+    assert "ITI-65 &lt;b&gt;7&lt;/b&gt;" in page.html
+    his.registers("BN7")
+    with reader_of(bach_mai.house):
+        admin.fills(page, "/node/feeds/again")
+    with bach_mai.house.storage.read() as unit:
+        assert [one.outcome for one in unit.feeds.find(FeedSearch("fhir"))].count("refused") == 0
