@@ -54,7 +54,7 @@ class Linker:
         self._asked: set[tuple[int, int]] = set()
         self._near = array("i")
         self._overlays: list[tuple[int, int]] = []
-        self._index = KeyIndex()
+        self._index = KeyIndex(crowd)
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -142,7 +142,7 @@ class Linker:
             self._members.setdefault(person, array("i", (person,))).append(record)
         for key in keys_of(traits) if own is None else own:
             if person not in found.get(key, ()):
-                self._index.add(key, person, most=crowd(key))
+                self._index.add(key, person)
 
     def _joined(self, person: int, others: tuple[str, ...]) -> int:
         """Two persons whom the same registration fits become one, where each record of one fits the other."""
@@ -183,8 +183,7 @@ class Linker:
 
     def carriers(self, key: str) -> int:
         """How many persons are found under a key; as many as a crowd where it is one."""
-        most = crowd(key)
-        return len({self._person[known] for known in self._index.find(key, most=most)}) or most
+        return len({self._person[known] for known in self._index.find(key)}) or crowd(key)
 
     def _fits(self, traits: Traits, known: list[Traits]) -> bool:
         return self._weighing.decide(traits, [("0", known)], size=self.size).zone is Zone.LINK
@@ -211,12 +210,8 @@ class Linker:
         return self._ranked(self._look_up(keys_wanted(traits)))
 
     def _look_up(self, keys: Collection[str]) -> dict[str, set[int]]:
-        person_of, find = self._person, self._index.find
-        found = {}
-        for key in keys:
-            if under := find(key, most=crowd(key)):
-                found[key] = {person_of[known] for known in under}
-        return found
+        person_of, found = self._person, self._index.find_all(keys)
+        return {key: {person_of[known] for known in under} for key, under in found.items()}
 
     def _ranked(self, found: Mapping[str, Collection[int]]) -> list[int]:
         shared: dict[int, int] = {}

@@ -98,16 +98,20 @@ def test_nobody_is_linked_to_nobody() -> None:
 
 
 def test_an_index_holds_what_a_dictionary_would_and_stops_at_a_crowd() -> None:
-    index = KeyIndex()
-    known: dict[str, list[int]] = {f"k{n}": [] for n in range(5000)}
+    index = KeyIndex(lambda key: 2 if key.startswith("rare") else 8)
+    known: dict[str, list[int]] = {f"k{n}": [] for n in range(5000)} | {f"alone{n}": [] for n in range(20_000)}
     for n in range(20_000):
-        index.add(f"k{n % 5000}", n, most=8)
-        known[f"k{n % 5000}"].insert(0, n)
-    assert all(index.find(key, most=8) == numbers for key, numbers in known.items())
+        for key in (f"k{n % 5000}", f"alone{n}"):
+            index.add(key, n)
+            known[key].insert(0, n)
+    assert all(index.find(key) == numbers for key, numbers in known.items())
     for n in range(30):
-        index.add("crowd", n, most=8)
-    assert index.find("crowd", most=8) == []
-    assert index.find("never", most=8) == []
+        index.add("crowd", n)
+    for n in range(3):
+        index.add("rare", n)
+    assert index.find("crowd") == index.find("rare") == index.find("never") == []
+    asked = ("crowd", "k7", "never", "alone0", "alone19999")
+    assert index.find_all(asked) == {key: known[key] for key in asked if key in known}
 
 
 def test_the_second_generator_is_linked_as_safely_as_the_first() -> None:
