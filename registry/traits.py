@@ -30,7 +30,7 @@ from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
 from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRecord
 from registry.syllables import bare, is_syllable
-from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
+from registry.vietnamese import Newborn, compared, has_marks, is_nobody, newborn, syllables
 
 _NEW_INSURANCE_NUMBERS = date(2017, 8, 1)
 _NOT_DIGITS = re.compile(r"\D+")
@@ -133,8 +133,7 @@ def traits_of(
     """Read a description once; `recorded` is the day it was written down, where that is known. `abroad`: every name in
     plain letters is read as those from abroad are, be it Le or Oh."""
     text = said.name.text if said.name is not None else ""
-    child = newborn(text) if text else None
-    name = (_name_abroad(text) if abroad and text.isascii() else _name(text)) if text and child is None else None
+    name, child, nobody = _written(text, abroad=abroad)
     year, month, day = _born(said.birth_date)
     sex = _SEXES.get(said.gender, 0)
     guardian = child.mother if child is not None else said.mothers_name or ""
@@ -161,7 +160,7 @@ def traits_of(
         birth_order=child.order if child is not None else 0,
         # a name that is the mother's own is hers, not the child's
         newborn=child is not None or bool(mother and name is not None and name.letters == mother),
-        nobody=bool(text) and is_nobody(text),
+        nobody=nobody,
     )
 
 
@@ -173,12 +172,21 @@ def _as_written(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=65536)
+def _written(text: str, *, abroad: bool) -> tuple[NameTraits | None, Newborn | None, bool]:
+    """What stands where the name should: a name, or whose child it is; and whether nobody could say."""
+    if not text:
+        return None, None, False
+    child = newborn(text)
+    if child is not None:
+        return None, child, is_nobody(text)
+    return (_name_abroad(text) if abroad and text.isascii() else _name(text)), None, is_nobody(text)
+
+
 def _name_abroad(text: str) -> NameTraits | None:
     words = _as_written(text)
     return _guest(words) if words else None
 
 
-@lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
     written = syllables(text)
     if text.isascii():
