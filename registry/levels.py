@@ -86,8 +86,10 @@ def share_a_number(one: Traits, other: Traits) -> bool:
 
 
 def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
-    guests = one.name is not None and other.name is not None and one.name.guest and other.name.guest
-    commune, line = _places(one.place, other.place, guests=guests)
+    if one.name is not None and one.name.guest and other.name is not None and other.name.guest:
+        commune, line = _places_of_guests(one.place, other.place)
+    else:
+        commune, line = _places(one.place, other.place)
     return (
         _born(one, other),
         UNKNOWN if not one.sex or not other.sex else SAME if one.sex == other.sex else SEX_DIFFERENT,
@@ -107,10 +109,8 @@ def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
     )
 
 
-def _places(here: Place, there: Place, *, guests: bool = False) -> tuple[int, int]:
+def _places(here: Place, there: Place) -> tuple[int, int]:
     """Levels of the commune, and of the house or hamlet within it."""
-    if guests:
-        return _places_of_guests(here, there)
     if not here.commune or not there.commune:
         return UNKNOWN, UNKNOWN
     if here.commune == there.commune:
@@ -140,6 +140,8 @@ def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
     """Levels of the given name, the surname and the middle name."""
     if one.guest and other.guest:
         return _guests(one, other)
+    if one == other:
+        return _toned(one, one), SAME, SAME if one.middle else MIDDLE_NONE
     # the same surname in front and another word at the end are two names, not two orders
     reordered = one.sorted == other.sorted and (
         one.given == other.given or one.family != other.family or one.turned or other.turned
@@ -262,13 +264,13 @@ def _born(one: Traits, other: Traits) -> int:
     if not one.year or not other.year:
         return UNKNOWN
     year = one.year == other.year
+    if year and one.day == other.day and one.month == other.month and one.day:
+        return SAME
     if not one.day or not other.day:
         # a year alone is often counted from an age; one off says nothing either way
         return BORN_YEAR if year else UNKNOWN if abs(one.year - other.year) == 1 else BORN_DIFFERENT
     month, day = one.month == other.month, one.day == other.day
     if year:
-        if month and day:
-            return SAME
         if one.month == other.day and one.day == other.month:
             return BORN_SWAPPED
         return BORN_PART if month or day else BORN_YEAR_ONLY
@@ -296,13 +298,14 @@ def _cards(one: Traits, other: Traits) -> int:
 
 def _local(mine: frozenset[str], theirs: frozenset[str]) -> int:
     """A desk that looks its patients up rarely gives one of them two numbers; other hospitals' numbers say nothing."""
-    if mine & theirs:
+    if not mine.isdisjoint(theirs):
         return SAME
-    return LOCAL_OTHER if any(_giver(one) == _giver(other) for one in mine for other in theirs) else UNKNOWN
-
-
-def _giver(local: str) -> str:
-    return local.partition("|")[0]
+    for one in mine:
+        giver = one[: one.index("|") + 1]
+        for other in theirs:
+            if other.startswith(giver):
+                return LOCAL_OTHER
+    return UNKNOWN
 
 
 def _numbers(mine: frozenset[str], theirs: frozenset[str]) -> int:
