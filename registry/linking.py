@@ -16,7 +16,8 @@ from registry.blocking import crowd, keys_of, keys_wanted
 from registry.frequencies import frequencies_of
 from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
-from registry.traits import Traits, packed, unpacked
+from registry.packing import PackedTraits
+from registry.traits import Traits
 from registry.weighing import MOST_RECORDS, Weighing
 
 _CANDIDATES = 50
@@ -47,7 +48,7 @@ class Linker:
         """`least`: how many strangers there are to be reckoned with, however short the list is yet."""
         self._model, self._least = weighing.model, least
         self._weighing, self._counted_at = weighing, _KNOWN_FROM
-        self._packed: list[bytes] = []
+        self._traits = PackedTraits()
         self._person = array("i")
         # who has one record only is not in here
         self._members: dict[int, array[int]] = {}
@@ -57,7 +58,7 @@ class Linker:
         self._index = KeyIndex(crowd)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._traits)
 
     @property
     def size(self) -> int:
@@ -82,7 +83,7 @@ class Linker:
         return self._members.get(person) or array("i", (person,))
 
     def traits(self, record: int) -> Traits:
-        return unpacked(self._packed[record])
+        return self._traits[record]
 
     def add_all(self, registrations: Iterable[Traits]) -> list[Placed]:
         return [self.add(traits) for traits in registrations]
@@ -93,7 +94,7 @@ class Linker:
         wanted = keys_wanted(traits, own)
         found = self._look_up(own | wanted)
         verdict = self._judged(traits, {key: found[key] for key in wanted if key in found})
-        record = len(self._packed)
+        record = len(self._traits)
         if record == self._counted_at:
             self.count_names()
             self._counted_at *= 2
@@ -135,8 +136,8 @@ class Linker:
     ) -> None:
         """The next record, of this person; its own number makes it a person of its own. `own`: its keys, and `found`:
         whom each of them leads to, where that is known already."""
-        record = len(self._packed)
-        self._packed.append(packed(traits))
+        record = len(self._traits)
+        self._traits.append(traits)
         self._person.append(person)
         if person != record:
             self._members.setdefault(person, array("i", (person,))).append(record)

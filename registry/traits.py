@@ -6,12 +6,11 @@ prefixes of 2018 (decision 798/QĐ-BTTTT).
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 
 from registry.communes import NOWHERE, Place, place_of
@@ -96,22 +95,6 @@ class Traits(NamedTuple):
     nobody: bool
 
 
-def packed(traits: Traits) -> bytes:
-    """The traits in some 250 bytes, for this process only."""
-    parts: list[Any] = list(traits)
-    parts[0], parts[_PLACE] = None if traits.name is None else tuple(traits.name), tuple(traits.place)
-    return marshal.dumps(tuple(parts))
-
-
-def unpacked(stored: bytes) -> Traits:
-    parts = list(marshal.loads(stored))  # noqa: S302 - what this process packed itself
-    if parts[0] is not None:
-        parts[0] = NameTraits._make(parts[0])
-    parts[_PLACE] = Place._make(parts[_PLACE])
-    return Traits._make(parts)
-
-
-_PLACE = Traits._fields.index("place")
 _SEXES = {"male": 1, "female": 2}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from hie_node.lab.evaluation import Known, evaluate
 from hie_node.lab.exports import CLEAN, REALISTIC, exported
 from hie_node.patient_lists import listed
+from registry.communes import Place
 from registry.key_index import KeyIndex
 from registry.linking import Linker
 from registry.matching import Zone
-from registry.traits import Traits, packed, unpacked
+from registry.packing import PackedTraits
+from registry.traits import Traits
 from registry.weighing import REUSED, Weighing
 from registry.weights import shipped
 
@@ -42,8 +44,12 @@ def test_thousands_of_registrations_of_one_patient_are_one_person() -> None:
 
 
 def test_what_is_packed_away_comes_back_the_same() -> None:
-    for row in (LAN, {}, {"full_name": "Con bà Lê Thị Đào 2", "birth_date": "2026"}):
-        assert unpacked(packed(read(**row))) == read(**row)
+    kept, rows = PackedTraits(), (LAN, {}, {"full_name": "Con bà Lê Thị Đào 2", "birth_date": "2026"}, LAN, {})
+    for row in rows:
+        kept.append(read(**row))
+    assert [kept[n] for n in range(len(kept))] == [read(**row) for row in rows]
+    assert type(kept[0]) is Traits and type(kept[0].place) is Place
+    assert kept[0].name is kept[3].name, "a name is kept once"
 
 
 def test_numbers_where_a_spreadsheet_took_the_zeros_and_in_the_wrong_column() -> None:
