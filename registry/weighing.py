@@ -80,6 +80,8 @@ class Weighing:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.rule = f"weighing/{model.version}"
+        self._nobody = Verdict(Zone.NEW, None, ("a patient without a name",), self.rule)
+        self._no_candidate = Verdict(Zone.NEW, None, ("no candidate",), self.rule)
         self._compared = compare if model.strangers else compare_if_alike
         self._sums, self._together = sums_by(model.rows), together_by(model.rows)
 
@@ -95,8 +97,7 @@ class Weighing:
         """The zone of the best person. Two that fit alike and cannot be one make a review, and so does a local number
         that is somebody else's. A link that nobody will read needs no evidence: `explain` false."""
         if mine.nobody or not persons:
-            reason = "a patient without a name" if mine.nobody else "no candidate"
-            return Verdict(Zone.NEW, None, (reason,), self.rule)
+            return self._nobody if mine.nobody else self._no_candidate
         ranked = self.weigh(mine, persons, size=size)
         verdict = self._decided(mine, ranked, persons, size=size, explain=explain)
         least, linked = self.model.again - _NEAR, verdict.person_id if verdict.zone is Zone.LINK else None
@@ -306,8 +307,9 @@ def _bits_of(size: int) -> int:
 
 def _holder_of_local_number(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> str | None:
     """The person who already has this local number; None where so many have it that it is no number."""
+    others = mine.local.isdisjoint
     holders = [
-        person for person, records in persons if any(mine.local & one.local for one in records if not one.nobody)
+        person for person, records in persons if not all(one.nobody or others(one.local) for one in records)
     ]
     return holders[0] if 0 < len(holders) <= _TOO_MANY_CARRIERS else None
 

@@ -6,6 +6,7 @@ from hie_node.lab.evaluation import Known, evaluate
 from hie_node.lab.exports import CLEAN, REALISTIC, exported
 from hie_node.patient_lists import listed
 from registry.communes import Place
+from registry.frequencies import frequencies_of
 from registry.key_index import KeyIndex
 from registry.linking import Linker
 from registry.matching import Zone
@@ -118,6 +119,14 @@ def test_an_index_holds_what_a_dictionary_would_and_stops_at_a_crowd() -> None:
     assert index.find("crowd") == index.find("rare") == index.find("never") == []
     asked = ("crowd", "k7", "never", "alone0", "alone19999")
     assert index.find_all(asked) == {key: known[key] for key in asked if key in known}
+
+
+def test_names_are_counted_a_few_at_a_time_and_all_are_counted() -> None:
+    linker, known = Linker(Weighing(shipped())), [listed(row).traits for row in exported(4_100, 5, REALISTIC)]
+    linker.add_all(known[:3_999])
+    assert linker.weighing.model.frequencies == frequencies_of(known[:2_000], shipped().frequencies)
+    linker.add_all(known[3_999:])
+    assert linker.weighing.model.frequencies == frequencies_of(known[:4_000], shipped().frequencies)
 
 
 def test_the_second_generator_is_linked_as_safely_as_the_first() -> None:
