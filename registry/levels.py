@@ -58,10 +58,9 @@ _MISCOUNTED = 2
 
 def compare(one: Traits, other: Traits) -> Levels:
     """Every field at once."""
-    given = family = middle = UNKNOWN
-    if one.name is not None and other.name is not None:
-        given, family, middle = names(one.name, other.name)
-    return (given, family, middle, *_besides_the_name(one, other))
+    if one.name is None or other.name is None:
+        return _with_the_name(one, other, (UNKNOWN, UNKNOWN, UNKNOWN))
+    return _with_the_name(one, other, names(one.name, other.name))
 
 
 def compare_if_alike(one: Traits, other: Traits) -> Levels | None:
@@ -71,7 +70,7 @@ def compare_if_alike(one: Traits, other: Traits) -> Levels | None:
     named = names(one.name, other.name)
     if named[0] == GIVEN_DIFFERENT and not share_a_number(one, other):
         return None
-    return (*named, *_besides_the_name(one, other))
+    return _with_the_name(one, other, named)
 
 
 def share_a_number(one: Traits, other: Traits) -> bool:
@@ -85,12 +84,14 @@ def share_a_number(one: Traits, other: Traits) -> bool:
     )
 
 
-def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
+def _with_the_name(one: Traits, other: Traits, named: tuple[int, int, int]) -> Levels:
+    """All levels, of which those of the name are known."""
     if one.name is not None and one.name.guest and other.name is not None and other.name.guest:
         commune, line = _places_of_guests(one.place, other.place)
     else:
         commune, line = _places(one.place, other.place)
     return (
+        *named,
         _born(one, other),
         UNKNOWN if not one.sex or not other.sex else SAME if one.sex == other.sex else SEX_DIFFERENT,
         _personal(one, other) if one.personal and other.personal else UNKNOWN,

@@ -77,17 +77,21 @@ def together_by(rows: Rows) -> Callable[[Sequence[Levels]], tuple[Levels, int]]:
     of the record with that name."""
     gain = tuple(tuple(row[0] - row[3] for row in levels) for levels in rows)
 
+    def best_named(alike: Sequence[Levels]) -> int:
+        # one tone that differs outweighs all records that were written without marks
+        told = SAME if any(levels[GIVEN] == SAME for levels in alike) else GIVEN_TONE
+        fits = [(levels[GIVEN] == told, sum(gain[f][levels[f]] for f in _OF_A_NAME)) for levels in alike]
+        return fits.index(max(fits))
+
     @lru_cache(maxsize=_MANY)
     def together(alike: Sequence[Levels]) -> tuple[Levels, int]:
         columns = tuple(zip(*alike, strict=True))
-        # one tone that differs outweighs all records that were written without marks
-        told = SAME if SAME in columns[GIVEN] else GIVEN_TONE
-        named = max(
-            range(len(alike)), key=lambda n: (alike[n][GIVEN] == told, sum(gain[f][alike[n][f]] for f in _OF_A_NAME))
-        )
+        named = 0 if all(map(_all_the_same, columns[:BORN])) else best_named(alike)
         best = list(alike[named])
         for field in range(BORN, len(best)):
-            best[field] = max(columns[field], key=gain[field].__getitem__)
+            column = columns[field]
+            if not _all_the_same(column):
+                best[field] = max(column, key=gain[field].__getitem__)
         if best[BORN] in (UNKNOWN, BORN_YEAR):
             # a full date that differs says more than one of which only the year is known, or nothing
             full = [level for level in columns[BORN] if level not in (UNKNOWN, BORN_YEAR)]
@@ -99,3 +103,7 @@ def together_by(rows: Rows) -> Callable[[Sequence[Levels]], tuple[Levels, int]]:
         return tuple(best), named
 
     return together
+
+
+def _all_the_same(column: Sequence[int]) -> bool:
+    return column.count(column[0]) == len(column)

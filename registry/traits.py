@@ -22,8 +22,8 @@ from registry.identifiers import (
     NATIONAL_ID,
     PASSPORT_NUMBER,
     PatientIdentifier,
+    PersonalNumber,
     insurance_last_ten,
-    read_personal_number,
 )
 from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
@@ -116,13 +116,13 @@ def traits_of(
     """Read a description once; `recorded` is the day it was written down, where that is known. `abroad`: every name in
     plain letters is read as those from abroad are, be it Le or Oh."""
     text = said.name.text if said.name is not None else ""
-    name, child, nobody = _written(text, abroad=abroad)
+    name, child, nobody = _written(text, abroad)
     year, month, day = _born(said.birth_date)
     sex = _SEXES.get(said.gender, 0)
     guardian = child.mother if child is not None else said.mothers_name or ""
     mother = _letters(guardian) if guardian else ""
     numbers = _numbers(identifiers, sex, year)
-    personal = numbers["personal"]
+    personal = numbers.get("personal", _NONE)
     address = said.address
     return Traits(
         name=name,
@@ -132,11 +132,11 @@ def traits_of(
         sex=sex,
         personal=personal,
         foreign=frozenset(number for number in personal if not _fits(number, sex, year)) if personal else personal,
-        old_cards=numbers["old"],
-        passports=numbers["passport"],
-        insurance=numbers["insurance"],
+        old_cards=numbers.get("old", _NONE),
+        passports=numbers.get("passport", _NONE),
+        insurance=numbers.get("insurance", _NONE),
         old_insurance=recorded is not None and recorded < _NEW_INSURANCE_NUMBERS,
-        local=numbers["local"],
+        local=numbers.get("local", _NONE),
         phones=frozenset(filter(None, map(_phone, said.phones))) if said.phones else _NONE,
         place=place_of(address.text, address.commune, address.province) if address is not None else NOWHERE,
         guardian=mother,
@@ -155,7 +155,7 @@ def _as_written(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=65536)
-def _written(text: str, *, abroad: bool) -> tuple[NameTraits | None, Newborn | None, bool]:
+def _written(text: str, abroad: bool) -> tuple[NameTraits | None, Newborn | None, bool]:
     """What stands where the name should: a name, or whose child it is; and whether nobody could say."""
     if not text:
         return None, None, False
@@ -241,18 +241,17 @@ def _born(born: BirthDate | None) -> tuple[int, int, int]:
 
 def _numbers(identifiers: Iterable[PatientIdentifier], sex: int, year: int) -> dict[str, frozenset[str]]:
     """By what the digits are, not by the field they were typed into. Dummies are left out."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, frozenset[str]] = {}
     for identifier in identifiers:
         kind, value = _read_number(identifier.system, identifier.value)
         if kind == "short":
             # a spreadsheet takes leading zeros away; only a number that then fits its owner is believed
             kind, value = ("personal", f"00{value}") if sex and year and _fits(f"00{value}", sex, year) else ("", "")
         if kind:
-            found.setdefault(kind, set()).add(value)
-    return {kind: frozenset(found[kind]) if kind in found else _NONE for kind in _ALL_KINDS}
+            found[kind] = found.get(kind, _NONE) | {value}
+    return found
 
 
-_ALL_KINDS = ("personal", "old", "passport", "insurance", "local")
 _COUNTRY = frozenset({*_PERSONAL, INSURANCE_NUMBER})
 
 
@@ -287,10 +286,9 @@ def is_dummy(digits: str) -> bool:
 
 
 def _fits(number: str, sex: int, year: int) -> bool:
-    """Whether a personal number can be that of somebody of this sex and year; what is unknown does not contradict."""
-    read = read_personal_number(number)
-    if read is None:
-        return False
+    """Whether a personal number of 12 digits can be that of somebody of this sex and year; what is unknown does not
+    contradict."""
+    read = PersonalNumber(number)
     return (not sex or sex == _SEXES[read.gender]) and (not year or year == read.birth_year)
 
 

@@ -180,7 +180,8 @@ class Weighing:
             one = self._person(mine, person_id, known[-MOST_RECORDS:], shared_by_all, strangers) if known else None
             if one is not None:
                 weighed.append(one)
-        weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
+        if len(weighed) > 1:
+            weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
         return weighed
 
     def resembles(
