@@ -181,8 +181,8 @@ def _printable(lines: Iterable[str]) -> Iterator[str]:
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
-"""What no reader ever sees, and no printable text has. U+0080 to U+00AD stay: in text that was read with the wrong table
-they are letters."""
+"""What no reader ever sees, and no printable text has. U+0080 to U+00AD stay: in text that was read with the wrong
+table they are letters."""
 
 
 def _plain(value: str) -> str:

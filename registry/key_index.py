@@ -23,8 +23,8 @@ _NUMBER = _ONE - 1
 class KeyIndex:
     """Numbers (of persons, of records) under keys; a key holds each number once.
 
-    A table has two words for each key: its hash, and how many numbers it has, in the upper half, with the only number or
-    the start of the chain in the lower. A key that is not there has none. Places are even.
+    A table has two words for each key: its hash, and how many numbers it has, in the upper half, with the only number
+    or the start of the chain in the lower. A key that is not there has none. Places are even.
     """
 
     def __init__(self, crowd: Callable[[str], int]) -> None:

@@ -33,7 +33,7 @@ from registry.levels import (
     Levels,
 )
 from registry.vetoes import OWN_NUMBERS
-from registry.weights import HYPOTHESES, Row
+from registry.weights import Row
 
 Rows = tuple[tuple[Row, ...], ...]
 
@@ -51,23 +51,30 @@ class Sums(NamedTuple):
     """What levels say for each hypothesis, in tenths of a bit.
 
     stranger  without those levels whose chance among strangers depends on the value or on their number
-    by_value  these: field, level, and what to take where nobody knows the value
+    by_value  the fields of these
     """
 
     same: int
     relative: int
     twin: int
     stranger: int
-    by_value: tuple[tuple[int, int, int], ...]
+    by_value: tuple[int, ...]
 
 
 def sums_by(rows: Rows) -> Callable[[Levels], Sums]:
     @lru_cache(maxsize=_MANY)
     def sums(levels: Levels) -> Sums:
-        known = [(field, level, rows[field][level]) for field, level in enumerate(levels) if level]
-        by_value = tuple((field, level, row[3]) for field, level, row in known if (field, level) in _BY_VALUE)
-        same, relative, twin, stranger = (sum(row[n] for _, _, row in known) for n in range(len(HYPOTHESES)))
-        return Sums(same, relative, twin, stranger - sum(assumed for _, _, assumed in by_value), by_value)
+        same = relative = twin = stranger = 0
+        by_value = []
+        for field, level in enumerate(levels):
+            if level:
+                row = rows[field][level]
+                same, relative, twin = same + row[0], relative + row[1], twin + row[2]
+                if (field, level) in _BY_VALUE:
+                    by_value.append(field)
+                else:
+                    stranger += row[3]
+        return Sums(same, relative, twin, stranger, tuple(by_value))
 
     return sums
 

@@ -237,9 +237,10 @@ class Weighing:
         else:
             relative, twin = relative + model.relatives, twin + model.twins
         stranger += strangers
-        for field, level, assumed in by_value:
+        for field in by_value:
+            level = levels[field]
             chance = self._chance(mine, theirs, field, level, strangers)
-            stranger += assumed if chance is None else chance
+            stranger += model.rows[field][level][3] if chance is None else chance
         strongest = max(relative, twin, stranger)
         return same - strongest, 2 if strongest == stranger else 0 if strongest == relative else 1
 
@@ -309,9 +310,7 @@ def _bits_of(size: int) -> int:
 def _holder_of_local_number(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> str | None:
     """The person who already has this local number; None where so many have it that it is no number."""
     others = mine.local.isdisjoint
-    holders = [
-        person for person, records in persons if not all(one.nobody or others(one.local) for one in records)
-    ]
+    holders = [person for person, records in persons if not all(one.nobody or others(one.local) for one in records)]
     return holders[0] if 0 < len(holders) <= _TOO_MANY_CARRIERS else None
 
 
