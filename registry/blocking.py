@@ -154,7 +154,7 @@ def _with_date(traits: Traits, year: int, month: int, day: int) -> list[str]:
     """Only a full date is rare enough for a key with one word of the name."""
     name, place, of_year = traits.name, traits.place.commune, f"{month:02}-{day:02}"
     date = f"{year}-{of_year}"
-    keys = []
+    keys: list[str] = []
     if name is not None:
         keys += (f"name-day|{name.sorted}|{of_year}", f"given-date|{name.given}|{date}")
         if name.family:
