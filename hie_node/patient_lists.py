@@ -181,13 +181,13 @@ def _printable(lines: Iterable[str]) -> Iterator[str]:
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
-"""What no reader ever sees. U+0080 to U+00AD stay: in text that was read with the wrong table they are letters."""
+"""What no reader ever sees, and no printable text has. U+0080 to U+00AD stay: in text that was read with the wrong
+table they are letters."""
 
 
 def _plain(value: str) -> str:
-    if value.isascii() and value.isprintable():
-        return value[: 4 * _LONGEST].strip(" ")
-    return _CONTROL.sub(" ", value[: 4 * _LONGEST]).strip(" ")
+    value = value[: 4 * _LONGEST]
+    return (value if value.isprintable() else _CONTROL.sub(" ", value)).strip(" ")
 
 
 def _id_of(cell: str) -> str:
@@ -207,15 +207,25 @@ def _listed(record_id: str, row: Mapping[str, str]) -> ListedPatient:
         Demographics(
             name=_name(row),
             birth_date=birth_date(row.get("birth_date", "")),
-            gender=_SEXES.get(normalize("NFC", row.get("sex", "")).lower(), "unknown"),
-            phones=tuple(part for part in _SEVERAL.split(_digits(row.get("phone", ""))) if part.strip()),
+            gender=_sex(row.get("sex", "")),
+            phones=tuple(part for part in _several(row.get("phone", "")) if part.strip()),
             address=_address(row),
             mothers_name=row.get("guardian_name", "")[:_LONGEST] or None,
         ),
-        _day(row.get("recorded_at", "")),
+        _day(row.get("recorded_at", "")[:10]),
         row.get("person") or None,
         frozenset(row.get("applied", "").split()),
     )
+
+
+@lru_cache(maxsize=256)
+def _sex(text: str) -> Gender:
+    return _SEXES.get(normalize("NFC", text).lower(), "unknown")
+
+
+def _several(text: str) -> list[str]:
+    """Numbers that stand in one field."""
+    return _SEVERAL.split(_digits(text)) if text else []
 
 
 def _name(row: Mapping[str, str]) -> HumanName | None:
@@ -228,18 +238,25 @@ def _name(row: Mapping[str, str]) -> HumanName | None:
 def _numbers(row: Mapping[str, str]) -> Iterator[PatientIdentifier]:
     local = _digits(row.get("local_id", "")[:_LONGEST]).strip()
     if local and local.isprintable():
-        source = re.sub(r"\W+", "-", row.get("source", "")) or "list"
-        yield PatientIdentifier(f"urn:list:{source[:200]}", local)
+        yield PatientIdentifier(_giver(row.get("source", "")), local)
     for column, system in (("national_id", NATIONAL_ID), ("insurance_number", INSURANCE_NUMBER)):
-        for number in _SEVERAL.split(_digits(row.get(column, ""))):
+        for number in _several(row.get(column, "")):
             if (typed := number.strip()) and len(typed) <= _LONGEST and typed.isprintable():
                 yield PatientIdentifier(system, typed)
 
 
+@lru_cache(maxsize=4096)
+def _giver(source: str) -> str:
+    """Who gave the local numbers of this source."""
+    named = re.sub(r"\W+", "-", source) or "list"
+    return f"urn:list:{named[:200]}"
+
+
+@lru_cache(maxsize=16384)
 def _day(text: str) -> date | None:
     """Of `recorded_at`; what is no date is not known."""
     try:
-        return date.fromisoformat(text[:10])
+        return date.fromisoformat(text)
     except ValueError:
         return None
 
@@ -279,6 +296,7 @@ def _is_a_year(year: int) -> bool:
     return 1850 < year <= date.today().year + 1  # noqa: DTZ011
 
 
+@lru_cache(maxsize=65536)
 def _date(year: int, month: int, day: int) -> BirthDate | None:
     if not _is_a_year(year):
         return None

@@ -34,7 +34,7 @@ def crowd(key: str) -> int:
 
 def number_key(identifier: PatientIdentifier) -> str | None:
     """The same number, whichever field it was typed into; None for a dummy ("000000000", to get past a form)."""
-    numbers = list(_number_keys(traits_of((identifier,), Demographics())))
+    numbers = _number_keys(traits_of((identifier,), Demographics()))
     return numbers[0] if numbers else None
 
 
@@ -65,20 +65,20 @@ def keys_of(traits: Traits) -> frozenset[str]:
     date and place    survives everything about the name
     guardian, date    a child before and after it was named
     """
-    keys = set(_number_keys(traits))
+    keys = _number_keys(traits)
     if traits.nobody:
         return frozenset(key for key in keys if key.startswith("number|local"))
-    name, place = traits.name, traits.place.commune
+    name, year, place = traits.name, traits.year, traits.place.commune
     if name is not None and name.guest:
-        keys.update(_of_guests(name, traits))
-    if name is not None and traits.year:
-        keys.add(f"name-year|{name.sorted}|{traits.year}")
+        keys += _of_guests(name, traits)
+    if name is not None and year:
+        keys.append(f"name-year|{name.sorted}|{year}")
         if not traits.day:
-            keys.add(f"year-alone|{name.sorted}|{traits.year}")
+            keys.append(f"year-alone|{name.sorted}|{year}")
         if place:
-            keys.add(f"short-year-place|{name.family}|{name.given}|{traits.year}|{place}")
+            keys.append(f"short-year-place|{name.family}|{name.given}|{year}|{place}")
     if traits.day:
-        keys.update(_with_date(traits, f"{traits.year}-{traits.month:02}-{traits.day:02}"))
+        keys += _with_date(traits, year, traits.month, traits.day)
     return frozenset(keys)
 
 
@@ -119,28 +119,27 @@ def keys_wanted(traits: Traits, own: frozenset[str] | None = None) -> frozenset[
     if traits.name is not None and traits.year:
         name, year = traits.name.sorted, traits.year
         if not traits.day:
-            return keys.union(f"name-year|{name}|{beside}" for beside in (year - 1, year + 1))
-        keys = keys.difference((f"name-year|{name}|{year}",)).union(
-            f"year-alone|{name}|{near}" for near in (year - 1, year, year + 1)
-        )
-    if not 0 < traits.day <= 12 or traits.day == traits.month:
-        return keys
-    return keys.union(_with_date(traits, f"{traits.year}-{traits.day:02}-{traits.month:02}"))
+            return keys.union((f"name-year|{name}|{year - 1}", f"name-year|{name}|{year + 1}"))
+        alone = f"year-alone|{name}|"
+        more = [f"{alone}{year - 1}", f"{alone}{year}", f"{alone}{year + 1}"]
+        keys = keys - {f"name-year|{name}|{year}"}
+    else:
+        more = []
+    if 0 < traits.day <= 12 and traits.day != traits.month:
+        more += _with_date(traits, traits.year, traits.day, traits.month)
+    return keys.union(more) if more else keys
 
 
-def _number_keys(traits: Traits) -> Iterable[str]:
-    for kind, values in (
-        ("personal", traits.personal),
-        ("old", traits.old_cards),
-        ("passport", traits.passports),
-        ("insurance", traits.insurance),
-        ("local", traits.local),
-    ):
-        for value in values:
-            yield f"number|{kind}|{value}"
+def _number_keys(traits: Traits) -> list[str]:
+    keys = [f"number|personal|{value}" for value in traits.personal]
+    keys += [f"number|insurance|{value}" for value in traits.insurance]
+    keys += [f"number|local|{value}" for value in traits.local]
+    if traits.old_cards or traits.passports:
+        keys += [f"number|old|{value}" for value in traits.old_cards]
+        keys += [f"number|passport|{value}" for value in traits.passports]
     if not traits.nobody:
-        for phone in traits.phones:
-            yield f"phone|{phone}"
+        keys += [f"phone|{phone}" for phone in traits.phones]
+    return keys
 
 
 def number_keys_by_field(traits: Traits) -> Iterable[tuple[int, str]]:
@@ -156,15 +155,17 @@ def number_keys_by_field(traits: Traits) -> Iterable[tuple[int, str]]:
             yield field, f"{kind}|{value}"
 
 
-def _with_date(traits: Traits, date: str) -> Iterable[str]:
+def _with_date(traits: Traits, year: int, month: int, day: int) -> list[str]:
     """Only a full date is rare enough for a key with one word of the name."""
-    name, place = traits.name, traits.place
+    name, place, of_year = traits.name, traits.place.commune, f"{month:02}-{day:02}"
+    date = f"{year}-{of_year}"
+    keys: list[str] = []
     if name is not None:
-        yield f"name-day|{name.sorted}|{date[5:]}"
-        yield f"given-date|{name.given}|{date}"
+        keys += (f"name-day|{name.sorted}|{of_year}", f"given-date|{name.given}|{date}")
         if name.family:
-            yield f"surname-date-sex|{name.family}|{date}|{traits.sex}|{name.given[:1]}"
-    if place.commune:
-        yield f"date-place|{date}|{place.commune}"
+            keys.append(f"surname-date-sex|{name.family}|{date}|{traits.sex}|{name.given[:1]}")
+    if place:
+        keys.append(f"date-place|{date}|{place}")
     if traits.guardian:
-        yield f"guardian-date|{traits.guardian}|{date}"
+        keys.append(f"guardian-date|{traits.guardian}|{date}")
+    return keys

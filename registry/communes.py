@@ -107,5 +107,6 @@ def _code(part: str, province: str, table: CommuneTable) -> str:
     return table.get(f"{name}|{within}") or table.get(name) or name
 
 
+@lru_cache(maxsize=65536)
 def _folded(part: str) -> str:
     return _SPACES.sub(" ", bare(part.lower())).strip()

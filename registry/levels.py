@@ -58,10 +58,9 @@ _MISCOUNTED = 2
 
 def compare(one: Traits, other: Traits) -> Levels:
     """Every field at once."""
-    given = family = middle = UNKNOWN
-    if one.name is not None and other.name is not None:
-        given, family, middle = names(one.name, other.name)
-    return (given, family, middle, *_besides_the_name(one, other))
+    if one.name is None or other.name is None:
+        return _with_the_name(one, other, (UNKNOWN, UNKNOWN, UNKNOWN))
+    return _with_the_name(one, other, names(one.name, other.name))
 
 
 def compare_if_alike(one: Traits, other: Traits) -> Levels | None:
@@ -71,7 +70,7 @@ def compare_if_alike(one: Traits, other: Traits) -> Levels | None:
     named = names(one.name, other.name)
     if named[0] == GIVEN_DIFFERENT and not share_a_number(one, other):
         return None
-    return (*named, *_besides_the_name(one, other))
+    return _with_the_name(one, other, named)
 
 
 def share_a_number(one: Traits, other: Traits) -> bool:
@@ -85,11 +84,12 @@ def share_a_number(one: Traits, other: Traits) -> bool:
     )
 
 
-def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
-    named = [name for name in (one.name, other.name) if name is not None]
-    guests = bool(named) and all(name.guest for name in named)
-    commune, line = _places(one.place, other.place, guests=guests)
+def _with_the_name(one: Traits, other: Traits, named: tuple[int, int, int]) -> Levels:
+    """All levels, of which those of the name are known."""
+    guests = _are_guests(one.name, other.name)
+    commune, line = _places_of_guests(one.place, other.place) if guests else _places(one.place, other.place)
     return (
+        *named,
         _born(one, other),
         UNKNOWN if not one.sex or not other.sex else SAME if one.sex == other.sex else SEX_DIFFERENT,
         _personal(one, other) if one.personal and other.personal else UNKNOWN,
@@ -109,10 +109,8 @@ def _besides_the_name(one: Traits, other: Traits) -> tuple[int, ...]:
     )
 
 
-def _places(here: Place, there: Place, *, guests: bool = False) -> tuple[int, int]:
+def _places(here: Place, there: Place) -> tuple[int, int]:
     """Levels of the commune, and of the house or hamlet within it."""
-    if guests:
-        return _places_of_guests(here, there)
     if not here.commune or not there.commune:
         return UNKNOWN, UNKNOWN
     if here.commune == there.commune:
@@ -138,6 +136,14 @@ def _places_of_guests(here: Place, there: Place) -> tuple[int, int]:
     return UNKNOWN if line else COMMUNE_DIFFERENT, line
 
 
+def _are_guests(one: NameTraits | None, other: NameTraits | None) -> bool:
+    """Whether both are from abroad; who stands there without a name is what the other one is."""
+    if one is None or other is None:
+        known = one or other
+        return known is not None and known.guest
+    return one.guest and other.guest
+
+
 def _postcode(mine: str, theirs: str) -> int:
     if not mine or not theirs:
         return UNKNOWN
@@ -148,6 +154,8 @@ def names(one: NameTraits, other: NameTraits) -> tuple[int, int, int]:
     """Levels of the given name, the surname and the middle name."""
     if one.guest and other.guest:
         return _guests(one, other)
+    if one == other:
+        return _toned(one, one), SAME, SAME if one.middle else MIDDLE_NONE
     # the same surname in front and another word at the end are two names, not two orders
     reordered = one.sorted == other.sorted and (
         one.given == other.given or one.family != other.family or one.turned or other.turned
@@ -270,13 +278,13 @@ def _born(one: Traits, other: Traits) -> int:
     if not one.year or not other.year:
         return UNKNOWN
     year = one.year == other.year
+    if year and one.day == other.day and one.month == other.month and one.day:
+        return SAME
     if not one.day or not other.day:
         # a year alone is often counted from an age; one off says nothing either way
         return BORN_YEAR if year else UNKNOWN if abs(one.year - other.year) == 1 else BORN_DIFFERENT
     month, day = one.month == other.month, one.day == other.day
     if year:
-        if month and day:
-            return SAME
         if one.month == other.day and one.day == other.month:
             return BORN_SWAPPED
         return BORN_PART if month or day else BORN_YEAR_ONLY
@@ -304,13 +312,14 @@ def _cards(one: Traits, other: Traits) -> int:
 
 def _local(mine: frozenset[str], theirs: frozenset[str]) -> int:
     """A desk that looks its patients up rarely gives one of them two numbers; other hospitals' numbers say nothing."""
-    if mine & theirs:
+    if not mine.isdisjoint(theirs):
         return SAME
-    return LOCAL_OTHER if any(_giver(one) == _giver(other) for one in mine for other in theirs) else UNKNOWN
-
-
-def _giver(local: str) -> str:
-    return local.partition("|")[0]
+    for one in mine:
+        giver = one[: one.index("|") + 1]
+        for other in theirs:
+            if other.startswith(giver):
+                return LOCAL_OTHER
+    return UNKNOWN
 
 
 def _numbers(mine: frozenset[str], theirs: frozenset[str]) -> int:

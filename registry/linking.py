@@ -8,21 +8,27 @@ would have to walk through.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from registry.blocking import crowd, keys_of, keys_wanted
-from registry.frequencies import frequencies_of
+from registry.frequencies import Tally
 from registry.key_index import KeyIndex
 from registry.matching import Verdict, Zone
-from registry.traits import Traits, packed, unpacked
+from registry.packing import PackedTraits
+from registry.traits import Traits
 from registry.weighing import MOST_RECORDS, Weighing
 
 _CANDIDATES = 50
 _KNOWN_FROM = 1_000
 _COUNTED = 30_000
 """So many records, evenly spread, say how common a name or a commune is."""
+
+
+def _evenly(records: int) -> int:
+    """Every which of so many records is counted."""
+    return 1 + records // _COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +52,19 @@ class Linker:
     def __init__(self, weighing: Weighing, *, least: int = 0) -> None:
         """`least`: how many strangers there are to be reckoned with, however short the list is yet."""
         self._model, self._least = weighing.model, least
-        self._weighing, self._counted_at = weighing, _KNOWN_FROM
-        self._packed: list[bytes] = []
+        self._weighing = weighing
+        self._tally, self._tallied, self._counted_at = Tally(), 0, _KNOWN_FROM
+        self._traits = PackedTraits()
         self._person = array("i")
         # who has one record only is not in here
         self._members: dict[int, array[int]] = {}
         self._asked: set[tuple[int, int]] = set()
         self._near = array("i")
         self._overlays: list[tuple[int, int]] = []
-        self._index = KeyIndex()
+        self._index = KeyIndex(crowd)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._traits)
 
     @property
     def size(self) -> int:
@@ -82,7 +89,7 @@ class Linker:
         return self._members.get(person) or array("i", (person,))
 
     def traits(self, record: int) -> Traits:
-        return unpacked(self._packed[record])
+        return self._traits[record]
 
     def add_all(self, registrations: Iterable[Traits]) -> list[Placed]:
         return [self.add(traits) for traits in registrations]
@@ -92,11 +99,9 @@ class Linker:
         own = keys_of(traits)
         wanted = keys_wanted(traits, own)
         found = self._look_up(own | wanted)
-        verdict = self._judged(traits, {key: found[key] for key in wanted if key in found})
-        record = len(self._packed)
-        if record == self._counted_at:
-            self.count_names()
-            self._counted_at *= 2
+        verdict = self._judged(traits, self._ranked(found, besides=own - wanted))
+        record = len(self._traits)
+        self._count_on(record)
         linked = verdict.zone is Zone.LINK and verdict.person_id is not None
         person = int(verdict.person_id or 0) if linked else record
         self.keep(traits, person, own, found)
@@ -111,9 +116,24 @@ class Linker:
 
     def count_names(self) -> None:
         """How common names and communes are here, of which a model knows only what they are in the country."""
-        evenly = range(0, len(self), 1 + len(self) // _COUNTED)
-        here = frequencies_of([self.traits(record) for record in evenly], self._model.frequencies)
-        self._weighing = Weighing(replace(self._model, frequencies=here))
+        tally = Tally()
+        for record in range(0, len(self), _evenly(len(self))):
+            tally.add(self.traits(record))
+        self._use(tally)
+
+    def _count_on(self, records: int) -> None:
+        """Two more records for the next count, at which so many are there as at the last one and once again: no
+        registration has to wait until all are counted."""
+        every = _evenly(self._counted_at)
+        for record in range(self._tallied, min(records, self._tallied + 2 * every), every):
+            self._tally.add(self.traits(record))
+            self._tallied = record + every
+        if records == self._counted_at:
+            self._use(self._tally)
+            self._tally, self._tallied, self._counted_at = Tally(), 0, 2 * self._counted_at
+
+    def _use(self, tally: Tally) -> None:
+        self._weighing = Weighing(replace(self._model, frequencies=tally.frequencies(self._model.frequencies)))
 
     def _question(self, person: int, doubt: str | None) -> int | None:
         """Whom to ask about; nobody is asked twice whether the same two are one."""
@@ -135,19 +155,19 @@ class Linker:
     ) -> None:
         """The next record, of this person; its own number makes it a person of its own. `own`: its keys, and `found`:
         whom each of them leads to, where that is known already."""
-        record = len(self._packed)
-        self._packed.append(packed(traits))
+        record = len(self._traits)
+        self._traits.append(traits)
         self._person.append(person)
         if person != record:
             self._members.setdefault(person, array("i", (person,))).append(record)
         for key in keys_of(traits) if own is None else own:
             if person not in found.get(key, ()):
-                self._index.add(key, person, most=crowd(key))
+                self._index.add(key, person)
 
     def _joined(self, person: int, others: tuple[str, ...]) -> int:
         """Two persons whom the same registration fits become one, where each record of one fits the other."""
         for other in map(int, others):
-            known = list(self._latest(person))
+            known = self._latest(person)
             if all(self._fits(theirs, known) for theirs in self._latest(other)):
                 self.join(person, other)
         return person
@@ -183,21 +203,21 @@ class Linker:
 
     def carriers(self, key: str) -> int:
         """How many persons are found under a key; as many as a crowd where it is one."""
-        most = crowd(key)
-        return len({self._person[known] for known in self._index.find(key, most=most)}) or most
+        return len({self._person[known] for known in self._index.find(key)}) or crowd(key)
 
     def _fits(self, traits: Traits, known: list[Traits]) -> bool:
         return self._weighing.decide(traits, [("0", known)], size=self.size).zone is Zone.LINK
 
-    def _latest(self, person: int) -> Iterator[Traits]:
-        return (self.traits(member) for member in self.members(person)[-MOST_RECORDS:])
+    def _latest(self, person: int) -> list[Traits]:
+        traits, members = self._traits, self._members.get(person)
+        return [traits[person]] if members is None else [traits[member] for member in members[-MOST_RECORDS:]]
 
     def judge(self, traits: Traits) -> Verdict:
         """What would become of this registration. Nothing is kept."""
-        return self._judged(traits, self._look_up(keys_wanted(traits)), explain=True)
+        return self._judged(traits, self.candidates(traits), explain=True)
 
-    def _judged(self, traits: Traits, found: Mapping[str, Collection[int]], *, explain: bool = False) -> Verdict:
-        persons = [(str(person), list(self._latest(person))) for person in self._ranked(found)]
+    def _judged(self, traits: Traits, candidates: Iterable[int], *, explain: bool = False) -> Verdict:
+        persons = [(str(person), self._latest(person)) for person in candidates]
         return self._weighing.decide(traits, persons, size=max(self._least, len(self) + 1), explain=explain)
 
     def explain(self, record: int, other: int) -> tuple[str, ...]:
@@ -211,17 +231,17 @@ class Linker:
         return self._ranked(self._look_up(keys_wanted(traits)))
 
     def _look_up(self, keys: Collection[str]) -> dict[str, set[int]]:
-        person_of, find = self._person, self._index.find
-        found = {}
-        for key in keys:
-            if under := find(key, most=crowd(key)):
-                found[key] = {person_of[known] for known in under}
-        return found
+        person_of, found = self._person, self._index.find_all(keys)
+        return {key: {person_of[known] for known in under} for key, under in found.items()}
 
-    def _ranked(self, found: Mapping[str, Collection[int]]) -> list[int]:
+    def _ranked(self, found: Mapping[str, Collection[int]], besides: Collection[str] = ()) -> list[int]:
+        """Whom the keys lead to, `besides` left out: who is found under more of them first."""
         shared: dict[int, int] = {}
         for key, persons in found.items():
-            weight = 8 if key.startswith("number|") else 1
-            for person in persons:
-                shared[person] = shared.get(person, 0) + weight
+            if key not in besides:
+                weight = 8 if key.startswith("number|") else 1
+                for person in persons:
+                    shared[person] = shared.get(person, 0) + weight
+        if len(shared) < 2:
+            return list(shared)
         return sorted(shared, key=lambda person: (-shared[person], person))[:_CANDIDATES]

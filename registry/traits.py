@@ -6,12 +6,11 @@ prefixes of 2018 (decision 798/QĐ-BTTTT).
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 
 from registry.communes import NOWHERE, Place, place_of
@@ -23,14 +22,14 @@ from registry.identifiers import (
     NATIONAL_ID,
     PASSPORT_NUMBER,
     PatientIdentifier,
+    PersonalNumber,
     insurance_last_ten,
-    read_personal_number,
 )
 from registry.keystrokes import untyped
 from registry.name_words import BARE_SURNAMES, MIDDLE_WORDS, REGIONAL
 from registry.people import BirthDate, Demographics, PatientInQuestion, SourceRecord
 from registry.syllables import bare, is_syllable
-from registry.vietnamese import compared, has_marks, is_nobody, newborn, syllables
+from registry.vietnamese import Newborn, compared, has_marks, is_nobody, newborn, syllables
 
 _NEW_INSURANCE_NUMBERS = date(2017, 8, 1)
 _NOT_DIGITS = re.compile(r"\D+")
@@ -96,22 +95,6 @@ class Traits(NamedTuple):
     nobody: bool
 
 
-def packed(traits: Traits) -> bytes:
-    """The traits in some 250 bytes, for this process only."""
-    parts: list[Any] = list(traits)
-    parts[0], parts[_PLACE] = None if traits.name is None else tuple(traits.name), tuple(traits.place)
-    return marshal.dumps(tuple(parts))
-
-
-def unpacked(stored: bytes) -> Traits:
-    parts = list(marshal.loads(stored))  # noqa: S302 - what this process packed itself
-    if parts[0] is not None:
-        parts[0] = NameTraits._make(parts[0])
-    parts[_PLACE] = Place._make(parts[_PLACE])
-    return Traits._make(parts)
-
-
-_PLACE = Traits._fields.index("place")
 _SEXES = {"male": 1, "female": 2}
 
 
@@ -133,14 +116,13 @@ def traits_of(
     """Read a description once; `recorded` is the day it was written down, where that is known. `abroad`: every name in
     plain letters is read as those from abroad are, be it Le or Oh."""
     text = said.name.text if said.name is not None else ""
-    child = newborn(text) if text else None
-    name = (_name_abroad(text) if abroad and text.isascii() else _name(text)) if text and child is None else None
+    name, child, nobody = _written(text, abroad)
     year, month, day = _born(said.birth_date)
     sex = _SEXES.get(said.gender, 0)
     guardian = child.mother if child is not None else said.mothers_name or ""
     mother = _letters(guardian) if guardian else ""
     numbers = _numbers(identifiers, sex, year)
-    personal = numbers["personal"]
+    personal = numbers.get("personal", _NONE)
     address = said.address
     return Traits(
         name=name,
@@ -150,18 +132,18 @@ def traits_of(
         sex=sex,
         personal=personal,
         foreign=frozenset(number for number in personal if not _fits(number, sex, year)) if personal else personal,
-        old_cards=numbers["old"],
-        passports=numbers["passport"],
-        insurance=numbers["insurance"],
+        old_cards=numbers.get("old", _NONE),
+        passports=numbers.get("passport", _NONE),
+        insurance=numbers.get("insurance", _NONE),
         old_insurance=recorded is not None and recorded < _NEW_INSURANCE_NUMBERS,
-        local=numbers["local"],
+        local=numbers.get("local", _NONE),
         phones=frozenset(filter(None, map(_phone, said.phones))) if said.phones else _NONE,
         place=place_of(address.text, address.commune, address.province) if address is not None else NOWHERE,
         guardian=mother,
         birth_order=child.order if child is not None else 0,
         # a name that is the mother's own is hers, not the child's
         newborn=child is not None or bool(mother and name is not None and name.letters == mother),
-        nobody=bool(text) and is_nobody(text),
+        nobody=nobody,
     )
 
 
@@ -173,12 +155,21 @@ def _as_written(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=65536)
+def _written(text: str, abroad: bool) -> tuple[NameTraits | None, Newborn | None, bool]:
+    """What stands where the name should: a name, or whose child it is; and whether nobody could say."""
+    if not text:
+        return None, None, False
+    child = newborn(text)
+    if child is not None:
+        return None, child, is_nobody(text)
+    return (_name_abroad(text) if abroad and text.isascii() else _name(text)), None, is_nobody(text)
+
+
 def _name_abroad(text: str) -> NameTraits | None:
     words = _as_written(text)
     return _guest(words) if words else None
 
 
-@lru_cache(maxsize=65536)
 def _name(text: str) -> NameTraits | None:
     written = syllables(text)
     if text.isascii():
@@ -250,18 +241,17 @@ def _born(born: BirthDate | None) -> tuple[int, int, int]:
 
 def _numbers(identifiers: Iterable[PatientIdentifier], sex: int, year: int) -> dict[str, frozenset[str]]:
     """By what the digits are, not by the field they were typed into. Dummies are left out."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, frozenset[str]] = {}
     for identifier in identifiers:
         kind, value = _read_number(identifier.system, identifier.value)
         if kind == "short":
             # a spreadsheet takes leading zeros away; only a number that then fits its owner is believed
             kind, value = ("personal", f"00{value}") if sex and year and _fits(f"00{value}", sex, year) else ("", "")
         if kind:
-            found.setdefault(kind, set()).add(value)
-    return {kind: frozenset(found[kind]) if kind in found else _NONE for kind in _ALL_KINDS}
+            found[kind] = found.get(kind, _NONE) | {value}
+    return found
 
 
-_ALL_KINDS = ("personal", "old", "passport", "insurance", "local")
 _COUNTRY = frozenset({*_PERSONAL, INSURANCE_NUMBER})
 
 
@@ -296,10 +286,9 @@ def is_dummy(digits: str) -> bool:
 
 
 def _fits(number: str, sex: int, year: int) -> bool:
-    """Whether a personal number can be that of somebody of this sex and year; what is unknown does not contradict."""
-    read = read_personal_number(number)
-    if read is None:
-        return False
+    """Whether a personal number of 12 digits can be that of somebody of this sex and year; what is unknown does not
+    contradict."""
+    read = PersonalNumber(number)
     return (not sex or sex == _SEXES[read.gender]) and (not year or year == read.birth_year)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from registry.levels import (
     BORN,
@@ -88,6 +89,7 @@ def _under_one_roof(levels: Levels) -> bool:
     return SAME in (levels[PHONE], levels[GUARDIAN]) or levels[LINE] in (SAME, LINE_HAMLET)
 
 
+@lru_cache(maxsize=32768)
 def contradiction(levels: Levels) -> str | None:
     """What two people differ in, and one person only by mistake. A number of one's own excuses a slip, a name never."""
     if levels[PERSONAL] == PERSONAL_CONFLICT:

@@ -86,7 +86,8 @@ class Newborn:
 def newborn(name: str) -> Newborn | None:
     """Set where the name is that of a mother, not of this patient."""
     plain = composed(readable(name))
-    found = _NEWBORN.fullmatch(_unmarked(plain)) or _CHILD_OF.fullmatch(_unmarked(plain))
+    unmarked = _unmarked(plain)
+    found = _NEWBORN.fullmatch(unmarked) or _CHILD_OF.fullmatch(unmarked)
     if found is None:
         return None
     order, mother = found[1], plain[found.start(2) :]

@@ -13,31 +13,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from registry.levels import (
-    BORN,
-    BORN_YEAR,
     COMMUNE,
     FAMILY,
-    FAMILY_READABLE,
     FIELDS,
-    GIVEN,
     GIVEN_BARE,
-    GIVEN_READABLE,
-    GIVEN_TONE,
     INSURANCE,
-    LOCAL,
-    LOCAL_OTHER,
     MIDDLE,
-    MIDDLE_NONE,
     OLD_CARD,
     PASSPORT,
     PERSONAL,
-    PERSONAL_CONFLICT,
-    PERSONAL_FOREIGN,
     PHONE,
-    SAME,
     UNKNOWN,
     Levels,
     compare,
@@ -45,20 +35,17 @@ from registry.levels import (
 )
 from registry.matching import Candidate, FieldEvidence, Verdict, Zone
 from registry.people import PatientInQuestion
+from registry.tables import COMMON, MISTYPED, TAKEN, sums_by, together_by
 from registry.traits import NameTraits, Traits, traits_of_question, traits_of_record
-from registry.vetoes import ONLY_A_YEAR, OWN_NUMBERS, TWO_NUMBERS, beyond, contradiction, forbids
+from registry.vetoes import ONLY_A_YEAR, TWO_NUMBERS, beyond, contradiction, forbids
 from registry.weights import HYPOTHESES, Model
 
 _FIELD_NAMES = tuple(FIELDS)
 _LEVEL_NAMES = tuple(FIELDS.values())
 REUSED = "this local number already belongs to somebody else"
-_TAKEN = frozenset({(PERSONAL, PERSONAL_FOREIGN), (PHONE, SAME), *((number, SAME) for number in OWN_NUMBERS)})
-"""What a stranger shares only by having used this patient's own."""
-_MISTYPED = {(GIVEN, GIVEN_READABLE): "given", (FAMILY, FAMILY_READABLE): "family"}
 _LIKE_IT = 15
 """Tenths of a bit: how many more strangers have a name from abroad that is like this one than the very same."""
 _NO_FIELDS: frozenset[int] = frozenset()
-_SAID_WITH_MARKS, _OTHER_TONE = frozenset({SAME}), frozenset({GIVEN_TONE})
 _NONE_OF_THEM = -(10**6)
 _TOO_MANY_CARRIERS = 5
 TOO_MANY_CARRIERS = {PERSONAL: 5, OLD_CARD: 5, PASSPORT: 5, INSURANCE: 5, PHONE: 15}
@@ -70,9 +57,8 @@ _NEAR = 45
 """So many tenths below a question of the second look a person is still noted: more facts may come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """One person against one description.
+class Weighed(NamedTuple):
+    """One person against one description. A tuple, since a registration makes several and keeps none.
 
     score     tenths of a bit by which "the same person" leads
     rival     what else it could be: "relative", "twin" or "stranger"
@@ -94,8 +80,10 @@ class Weighing:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.rule = f"weighing/{model.version}"
+        self._nobody = Verdict(Zone.NEW, None, ("a patient without a name",), self.rule)
+        self._no_candidate = Verdict(Zone.NEW, None, ("no candidate",), self.rule)
         self._compared = compare if model.strangers else compare_if_alike
-        self._gain = tuple(tuple(row[0] - row[3] for row in rows) for rows in model.rows)
+        self._sums, self._together = sums_by(model.rows), together_by(model.rows)
 
     def judge(self, wanted: PatientInQuestion, candidates: Sequence[Candidate], *, size: int = 0) -> Verdict:
         """Against persons, not records. `size` is how many records the index holds; at least those shown are taken."""
@@ -109,8 +97,7 @@ class Weighing:
         """The zone of the best person. Two that fit alike and cannot be one make a review, and so does a local number
         that is somebody else's. A link that nobody will read needs no evidence: `explain` false."""
         if mine.nobody or not persons:
-            reason = "a patient without a name" if mine.nobody else "no candidate"
-            return Verdict(Zone.NEW, None, (reason,), self.rule)
+            return self._nobody if mine.nobody else self._no_candidate
         ranked = self.weigh(mine, persons, size=size)
         verdict = self._decided(mine, ranked, persons, size=size, explain=explain)
         least, linked = self.model.again - _NEAR, verdict.person_id if verdict.zone is Zone.LINK else None
@@ -193,7 +180,8 @@ class Weighing:
             one = self._person(mine, person_id, known[-MOST_RECORDS:], shared_by_all, strangers) if known else None
             if one is not None:
                 weighed.append(one)
-        weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
+        if len(weighed) > 1:
+            weighed.sort(key=lambda w: (w.veto is not None, -w.score, w.person_id))
         return weighed
 
     def resembles(
@@ -217,14 +205,18 @@ class Weighing:
     def _person(
         self, mine: Traits, person_id: str, records: Sequence[Traits], dummies: frozenset[int], strangers: int
     ) -> Weighed | None:
-        compared = [self._compared(mine, record) for record in records]
-        alike = [levels for levels in compared if levels is not None]
+        compared, alike = self._compared, dict[Levels, Traits]()
+        for record in records:
+            if (found := compared(mine, record)) is not None:
+                alike.setdefault(found, record)
         if not alike:
             return None
-        levels, told = self._together(alike)
+        levels, place = next(iter(alike.items()))
+        if len(alike) > 1:
+            levels, told = self._together(tuple(alike))
+            place = tuple(alike.values())[told]
         if dummies:
             levels = tuple(UNKNOWN if field in dummies else level for field, level in enumerate(levels))
-        place = records[compared.index(alike[told])]
         score, rival = self._score(mine, place, levels, strangers)
         veto = self._veto(mine, records, levels)
         if veto == ONLY_A_YEAR and score >= self.model.link + beyond(levels, strangers):
@@ -236,46 +228,19 @@ class Weighing:
             return self._contradiction(levels)
         return forbids(mine, records, levels, twins_from=self.model.twins_from)
 
-    def _together(self, compared: Sequence[Levels]) -> tuple[Levels, int]:
-        """What the records of a person say together: the name that fits best, the best of each other field."""
-        if len(compared) == 1:
-            return compared[0], 0
-        gain = self._gain
-        # one tone that differs outweighs all records that were written without marks
-        told = _SAID_WITH_MARKS if any(levels[GIVEN] == SAME for levels in compared) else _OTHER_TONE
-        named = max(
-            range(len(compared)),
-            key=lambda n: (compared[n][GIVEN] in told, sum(gain[f][compared[n][f]] for f in (GIVEN, FAMILY, MIDDLE))),
-        )
-        best = list(compared[named])
-        for field in range(BORN, len(best)):
-            of_field = gain[field]
-            best[field] = max((levels[field] for levels in compared), key=of_field.__getitem__)
-        if best[BORN] in (UNKNOWN, BORN_YEAR):
-            # a full date that differs says more than one of which only the year is known, or nothing
-            full = [levels[BORN] for levels in compared if levels[BORN] not in (UNKNOWN, BORN_YEAR)]
-            best[BORN] = max(full, key=gain[BORN].__getitem__, default=best[BORN])
-        if any(levels[LOCAL] == LOCAL_OTHER for levels in compared) and best[LOCAL] != SAME:
-            best[LOCAL] = LOCAL_OTHER
-        if any(levels[PERSONAL] == PERSONAL_CONFLICT for levels in compared) and best[PERSONAL] != SAME:
-            best[PERSONAL] = PERSONAL_CONFLICT
-        return tuple(best), named
-
     def _score(self, mine: Traits, theirs: Traits, levels: Levels, strangers: int) -> tuple[int, int]:
         """The lead, and the place of the strongest rival."""
-        rows, model = self.model.rows, self.model
-        relative, twin, stranger = model.relatives, model.twins, strangers
+        model = self.model
+        same, relative, twin, stranger, by_value = self._sums(levels)
         if model.strangers:
             relative = twin = _NONE_OF_THEM
-        same = 0
-        for field, level in enumerate(levels):
-            if level:
-                row = rows[field][level]
-                chance = self._chance(mine, theirs, field, level, strangers)
-                same += row[0]
-                relative += row[1]
-                twin += row[2]
-                stranger += row[3] if chance is None else chance
+        else:
+            relative, twin = relative + model.relatives, twin + model.twins
+        stranger += strangers
+        for field in by_value:
+            level = levels[field]
+            chance = self._chance(mine, theirs, field, level, strangers)
+            stranger += model.rows[field][level][3] if chance is None else chance
         strongest = max(relative, twin, stranger)
         return same - strongest, 2 if strongest == stranger else 0 if strongest == relative else 1
 
@@ -293,11 +258,12 @@ class Weighing:
         return (*lines, *(f"{one.field} {one.level} {bits(one.tenths)}" for one in fields))
 
     def evidence(self, mine: Traits, best: Weighed, *, size: int) -> tuple[FieldEvidence, ...]:
-        """What each known field says for the same person, against the rival that came nearest."""
+        """What each known field says for the same person, against the rival that came nearest; of one that says nothing
+        by this model there is no word."""
         rival, strangers, found = HYPOTHESES.index(best.rival), _bits_of(size), []
         for field, level in enumerate(best.levels):
-            if level:
-                row = self.model.rows[field][level]
+            row = self.model.rows[field][level]
+            if any(row):
                 chance = self._chance(mine, best.told, field, level, strangers) if rival == 3 else None
                 tenths = row[0] - (row[rival] if chance is None else chance)
                 found.append(FieldEvidence(_FIELD_NAMES[field], _LEVEL_NAMES[field][level], tenths))
@@ -306,15 +272,15 @@ class Weighing:
     def _chance(self, mine: Traits, theirs: Traits, field: int, level: int, strangers: int) -> int | None:
         """How often strangers agree on this very value; None where the table knows."""
         frequencies = self.model.frequencies
-        if level == SAME or (field, level) in ((GIVEN, GIVEN_BARE), (MIDDLE, MIDDLE_NONE)):
+        if (field, level) in COMMON:
             if field <= MIDDLE and mine.name is not None and theirs.name is not None:
                 # where words stand in another order, the more common reading counts
                 return max(self._common(mine.name, field, level), self._common(theirs.name, field, level))
             if field == COMMUNE:
                 return -frequencies.commune.get(mine.place.commune, frequencies.rare["commune"])
-        if (field, level) in _MISTYPED and mine.name is not None and mine.name.guest:
-            return _LIKE_IT - frequencies.rare[_MISTYPED[field, level]]
-        if (field, level) in _TAKEN:
+        if (field, level) in MISTYPED and mine.name is not None and mine.name.guest:
+            return _LIKE_IT - frequencies.rare[MISTYPED[field, level]]
+        if (field, level) in TAKEN:
             return self.model.rows[field][level][3] - strangers
         return None
 
@@ -336,6 +302,7 @@ class Weighing:
         return Verdict(zone, best.person_id, lines, self.rule, fields, best.score)
 
 
+@lru_cache(maxsize=1024)
 def _bits_of(size: int) -> int:
     """How many strangers there are, in tenths of a bit."""
     return round(10 * math.log2(max(size, 2)))
@@ -343,9 +310,8 @@ def _bits_of(size: int) -> int:
 
 def _holder_of_local_number(mine: Traits, persons: Sequence[tuple[str, Sequence[Traits]]]) -> str | None:
     """The person who already has this local number; None where so many have it that it is no number."""
-    holders = [
-        person for person, records in persons if any(mine.local & one.local for one in records if not one.nobody)
-    ]
+    others = mine.local.isdisjoint
+    holders = [person for person, records in persons if not all(one.nobody or others(one.local) for one in records)]
     return holders[0] if 0 < len(holders) <= _TOO_MANY_CARRIERS else None
 
 

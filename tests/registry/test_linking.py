@@ -5,10 +5,13 @@ from __future__ import annotations
 from hie_node.lab.evaluation import Known, evaluate
 from hie_node.lab.exports import CLEAN, REALISTIC, exported
 from hie_node.patient_lists import listed
+from registry.communes import Place
+from registry.frequencies import frequencies_of
 from registry.key_index import KeyIndex
 from registry.linking import Linker
 from registry.matching import Zone
-from registry.traits import Traits, packed, unpacked
+from registry.packing import PackedTraits
+from registry.traits import Traits
 from registry.weighing import REUSED, Weighing
 from registry.weights import shipped
 
@@ -42,8 +45,12 @@ def test_thousands_of_registrations_of_one_patient_are_one_person() -> None:
 
 
 def test_what_is_packed_away_comes_back_the_same() -> None:
-    for row in (LAN, {}, {"full_name": "Con bà Lê Thị Đào 2", "birth_date": "2026"}):
-        assert unpacked(packed(read(**row))) == read(**row)
+    kept, rows = PackedTraits(), (LAN, {}, {"full_name": "Con bà Lê Thị Đào 2", "birth_date": "2026"}, LAN, {})
+    for row in rows:
+        kept.append(read(**row))
+    assert [kept[n] for n in range(len(kept))] == [read(**row) for row in rows]
+    assert type(kept[0]) is Traits and type(kept[0].place) is Place
+    assert kept[0].name is kept[3].name, "a name is kept once"
 
 
 def test_numbers_where_a_spreadsheet_took_the_zeros_and_in_the_wrong_column() -> None:
@@ -98,16 +105,28 @@ def test_nobody_is_linked_to_nobody() -> None:
 
 
 def test_an_index_holds_what_a_dictionary_would_and_stops_at_a_crowd() -> None:
-    index = KeyIndex()
-    known: dict[str, list[int]] = {f"k{n}": [] for n in range(5000)}
+    index = KeyIndex(lambda key: 2 if key.startswith("rare") else 8)
+    known: dict[str, list[int]] = {f"k{n}": [] for n in range(5000)} | {f"alone{n}": [] for n in range(20_000)}
     for n in range(20_000):
-        index.add(f"k{n % 5000}", n, most=8)
-        known[f"k{n % 5000}"].insert(0, n)
-    assert all(index.find(key, most=8) == numbers for key, numbers in known.items())
+        for key in (f"k{n % 5000}", f"alone{n}"):
+            index.add(key, n)
+            known[key].insert(0, n)
+    assert all(index.find(key) == numbers for key, numbers in known.items())
     for n in range(30):
-        index.add("crowd", n, most=8)
-    assert index.find("crowd", most=8) == []
-    assert index.find("never", most=8) == []
+        index.add("crowd", n)
+    for n in range(3):
+        index.add("rare", n)
+    assert index.find("crowd") == index.find("rare") == index.find("never") == []
+    asked = ("crowd", "k7", "never", "alone0", "alone19999")
+    assert index.find_all(asked) == {key: known[key] for key in asked if key in known}
+
+
+def test_names_are_counted_a_few_at_a_time_and_all_are_counted() -> None:
+    linker, known = Linker(Weighing(shipped())), [listed(row).traits for row in exported(4_100, 5, REALISTIC)]
+    linker.add_all(known[:3_999])
+    assert linker.weighing.model.frequencies == frequencies_of(known[:2_000], shipped().frequencies)
+    linker.add_all(known[3_999:])
+    assert linker.weighing.model.frequencies == frequencies_of(known[:4_000], shipped().frequencies)
 
 
 def test_the_second_generator_is_linked_as_safely_as_the_first() -> None:
