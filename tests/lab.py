@@ -494,6 +494,7 @@ class Hospital:
     def closes(self) -> None:
         self.door.stop()
         self.house.transport.close()
+        self.door.falls_quiet()
         self.house.storage.close()
 
 

@@ -11,12 +11,13 @@ import contextlib
 import io
 import socket
 import ssl
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -120,6 +121,7 @@ class PeerDoor(ThreadingMixIn, TCPServer):
         self.application: Wsgi | None = None
         self._context: ssl.SSLContext | None = None
         self._open: set[socket.socket] = set()
+        self._answering: set[Thread] = set()
         self.broken: list[BaseException] = []
 
     def serve(self, application: Wsgi, tls: Path) -> None:
@@ -139,9 +141,11 @@ class PeerDoor(ThreadingMixIn, TCPServer):
             request.settimeout(30)
             tls = self._context.wrap_socket(request, server_side=True)
             self._open.add(tls)
+            self._answering.add(current_thread())
             try:
                 self.RequestHandlerClass(tls, client_address, self)
             finally:
+                self._answering.discard(current_thread())
                 self._open.discard(tls)
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(tls, socket.SHUT_RDWR)
@@ -155,6 +159,12 @@ class PeerDoor(ThreadingMixIn, TCPServer):
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
         self.server_close()
+
+    def falls_quiet(self) -> None:
+        """Once stopped: whoever asked may have given up, and the answer is still being made, with what it needs."""
+        until = time.monotonic() + 10
+        for one in tuple(self._answering):
+            one.join(max(0.0, until - time.monotonic()))
 
 
 class _Handler(BaseHTTPRequestHandler):
