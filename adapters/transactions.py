@@ -22,6 +22,8 @@ PEER: frozenset[Door] = frozenset({"peer"})
 EVERYWHERE: frozenset[Door] = frozenset({"house", "network", "peer"})
 UNEXPECTED = 500
 """What each language answers to an error that is in no table."""
+REFERENCE_HEADER = "Fault-Reference"
+"""With such an answer: by it the administrator finds the line in the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from consent.errors import TokenRefused
 from hie_node import log, metrics, submission_feeds
 from hie_node.authentication import at_the_house_door
 from hie_node.house import House
-from hie_node.pipeline import handle, note_refused, refused
+from hie_node.pipeline import handle, refused
 from registry.errors import Unreadable
 
 _NO_SUCH = "There is no such interaction here."
@@ -66,7 +66,7 @@ def handle_bundle(
         if caller is not None and scopes.cover(*first.scope):
             # a batch is no submission as a whole; what could not be read may have been one
             name = batch.name if is_read else submission_feeds.UNREAD
-            note_refused(house, first, request, caller=caller, error=error, answer=answer, name=name)
+            submission_feeds.note_refused(house, first, request, caller=caller, error=error, answer=answer, name=name)
     seconds = time.perf_counter() - started
     metrics.observe(batch.name, request.door, answer.status, seconds)
     log.request(batch.name, request.door, answer.status, seconds, caller.requester if caller else None, why)

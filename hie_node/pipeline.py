@@ -22,7 +22,7 @@ from adapters.interpreter import waiting
 from adapters.soap import faults
 from adapters.soap.envelope import open_message
 from adapters.soap.messages import transaction_of
-from adapters.transactions import UNEXPECTED, Transaction
+from adapters.transactions import REFERENCE_HEADER, UNEXPECTED, Transaction
 from adapters.trust.scopes import Scopes
 from adapters.wire import Pairs, WireRequest, WireResponse
 from consent.disclosures import Action
@@ -48,9 +48,6 @@ from registry.errors import InvalidValue, StorageUnavailable, Unreadable
 FORM_BODY = 64 << 10
 """Bytes of a search sent as a form: parameters, not content."""
 
-REFERENCE_HEADER = "Fault-Reference"
-"""With a fault of ours: by it the administrator finds the line in the log."""
-
 UNKNOWN_ASKER = 401
 _ITEM_BY_ITEM = frozenset({"fhir", "dicomweb"})
 """Where every answer is decided item by item, so that a token for one patient can be enforced."""
@@ -73,7 +70,7 @@ def handle(house: House, transaction: Transaction, request: WireRequest) -> Wire
         response = refused(transaction, request, error)
         why = error.reason if isinstance(error, TokenRefused) else ""
         if caller is not None and submission_feeds.is_submission(transaction):
-            note_refused(house, transaction, request, caller=caller, error=error, answer=response)
+            submission_feeds.note_refused(house, transaction, request, caller=caller, error=error, answer=response)
     if request.door == "peer" and not shown and response.status != UNKNOWN_ASKER:
         _even_out(started, house.settings.limits.refusal_pace)
     seconds = time.perf_counter() - started
@@ -107,23 +104,6 @@ def handle_message(house: House, offered: Sequence[Transaction], request: WireRe
     return handle(house, transaction, request)
 
 
-def note_refused(
-    house: House,
-    transaction: Transaction,
-    request: WireRequest,
-    *,
-    caller: Caller,
-    error: Exception,
-    answer: WireResponse,
-    name: str = "",
-) -> None:
-    """In the log of feeds, after its unit was undone."""
-    reference = next((value for header, value in answer.headers if header == REFERENCE_HEADER), "")
-    submission_feeds.note_refused(
-        house, transaction, request, caller=caller, error=error, reference=reference, name=name
-    )
-
-
 def _note_unread(
     house: House,
     offered: Sequence[Transaction],
@@ -137,7 +117,9 @@ def _note_unread(
     submission = next((one for one in offered if submission_feeds.is_submission(one)), None)
     if sender is None or submission is None or not sender[1].cover(*submission.scope):
         return
-    note_refused(house, submission, request, caller=sender[0], error=error, answer=answer, name=submission_feeds.UNREAD)
+    submission_feeds.note_refused(
+        house, submission, request, caller=sender[0], error=error, answer=answer, name=submission_feeds.UNREAD
+    )
 
 
 def _authenticated(house: House, transaction: Transaction, request: WireRequest) -> tuple[WireRequest, Caller]:

@@ -24,8 +24,8 @@ from adapters.soap import faults
 from adapters.soap.envelope import open_message
 from adapters.soap.messages import transaction_of
 from adapters.store.unit import UnitOfWork
-from adapters.transactions import UNEXPECTED, Transaction
-from adapters.wire import WireRequest, query_pairs
+from adapters.transactions import REFERENCE_HEADER, UNEXPECTED, Transaction
+from adapters.wire import WireRequest, WireResponse, query_pairs
 from consent.errors import TokenRefused
 from hie_node import feeds
 from hie_node.acts import Act, Caller
@@ -120,19 +120,20 @@ def note_refused(
     *,
     caller: Caller,
     error: Exception,
-    reference: str = "",
+    answer: WireResponse,
     name: str = "",
 ) -> None:
-    """Its sender was told, so a database that is away is no loss; who is to come again later was not refused.
+    """After its unit was undone. Its sender was told, so a database that is away is no loss; who is to come again later
+    was not refused.
 
-    caller     who was let in, with the right to submit
-    reference  of a fault of ours, by which it is found in the log
-    name       where it is known only that it was meant for this address
+    caller  who was let in, with the right to submit
+    answer  what was told
+    name    where it is known only that it was meant for this address
     """
     if isinstance(error, StorageUnavailable | TokenRefused) or request.door != "house":
         return
     reasons = _reasons(transaction, error)
-    if reference:
+    if reference := next((value for header, value in answer.headers if header == REFERENCE_HEADER), ""):
         reasons = (*reasons, f"reference {reference} of the node's log")
     item = feeds.new_item(house, _feed(transaction, caller), name or _name(transaction, request))
     body = request.body.whole() if isinstance(request.body, Heard) else None
