@@ -42,7 +42,8 @@ def spoken(text: str, language: Language) -> str | None:
         return "; ".join(filter(None, both)) if all(both) else None
     for pattern, vi in _patterns():
         if found := pattern.fullmatch(text):
-            return vi.format_map(found.groupdict())
+            # what stands in a hole may be a sentence itself
+            return vi.format_map({name: spoken(value, language) or value for name, value in found.groupdict().items()})
     placed = _PLACE.fullmatch(text)
     if placed and (said := spoken(placed[2], language)):
         place = spoken(placed[1], language) or placed[1].replace(", row ", ", dòng ")

@@ -14,8 +14,8 @@ import pytest
 from consent.disclosures import Direction
 from consent.reasons import Reason
 from consent.requesters import PurposeOfUse, Role
-from hie_node import checks
-from hie_node.flows import audit
+from hie_node import checks, submission_feeds
+from hie_node.flows import audit, quarantine
 from hie_node.web.looks import Looks
 from hie_node.web.remarks import remarks, spoken
 from hie_node.web.wording import LANGUAGES, wordings
@@ -135,6 +135,18 @@ def test_whatever_may_be_wrong_with_the_record_is_said_in_vietnamese_too() -> No
     assert len(texts) >= 14
     for text in texts:
         assert spoken(text, "vi") and "rows" not in str(spoken(text, "vi")), text
+
+
+def test_what_is_told_of_feeds_is_said_in_vietnamese_too() -> None:
+    """A reason inside a remark as well."""
+    for text in (
+        *(submission_feeds.SENT_AGAIN, submission_feeds.BEYOND, submission_feeds.NOT_KEPT),
+        *(f"kept aside for a registrar, {why}" for why in (quarantine.ANOTHER_PERSON, quarantine.ANOTHER_PATIENT)),
+        "report without its study: 2 studies of this examination around this time; a person has to choose",
+        "study without its report: several reports fit",
+    ):
+        said = spoken(text, "vi")
+        assert said and not re.search(r"\b(the|of|and|is)\b", said), text
 
 
 def test_holes_of_remarks_are_the_same_in_both_languages() -> None:
