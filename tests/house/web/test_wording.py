@@ -140,7 +140,8 @@ def test_whatever_may_be_wrong_with_the_record_is_said_in_vietnamese_too() -> No
 def test_what_is_told_of_feeds_is_said_in_vietnamese_too() -> None:
     """A reason inside a remark as well."""
     for text in (
-        *(submission_feeds.SENT_AGAIN, submission_feeds.BEYOND, submission_feeds.NOT_KEPT),
+        *(submission_feeds.UNREAD, submission_feeds.REST, submission_feeds.NOT_KEPT),
+        *(submission_feeds.SENT_AGAIN, submission_feeds.BEYOND),
         *(f"kept aside for a registrar, {why}" for why in (quarantine.ANOTHER_PERSON, quarantine.ANOTHER_PATIENT)),
         "report without its study: 2 studies of this examination around this time; a person has to choose",
         "study without its report: several reports fit",
