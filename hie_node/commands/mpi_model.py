@@ -321,11 +321,11 @@ def invent(
     """Write a list of invented registrations with the truth beside, for `link` and `evaluate --truth`."""
     from hie_node.lab.exports import COLUMNS
 
-    written = 0
+    written, rows = 0, _exported(lab, count, seed, region=region, way=harder)
     with out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
-        for row in _exported(lab, count, seed, region=region, way=harder):
+        for row in rows:
             writer.writerow(row)
             written += 1
     show({"file": str(out), "registrations": written}, [f"{out}: {written} registrations"], as_json=as_json)

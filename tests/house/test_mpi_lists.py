@@ -71,6 +71,12 @@ def test_a_list_of_names_from_abroad_is_learnt_from_unless_somebody_chose(tmp_pa
     assert CliRunner().invoke(app, linking).stderr == ""
 
 
+def test_a_list_that_cannot_be_invented_leaves_no_file(tmp_path: Path) -> None:
+    invented = tmp_path / "first.csv"
+    assert CliRunner().invoke(app, [*INVENT, "--region", "first", "--out", str(invented)]).exit_code == 2
+    assert not invented.exists()
+
+
 def test_a_pair_for_a_person_has_its_reasons(tmp_path: Path) -> None:
     lines, pairs = link(tmp_path, HEAD + LAN + "b,Nguyễn Thị Lan,Nam,21/03/1958,,0101234567,BV02,3\n")
     assert lines[1]["zone"] == "review"
