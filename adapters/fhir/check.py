@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from itertools import zip_longest
 from typing import Any, TypeAlias
 
@@ -200,10 +200,11 @@ def _plan(kind: str) -> _Plan:
     structure = structure_of(kind)
     looks: dict[str, _Look] = {"resourceType": _at_nothing} if structure.is_resource else {}
     for name, field in structure.fields.items():
-        alone = partial(_alone, field) if field.element.choice else _as_it_is
-        looks[name] = alone(_look(field))
+        looks[name] = _look(field)
         if field.type in CHECKS and not field.element.xml_attribute:
-            looks["_" + name] = alone(_at_extras(field))
+            looks["_" + name] = _at_extras(field)
+        if field.element.choice:
+            looks |= {each: _alone(field, looks[each]) for each in (name, "_" + name) if each in looks}
     return _Plan(structure, looks, tuple((element.name, element) for element in structure.required))
 
 
@@ -224,10 +225,6 @@ def _alone(field: Field, look: _Look) -> _Look:
             examination.found((at, stem), "structure", f"only one of {stem}[x] may be given")
 
     return alone
-
-
-def _as_it_is(look: _Look) -> _Look:
-    return look
 
 
 def _at_nothing(examination: _Examination, value: Any, around: dict[str, Any], at: Place) -> None:
