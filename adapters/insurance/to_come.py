@@ -8,12 +8,13 @@ of a card.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from adapters.insurance.rows import Deviations, Row
 from adapters.insurance.tables import tables
 from adapters.insurance.values import Moment, read_birth_date, read_moment
+from registry.documents import FAST_CLOCK
 from registry.local_time import VIET_NAM
 
 HAPPENED = (
@@ -30,9 +31,6 @@ HAPPENED = (
 )
 """Columns of any table that say when something was done, found or written."""
 
-TOLERANCE = timedelta(days=1)
-"""A sender's clock, or its idea of where midnight is."""
-
 AS_WRITTEN = "(sau ngày nhận tệp, không dùng)"
 """Behind such a time in the text: after the day the file came, not used."""
 
@@ -41,7 +39,7 @@ def without_times_to_come(
     dossier: Mapping[str, tuple[Row, ...]], now: datetime, strange: Deviations
 ) -> dict[str, tuple[Row, ...]]:
     """The tables, with times that lie ahead made into words."""
-    until = (now + TOLERANCE).astimezone(VIET_NAM)
+    until = (now + FAST_CLOCK).astimezone(VIET_NAM)
     return {table: _checked(rows, table, until, strange) for table, rows in dossier.items()}
 
 
@@ -74,7 +72,7 @@ def _ahead(text: str, until: datetime) -> Moment | None:
 def is_born_ahead(text: str, now: datetime) -> bool:
     """Whether NGAY_SINH names a day, a month or a year that has not begun."""
     born = read_birth_date(text)
-    until = f"{(now + TOLERANCE).astimezone(VIET_NAM):%Y-%m-%d}"
+    until = f"{(now + FAST_CLOCK).astimezone(VIET_NAM):%Y-%m-%d}"
     return born is not None and str(born) > until[: len(str(born))]
 
 
