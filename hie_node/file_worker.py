@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,7 +19,7 @@ from hie_node import log
 from hie_node.apart import Answer, Apart, Bounds, WorkerEnded, rear_for_caller
 from hie_node.drop_folder import fault_in
 from hie_node.house import House
-from hie_node.publishing import Portion, Progress, Published, note_unread, portions, publish_portion
+from hie_node.publishing import Portion, Published, note_unread, portions, publish_portion
 from registry.errors import StorageUnavailable
 
 FILES = Bounds(cpu_seconds=120.0, seconds=3600.0, memory=4 << 30)
@@ -46,7 +46,7 @@ class FileWorker:
         return list(self.publish_paths(house, [entry], who="drop-folder"))
 
     def publish_paths(
-        self, house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None
+        self, house: House, paths: Iterable[Path], *, who: str, on_file: Callable[[Path], None] | None = None
     ) -> Iterator[Published]:
         """As `publishing.publish_paths`."""
         for portion in portions(paths):

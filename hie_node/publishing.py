@@ -6,7 +6,7 @@ One file is one outcome: acknowledged, the same as before, or refused with a rea
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -51,8 +51,6 @@ DEEPEST = 32
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
 
-Progress = Callable[[Path], None]
-
 
 @dataclass(slots=True)
 class Published:
@@ -93,15 +91,10 @@ class Portion:
     unread: str = ""
 
 
-def publish_paths(
-    house: House, paths: Iterable[Path], *, who: str, on_file: Progress | None = None
-) -> Iterator[Published]:
+def publish_paths(house: House, paths: Iterable[Path], *, who: str) -> Iterator[Published]:
     """Everything below these paths, in the order of names; a document waits for its sidecar, a sidecar is not one."""
     for portion in portions(paths):
         yield publish_portion(house, portion, who)
-        if on_file is not None:
-            for file in portion.files:
-                on_file(file)
 
 
 def portions(paths: Iterable[Path], *, depth: int = 0) -> Iterator[Portion]:
