@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hie_node.patient_lists import read_list
 from registry import weights
-from registry.training import Training, train
+from registry.training import train
 from registry.weights import Model
 
 _LOOKED_AT = 5_000
@@ -27,16 +27,10 @@ def model_for(source: Path, *, tell: Callable[[str], None] = lambda _: None) -> 
     abroad = sum(name.guest for name in names)
     if len(names) < _ENOUGH_TO_LEARN or abroad < _MOSTLY * len(names):
         return weights.shipped()
-    learnt = learnt_from(source)
     tell(
         f"{abroad} of the first {len(names)} names are from abroad: weights learnt from this list; "
         "twins and relatives of one name are not reckoned with. For patients: --model shipped"
     )
-    return learnt.model
-
-
-def learnt_from(source: Path, *, pairs: int = 50_000, seed: int = 1) -> Training:
-    """What a list in which twins hardly occur says of itself."""
     records = [line.read_for(abroad=True) for line in read_list(source)]
-    learnt = train(records, weights.only_strangers(weights.shipped()), pairs=pairs, seed=seed)
-    return replace(learnt, model=replace(learnt.model, version=f"{weights.shipped().version}+abroad"))
+    start = weights.only_strangers(weights.shipped())
+    return replace(train(records, start).model, version=f"{start.version}+abroad")
