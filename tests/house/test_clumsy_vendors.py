@@ -18,16 +18,6 @@ from tests.house.test_insurance import VISIT
 from tests.lab import Lab
 
 
-@pytest.fixture
-def client(lab: Lab) -> Client:
-    return Client(lab.hospital("bac-ninh"))
-
-
-@pytest.fixture
-def soap(lab: Lab) -> SoapClient:
-    return SoapClient(lab.hospital("bac-ninh"))
-
-
 @pytest.mark.parametrize("what", ["identifier", "telecom"])
 def test_a_patient_on_whom_a_program_hangs_everything_is_registered_like_others(client: Client, what: str) -> None:
     """A number for each visit, a telephone for each relative: more than one statement can look for."""

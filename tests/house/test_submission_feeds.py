@@ -24,21 +24,11 @@ from tests.conformance import hl7v3
 from tests.conformance.client import Client, Resource, own_name, provided, stored
 from tests.conformance.hl7v3 import person
 from tests.conformance.soap import Document, SoapClient, Submission, envelope
-from tests.lab import Hospital, Lab
+from tests.lab import Hospital
 from tests.stand_in_edge import ask
 
 FHIR = {"Content-Type": "application/fhir+json"}
 SOAP = "application/soap+xml; charset=UTF-8"
-
-
-@pytest.fixture
-def client(lab: Lab) -> Client:
-    return Client(lab.hospital("bac-ninh"))
-
-
-@pytest.fixture
-def soap(lab: Lab) -> SoapClient:
-    return SoapClient(lab.hospital("bac-ninh"))
 
 
 def items(hospital: Hospital, outcome: str = "") -> list[FeedItem]:
